@@ -1,0 +1,162 @@
+"""Kafka headers of a batch or marker on an event or dead-letter topic.
+
+All values are ASCII. A **batch** has an Avro container of `count` rows as its value; a **marker** has an empty value
+and only tells progress. Both say what they follow, so that a reader notices a repeat and a gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from schemas.errors import CorruptBatchError
+
+NEVER = -(2**63)  # progress before the first row: minus infinity
+FOREVER = 2**63 - 1  # progress of a source that has ended: plus infinity
+
+
+class Position(NamedTuple):
+    """Place of a row inside a generation; ordered."""
+
+    offset: int
+    sub: int = 0
+
+
+class Mark(NamedTuple):
+    """Place of a row inside a source: which content, and where in it."""
+
+    generation: str
+    position: Position
+
+    def text(self) -> str:
+        """Header form: generation:offset.sub."""
+        return f"{self.generation}:{self.position.offset}.{self.position.sub}"
+
+    @staticmethod
+    def parse(text: str) -> Mark | None:
+        """Read the header form; None for the empty text (nothing sent before)."""
+        if not text:
+            return None
+        generation, _, rest = text.partition(":")
+        offset, _, sub = rest.partition(".")
+        return Mark(generation, Position(int(offset), int(sub)))
+
+
+@dataclass(frozen=True, slots=True)
+class BatchHeaders:
+    """What a message on an event topic says of itself.
+
+    Attributes:
+        kind: `batch` or `marker`.
+        schema: Name of the Avro schema (`proxy`, `dhcp`, `mail`, `login`, `dead_letter`); of a marker, the topic's.
+        count: Rows in the container; 0 for a marker.
+        crc32: CRC-32 (zlib) of the value; 0 for a marker.
+        source: Configured source name.
+        timeline: Empty for live, else the name of a backfill or replay.
+        generation: Content that the rows are from (all rows of a batch are of one generation); empty for a marker
+            of a source that has read nothing yet.
+        block: Position block, offset // block size; -1 for a marker.
+        first: Position of the first row; None for a marker.
+        last: Position of the last row; None for a marker.
+        follows: Last row that this source (and timeline) sent to this partition of this topic before; None: nothing.
+        progress: Event time in microseconds UTC that no later row of the source that is not stamped late is older
+            than; `NEVER` or `FOREVER` at the ends. Told as of the end of this message.
+        earliest: Event time of the source's earliest row so far, microseconds; None if none.
+        epoch: Offset of the newest record on `aup.sources` that the sender knew: whoever reads the message first
+            reads that topic up to there.
+        idle: True where the source has read to its end and `progress` is what it knows to have covered.
+    """
+
+    kind: str
+    schema: str
+    source: str
+    count: int = 0
+    crc32: int = 0
+    timeline: str = ""
+    generation: str = ""
+    block: int = -1
+    first: Position | None = None
+    last: Position | None = None
+    follows: Mark | None = None
+    progress: int = NEVER
+    earliest: int | None = None
+    epoch: int = -1
+    idle: bool = False
+    version: int = field(default=1)
+
+    def to_kafka(self) -> list[tuple[str, bytes]]:
+        """The header list to send, in a fixed order."""
+        pos = lambda p: "" if p is None else f"{p.offset}.{p.sub}"  # noqa: E731
+        items = {
+            "aup-kind": self.kind,
+            "aup-version": str(self.version),
+            "aup-schema": self.schema,
+            "aup-count": str(self.count),
+            "aup-crc32": f"{self.crc32:08x}",
+            "aup-source": self.source.encode("unicode_escape").decode("ascii"),
+            "aup-timeline": self.timeline.encode("unicode_escape").decode("ascii"),
+            "aup-generation": self.generation,
+            "aup-block": str(self.block),
+            "aup-first": pos(self.first),
+            "aup-last": pos(self.last),
+            "aup-follows": "" if self.follows is None else self.follows.text(),
+            "aup-progress": str(self.progress),
+            "aup-earliest": "" if self.earliest is None else str(self.earliest),
+            "aup-epoch": str(self.epoch),
+            "aup-idle": "1" if self.idle else "0",
+        }
+        return [(k, v.encode("ascii")) for k, v in items.items()]
+
+    @staticmethod
+    def from_kafka(headers: Iterable[tuple[str, bytes | None]], *, where: str) -> BatchHeaders:
+        """Read headers.
+
+        Args:
+            headers: As a Kafka client gives them.
+            where: topic/partition/offset, for the error.
+
+        Raises:
+            CorruptBatchError: a header is missing or cannot be read.
+        """
+        got = {k: (v or b"") for k, v in headers}
+        try:
+            text = {k: v.decode("ascii") for k, v in got.items() if k.startswith("aup-")}
+            return _parse(text)
+        except (KeyError, ValueError) as error:
+            raise CorruptBatchError(
+                f"batch header missing or unreadable: {error!r}",
+                where=where,
+                hint="only aupstream's collectors may write to this topic",
+            ) from error
+
+
+def _position(text: str) -> Position | None:
+    if not text:
+        return None
+    offset, _, sub = text.partition(".")
+    return Position(int(offset), int(sub))
+
+
+def _parse(text: dict[str, str]) -> BatchHeaders:
+    kind = text["aup-kind"]
+    if kind not in ("batch", "marker"):
+        raise ValueError(f"aup-kind is {kind!r}")
+    return BatchHeaders(
+        kind=kind,
+        version=int(text["aup-version"]),
+        schema=text["aup-schema"],
+        count=int(text["aup-count"]),
+        crc32=int(text["aup-crc32"], 16),
+        source=text["aup-source"].encode("ascii").decode("unicode_escape"),
+        timeline=text["aup-timeline"].encode("ascii").decode("unicode_escape"),
+        generation=text["aup-generation"],
+        block=int(text["aup-block"]),
+        first=_position(text["aup-first"]),
+        last=_position(text["aup-last"]),
+        follows=Mark.parse(text["aup-follows"]),
+        progress=int(text["aup-progress"]),
+        earliest=int(text["aup-earliest"]) if text["aup-earliest"] else None,
+        epoch=int(text["aup-epoch"]),
+        idle=text["aup-idle"] == "1",
+    )
