@@ -1,0 +1,189 @@
+"""What a rule is, once it has been read: frozen values that detect and correlate work from.
+
+A **detection** is stateless: it says of one event whether it matches. A **rule** is the one thing that can make
+violations: a Sigma correlation over detections, one of our own kinds where Sigma has none, or a detection by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from schemas.kinds import EventKind
+
+VALUE_SEPARATOR = "\x1f"  # between class, group and value inside one counted value; never in a log field
+RULE_KINDS = ("event_count", "value_count", "new_value", "sequence", "single")
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """One Sigma detection rule: the stateless part.
+
+    Attributes:
+        name: Sigma `name`, what correlations refer to it by.
+        kind: Events that it looks at, from the rule's `logsource`.
+        title: Sigma title.
+        expression: Compiled condition (`agents.rules.compiled.Compiled`); opaque to all but detect.
+        columns: Columns that the condition reads, derived ones included.
+        file: File that it stands in.
+        line: Its first line, from 1.
+    """
+
+    name: str
+    kind: EventKind
+    title: str
+    expression: object = field(compare=False, repr=False)
+    columns: frozenset[str] = frozenset()
+    file: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """One limit of a counting rule. The rule's condition holds while any of its thresholds does.
+
+    Attributes:
+        name: Name that a violation lists it by.
+        gte: What it takes, at least.
+        where: Only values of this class count (the part before the first `VALUE_SEPARATOR`); None: all.
+        per: `message`: distinct values are counted for each message by itself (class and recipient together, the
+            message being the part between the separators) and the highest count is taken; None: over the window.
+    """
+
+    name: str
+    gte: float
+    where: str | None = None
+    per: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """A Sigma correlation alias: a name for what is called differently in different detections.
+
+    Attributes:
+        name: What `group-by` says, and the name in the group key.
+        base: Detection that it is meant for.
+        column: The column in that detection's events.
+    """
+
+    name: str
+    base: str
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One thing that can make violations.
+
+    Attributes:
+        id: Sigma `name`, stable for ever: part of every violation's id.
+        version: 12 hexadecimal digits of a hash of all documents it is made of, examples left out.
+        title: Sigma title.
+        description: In our own words.
+        clause: Clause of the district's policy, 1 to 13; 0 for none.
+        severity: Sigma level: informational, low, medium, high or critical.
+        kind: One of `RULE_KINDS`. `single`: every detection row is a violation by itself, no window.
+        bases: Names of its detections in the order of the rule; of a sequence the order in time.
+        kinds: Kinds of events it reads: its watermark waits for their sources.
+        group_by: Columns (or aliases) that the window is kept per; every one must have a value.
+        timespan_us: Length of the window (t - timespan, t], microseconds; 0 for `single` and `new_value`.
+        thresholds: Any of them holding makes the condition hold; all that were passed are listed. Empty for
+            `sequence`, `single` and `new_value`.
+        counts: Sequence: how many of each base, in order, e.g. (8, 1). Empty otherwise.
+        value_field: Column whose distinct values are counted; None for the other kinds.
+        learn_us: New values: how long, from the earliest event of its sources, values are learned and nothing is
+            reported, microseconds; 0 for none. Ask `learning_us`, which knows about the inventory.
+        learn_unless_inventory: True where a district with an inventory needs no learning.
+        informational_when: Bases whose rows make an episode informational: it is one while all its rows are of them.
+        attributed: It needs to know whose device an address was: its rows go by the lane `attributed`.
+        permit_tolerance: Rows of an episode that may lie outside a permit's time and it still covers the episode.
+        innocent_causes: What else may look like this.
+        aliases: Sigma aliases.
+        examples: Raw example mappings, read by `agents.rules.examples`.
+        file: File that it stands in.
+        line: First line of its document, from 1.
+    """
+
+    id: str
+    version: str
+    title: str
+    description: str
+    clause: int
+    severity: str
+    kind: str
+    bases: tuple[str, ...]
+    kinds: frozenset[EventKind]
+    group_by: tuple[str, ...]
+    timespan_us: int = 0
+    thresholds: tuple[Threshold, ...] = ()
+    counts: tuple[int, ...] = ()
+    value_field: str | None = None
+    learn_us: int = 0
+    learn_unless_inventory: bool = False
+    informational_when: frozenset[str] = frozenset()
+    attributed: bool = False
+    permit_tolerance: int = 0
+    innocent_causes: tuple[str, ...] = ()
+    aliases: tuple[Alias, ...] = ()
+    examples: tuple[Mapping[str, Any], ...] = field(default=(), compare=False, repr=False)
+    file: str = ""
+    line: int = 0
+
+    @property
+    def lane(self) -> str:
+        """Lane of its detection rows: `attributed` or `immediate`."""
+        return "attributed" if self.attributed else "immediate"
+
+    def learning_us(self, *, inventory: bool) -> int:
+        """Microseconds of learning in a district that has an inventory, or has none."""
+        return 0 if inventory and self.learn_unless_inventory else self.learn_us
+
+    def column_of(self, name: str, base: str) -> str:
+        """Column that a group-by name stands for in the events of a detection."""
+        return next((a.column for a in self.aliases if a.name == name and a.base == base), name)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """All rules in force, and the detections that they are made of.
+
+    Attributes:
+        rules: Ordered by id.
+        detections: Ordered by name; every base of every rule is among them.
+        version: 12 hexadecimal digits over all rules' ids and versions.
+    """
+
+    rules: tuple[Rule, ...]
+    detections: tuple[Detection, ...]
+    version: str
+
+    def rule(self, rule_id: str) -> Rule:
+        """The rule of an id.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for rule in self.rules:
+            if rule.id == rule_id:
+                return rule
+        raise KeyError(rule_id)
+
+    def detection(self, name: str) -> Detection:
+        """The detection of a name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for detection in self.detections:
+            if detection.name == name:
+                return detection
+        raise KeyError(name)
+
+    def feeds(self, kind: EventKind) -> Iterator[tuple[Rule, Detection]]:
+        """Every (rule, base) that reads events of a kind, in a fixed order."""
+        for rule in self.rules:
+            for base in rule.bases:
+                detection = self.detection(base)
+                if detection.kind is kind:
+                    yield rule, detection
