@@ -87,7 +87,6 @@ class BatchHeaders:
 
     def to_kafka(self) -> list[tuple[str, bytes]]:
         """The header list to send, in a fixed order."""
-        pos = lambda p: "" if p is None else f"{p.offset}.{p.sub}"  # noqa: E731
         items = {
             "aup-kind": self.kind,
             "aup-version": str(self.version),
@@ -98,8 +97,8 @@ class BatchHeaders:
             "aup-timeline": self.timeline.encode("unicode_escape").decode("ascii"),
             "aup-generation": self.generation,
             "aup-block": str(self.block),
-            "aup-first": pos(self.first),
-            "aup-last": pos(self.last),
+            "aup-first": _text(self.first),
+            "aup-last": _text(self.last),
             "aup-follows": "" if self.follows is None else self.follows.text(),
             "aup-progress": str(self.progress),
             "aup-earliest": "" if self.earliest is None else str(self.earliest),
@@ -129,6 +128,10 @@ class BatchHeaders:
                 where=where,
                 hint="only aupstream's collectors may write to this topic",
             ) from error
+
+
+def _text(position: Position | None) -> str:
+    return "" if position is None else f"{position.offset}.{position.sub}"
 
 
 def _position(text: str) -> Position | None:

@@ -1,0 +1,195 @@
+"""Episodes: one run of a rule holding for one group key, and the violation record it makes.
+
+A record depends on the rows of the episode and on nothing else: no clock, no batch, no order of arrival. So the same id
+and version always have the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from agents.engine.rows import Row
+from agents.engine.windows import Window
+from agents.rules.model import Rule
+from schemas.ids import violation_id
+
+FIRST_KEPT = 10  # oldest rows kept as evidence
+NEWEST_KEPT = 40  # newest rows kept as evidence
+Records = list[dict[str, Any]]  # in the `violation` schema, times in microseconds UTC
+
+UPDATE_EVERY_US = 300_000_000  # an open episode is told again at most this often, in event time
+
+
+class PermitBook(Protocol):
+    """What the engine asks of the supervisors' permissions."""
+
+    def covering(self, who: Iterable[str], clause: int, t_us: int) -> dict[str, Any] | None:
+        """The permit that covers any of these names for the clause at that time, as plain values, or None."""
+
+
+class NoPermits:
+    """A district without permits."""
+
+    def covering(self, who: Iterable[str], clause: int, t_us: int) -> dict[str, Any] | None:
+        """Never any."""
+        del who, clause, t_us
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """What an episode is judged with: the same for all rows of one run.
+
+    Attributes:
+        permits: The supervisors' permissions.
+        policy: Name and date of the district's policy, for the record.
+    """
+
+    permits: PermitBook = field(default_factory=NoPermits)
+    policy: str = ""
+
+
+@dataclass(slots=True)
+class Episode:
+    """State of an open episode; plain values only."""
+
+    group_key: str
+    first: Row
+    opened_at: int
+    last_t: int = 0
+    last_id: str = ""
+    count: int = 0
+    value: float = 0.0
+    lower_bound: bool = False
+    peaks: list[float] = field(default_factory=list)
+    head: list[Row] = field(default_factory=list)
+    tail: deque[Row] = field(default_factory=lambda: deque(maxlen=NEWEST_KEPT))
+    dropped: int = 0
+    version: int = 0
+    told_at: int = 0
+    told_passed: int = 0
+    informational: bool = True
+    outside: int = 0
+    permit: dict[str, Any] | None = None
+
+    def take(self, rule: Rule, row: Row, judge: Judge) -> None:
+        """Count a row that belongs to the episode and look up whether it was permitted."""
+        self.count += 1
+        self.last_t, self.last_id = row.t, row.event_id
+        self.informational = self.informational and row.base in rule.informational_when
+        covering = judge.permits.covering(json.loads(self.group_key).values(), rule.clause, row.t)
+        if covering is None:
+            self.outside += max(1, len(row.values))
+        else:
+            self.permit = self.permit or covering
+        if len(self.head) < FIRST_KEPT:
+            self.head.append(row)
+            return
+        if len(self.tail) == NEWEST_KEPT:
+            self.dropped += 1
+        self.tail.append(row)
+
+    def measure(self, window: Window) -> None:
+        """Keep the highest aggregate reached."""
+        self.value = max(self.value, window.value)
+        self.lower_bound = self.lower_bound or window.lower_bound
+        now = list(window.measures())
+        self.peaks = [max(a, b) for a, b in zip(self.peaks, now, strict=True)] if self.peaks else now
+
+    def passed(self, rule: Rule) -> list[dict[str, Any]]:
+        """The thresholds that were reached, with their highest values."""
+        return [
+            {"name": t.name, "limit": float(t.gte), "value": float(peak)}
+            for t, peak in zip(rule.thresholds, self.peaks, strict=False)
+            if peak >= t.gte
+        ]
+
+    def tell_now(self, rule: Rule) -> bool:
+        """True where a new version is due: not told for a while, or another threshold was passed."""
+        return self.last_t >= self.told_at + UPDATE_EVERY_US or len(self.passed(rule)) > self.told_passed
+
+    def record(self, rule: Rule, judge: Judge, *, closed_at: int | None, timeline: str, incomplete: bool) -> dict[str, Any]:
+        """The next version of the violation, in the `violation` schema; times in microseconds UTC."""
+        self.version += 1
+        self.told_at = self.last_t
+        thresholds = self.passed(rule)
+        self.told_passed = len(thresholds)
+        permitted = self.permit is not None and self.outside <= rule.permit_tolerance
+        status = "informational" if self.informational else "permitted" if permitted else "violation"
+        return {
+            "id": violation_id(rule.id, self.group_key, self.first.event_id),
+            "version": self.version,
+            "rule_id": rule.id,
+            "rule_version": rule.version,
+            "rule_title": rule.title,
+            "clause": rule.clause,
+            "policy": judge.policy,
+            "severity": "informational" if self.informational else rule.severity,
+            "status": status,
+            "state": "open" if closed_at is None else "closed",
+            "group_key": {k: str(v) for k, v in json.loads(self.group_key).items()},
+            "first_seen": self.first.t,
+            "last_seen": self.last_t,
+            "opened_at": self.opened_at,
+            "closed_at": closed_at,
+            "count": self.count,
+            "value": self.value,
+            "value_lower_bound": self.lower_bound,
+            "thresholds": thresholds,
+            "permit": None if self.permit is None else json.dumps(self.permit, sort_keys=True, ensure_ascii=False),
+            "evidence": [_evidence(r) for r in (*self.head, *self.tail)],
+            "evidence_dropped": self.dropped,
+            "incomplete": incomplete,
+            "timeline": timeline,
+            "related": [],
+        }
+
+    def to_state(self) -> list[object]:
+        """Plain values for a snapshot."""
+        return [
+            self.group_key,
+            self.first.to_state(),
+            self.opened_at,
+            self.last_t,
+            self.last_id,
+            self.count,
+            self.value,
+            self.lower_bound,
+            self.peaks,
+            [r.to_state() for r in self.head],
+            [r.to_state() for r in self.tail],
+            self.dropped,
+            self.version,
+            self.told_at,
+            self.told_passed,
+            self.informational,
+            self.outside,
+            self.permit,
+        ]
+
+    @staticmethod
+    def from_state(state: Sequence[Any]) -> Episode:
+        """Take back what `to_state` gave."""
+        values = list(state)
+        values[1] = Row.from_state(values[1])
+        values[9] = [Row.from_state(r) for r in values[9]]
+        values[10] = deque((Row.from_state(r) for r in values[10]), maxlen=NEWEST_KEPT)
+        return Episode(*values)
+
+
+def _evidence(row: Row) -> dict[str, Any]:
+    return {
+        "event_id": row.event_id,
+        "timestamp": row.t,
+        "log_source": row.source,
+        "log_generation": row.generation,
+        "log_offset": row.offset,
+        "log_hash": row.line_hash,
+        "base": row.base,
+        "summary": row.summary,
+        "facts": list(row.facts),
+    }

@@ -1,0 +1,180 @@
+"""Who had an address when: facts out of DHCP and login events, and the question asked of them.
+
+A fact says: from `valid_from` on, the address belonged to `value` (empty: to nobody any more). A later fact about the same
+address replaces it from its own start on. So the answer for a time depends on the set of facts alone, not on the order they
+came in, and no fact is ever changed.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from schemas.ids import fact_id
+from schemas.kinds import EventKind
+
+LEASE_US = 86_400_000_000  # how long an ACK without a lease time stands: a day, dhcpd's default maximum
+MAX_FACTS = 5_000_000  # beyond it the oldest fact of the address in hand goes: old rows may stay unattributed
+
+
+def facts_of(frame: pl.DataFrame, kind: EventKind) -> pl.DataFrame:
+    """Facts that a batch of DHCP or login events states, in its order.
+
+    Args:
+        frame: Events of one kind, in that kind's schema.
+        kind: DHCP or login; others state nothing.
+
+    Returns:
+        A frame in the `identity` schema. Rows stamped late or time_suspect state nothing: whether they were seen in
+        time would depend on the order of arrival.
+    """
+    usable = frame.filter(~pl.col("late") & ~pl.col("time_suspect"))
+    if kind is EventKind.DHCP:
+        return _dhcp_facts(usable)
+    return _login_facts(usable) if kind is EventKind.LOGIN else _facts([])
+
+
+def _dhcp_facts(frame: pl.DataFrame) -> pl.DataFrame:
+    rows = frame.filter(
+        pl.col("event_action").is_in(["ack", "release", "expire", "decline"]) & pl.col("source_ip").is_not_null()
+    ).select(
+        pl.col("timestamp").dt.timestamp("us").alias("t"),
+        "event_action",
+        "source_ip",
+        "source_mac",
+        "dhcp_lease_seconds",
+        "event_id",
+        "log_source",
+    )
+    facts: list[_Fields] = []
+    for t, action, ip, mac, lease, event, source in rows.iter_rows():
+        if action == "ack" and mac:
+            end = t + (LEASE_US if lease is None else int(lease) * 1_000_000)
+            facts.append(("ip_mac", ip, mac, t, end, None, 0.95, event, source))
+        elif action != "ack":
+            facts.append(("ip_mac", ip, "", t, None, action, 0.95, event, source))
+    return _facts(facts)
+
+
+def _login_facts(frame: pl.DataFrame) -> pl.DataFrame:
+    rows = frame.filter(
+        (pl.col("event_action") == "login")
+        & (pl.col("event_outcome") == "success")
+        & pl.col("source_mac").is_not_null()
+        & pl.col("user_name").is_not_null()
+    ).select(
+        pl.col("timestamp").dt.timestamp("us").alias("t"), "source_mac", "user_name", "event_id", "log_source"
+    )
+    return _facts(
+        [("mac_user", mac, user, t, None, None, 0.8, event, source) for t, mac, user, event, source in rows.iter_rows()]
+    )
+
+
+_Fields = tuple[str, str, str, int, int | None, str | None, float, str, str]
+
+
+def _facts(rows: Sequence[_Fields]) -> pl.DataFrame:
+    utc = pl.Datetime("us", "UTC")
+    columns: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * 9
+    kind, address, value, start, end, reason, sure, event, source = columns
+    return pl.DataFrame(
+        {
+            "fact_id": [fact_id(k, a, v, t) for k, a, v, t in zip(kind, address, value, start, strict=True)],
+            "version": pl.Series([1] * len(rows), dtype=pl.Int32),
+            "kind": pl.Series(kind, dtype=pl.String),
+            "address": pl.Series(address, dtype=pl.String),
+            "value": pl.Series(value, dtype=pl.String),
+            "valid_from": pl.Series(start, dtype=pl.Int64).cast(utc),
+            "valid_to": pl.Series(end, dtype=pl.Int64).cast(utc),
+            "end_reason": pl.Series(reason, dtype=pl.String),
+            "confidence": pl.Series(sure, dtype=pl.Float64),
+            "event_id": pl.Series(event, dtype=pl.String),
+            "log_source": pl.Series(source, dtype=pl.String),
+            "timestamp": pl.Series(start, dtype=pl.Int64).cast(utc),
+        },
+        schema_overrides={"fact_id": pl.String},
+    )
+
+
+Fact = tuple[int, str, str, int, str]  # valid_from, event_id, value, valid_to (-1: open), fact_id
+
+
+@dataclass(slots=True)
+class FactIndex:
+    """All facts known, by kind and address, each address in order of start. Repeats change nothing."""
+
+    _facts: dict[tuple[str, str], list[Fact]] = field(default_factory=dict)
+    count: int = 0
+    evicted: int = 0
+
+    def add(self, facts: pl.DataFrame) -> None:
+        """Take facts in any order (schema `identity`)."""
+        rows = facts.select(
+            "kind",
+            "address",
+            pl.col("valid_from").dt.timestamp("us"),
+            "event_id",
+            "value",
+            pl.col("valid_to").dt.timestamp("us").fill_null(-1).alias("valid_to"),
+            "fact_id",
+        )
+        for kind, address, *fact in rows.iter_rows():
+            self._insert(self._facts.setdefault((kind, address), []), tuple(fact))
+
+    def _insert(self, known: list[Fact], fact: Fact) -> None:
+        at = bisect_left(known, fact)
+        if at < len(known) and known[at] == fact:
+            return
+        insort(known, fact)
+        self.count += 1
+        if self.count > MAX_FACTS and len(known) > 1:
+            known.pop(0)
+            self.count -= 1
+            self.evicted += 1
+
+    def at(self, kind: str, address: str, t_us: int) -> tuple[str | None, tuple[str, ...]]:
+        """Value of an address at a time (microseconds UTC), and the ids of the facts that say so.
+
+        Of two facts that start at the same instant the later line of one log counts; from two logs they leave it open.
+        """
+        known = self._facts.get((kind, address), [])
+        i = bisect_left(known, (t_us + 1,)) - 1
+        if i < 0:
+            return None, ()
+        start, event, value, end, fact = known[i]
+        unsure = i > 0 and known[i - 1][0] == start and known[i - 1][2] != value and known[i - 1][1][:16] != event[:16]
+        if unsure or not value or (end != -1 and t_us >= end):
+            return None, (fact,)
+        return value, (fact,)
+
+    def mac_of(self, ip: str, t_us: int) -> tuple[str | None, tuple[str, ...]]:
+        """Hardware address that held an IP address at a time, and the facts that say so."""
+        return self.at("ip_mac", ip, t_us)
+
+    def forget_before(self, t_us: int) -> None:
+        """Drop facts that no question at or after `t_us` can need: all but the newest that starts before it."""
+        for key, known in list(self._facts.items()):
+            i = bisect_left(known, (t_us + 1,)) - 1
+            if i > 0:
+                del known[:i]
+                self.count -= i
+            if known and known[-1][3] != -1 and known[-1][3] <= t_us:
+                self.count -= len(known)
+                del self._facts[key]
+
+
+def learned(index: FactIndex) -> Mapping[str, int]:
+    """Figures for metrics: facts kept and facts evicted."""
+    return {"facts": index.count, "evicted": index.evicted}
+
+
+def all_facts(frames: Iterable[pl.DataFrame]) -> FactIndex:
+    """An index of some frames, for tests and backtests."""
+    index = FactIndex()
+    for frame in frames:
+        index.add(frame)
+    return index

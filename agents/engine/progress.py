@@ -1,0 +1,84 @@
+"""Progress of sources, and the watermark that follows from it.
+
+A source's progress reaches a reader once for every partition of the source's topic (and lane). What the reader may rely on
+is the least of them; a partition that has told nothing yet counts as minus infinity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from schemas.headers import FOREVER, NEVER
+from schemas.kinds import EventKind
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """A registered source.
+
+    Attributes:
+        name: Configured name.
+        kind: Kind of its events.
+        timeline: Empty for live.
+        absent: True while it is declared absent.
+    """
+
+    name: str
+    kind: EventKind
+    timeline: str = ""
+    absent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One thing told: how far a source is, as seen in one input partition and lane."""
+
+    source: str
+    timeline: str
+    progress: int
+    earliest: int | None
+
+
+@dataclass(slots=True)
+class ProgressTable:
+    """Newest word of every (source, timeline) from every (topic, partition, lane). Progress never goes back."""
+
+    told: dict[tuple[str, str], dict[tuple[str, int, str], int]] = field(default_factory=dict)
+    earliest: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def tell(self, topic: str, partition: int, lane: str, told: Iterable[Told]) -> None:
+        """Take what a message of that partition and lane says."""
+        for t in told:
+            key = (t.source, t.timeline)
+            places = self.told.setdefault(key, {})
+            place = (topic, partition, lane)
+            places[place] = max(places.get(place, NEVER), t.progress)
+            if t.earliest is not None:
+                self.earliest[key] = min(self.earliest.get(key, FOREVER), t.earliest)
+
+    def of(self, source: SourceInfo, partitions: int, lane: str) -> int:
+        """Least progress of a source over all partitions of its topic."""
+        places = self.told.get((source.name, source.timeline))
+        if places is None:
+            return NEVER
+        topic = source.kind.topic
+        return min((places.get((topic, p, lane), NEVER) for p in range(partitions)), default=NEVER)
+
+    def save(self) -> dict[str, Any]:
+        """Plain values for a snapshot."""
+        return {
+            "told": [[*key, *place, at] for key, places in self.told.items() for place, at in places.items()],
+            "earliest": [[*key, at] for key, at in self.earliest.items()],
+        }
+
+    @staticmethod
+    def load(state: Mapping[str, Any]) -> ProgressTable:
+        """Take back what `save` gave."""
+        table = ProgressTable()
+        for source, timeline, topic, partition, lane, at in state["told"]:
+            table.told.setdefault((source, timeline), {})[(topic, partition, lane)] = at
+        for source, timeline, at in state["earliest"]:
+            table.earliest[(source, timeline)] = at
+        return table
