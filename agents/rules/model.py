@@ -13,7 +13,16 @@ from typing import Any
 from schemas.kinds import EventKind
 
 VALUE_SEPARATOR = "\x1f"  # between class, group and value inside one counted value; never in a log field
-RULE_KINDS = ("event_count", "value_count", "new_value", "sequence", "single")
+RULE_KINDS = (
+    "event_count",
+    "value_count",
+    "value_sum",
+    "temporal",
+    "temporal_ordered",
+    "new_value",
+    "sequence",
+    "single",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +97,17 @@ class Rule:
         kinds: Kinds of events it reads: its watermark waits for their sources.
         group_by: Columns (or aliases) that the window is kept per; every one must have a value.
         timespan_us: Length of the window (t - timespan, t], microseconds; 0 for `single` and `new_value`.
-        thresholds: Any of them holding makes the condition hold; all that were passed are listed. Empty for
-            `sequence`, `single` and `new_value`.
+        thresholds: Any of them holding makes the condition hold; all that were passed are listed. A sequence has one,
+            over the rows of its first base; `temporal`, `temporal_ordered`, `single` and `new_value` have none.
         counts: Sequence: how many of each base, in order, e.g. (8, 1). Empty otherwise.
-        value_field: Column whose distinct values are counted; None for the other kinds.
+        value_field: Column whose distinct values are counted, or whose numbers are summed; None for the other kinds.
         learn_us: New values: how long, from the earliest event of its sources, values are learned and nothing is
             reported, microseconds; 0 for none. Ask `learning_us`, which knows about the inventory.
         learn_unless_inventory: True where a district with an inventory needs no learning.
-        informational_when: Bases whose rows make an episode informational: it is one while all its rows are of them.
+        informational_bases: Bases whose rows make an episode informational: it is one while all its rows are of them.
         attributed: It needs to know whose device an address was: its rows go by the lane `attributed`.
-        permit_tolerance: Rows of an episode that may lie outside a permit's time and it still covers the episode.
+        permit_tolerance: Counted values (rows, where none are counted) of an episode that may lie outside a permit's
+            time and the permit still covers the episode.
         innocent_causes: What else may look like this.
         aliases: Sigma aliases.
         examples: Raw example mappings, read by `agents.rules.examples`.
@@ -121,7 +131,7 @@ class Rule:
     value_field: str | None = None
     learn_us: int = 0
     learn_unless_inventory: bool = False
-    informational_when: frozenset[str] = frozenset()
+    informational_bases: frozenset[str] = frozenset()
     attributed: bool = False
     permit_tolerance: int = 0
     innocent_causes: tuple[str, ...] = ()

@@ -1,0 +1,175 @@
+"""Which columns rules may name, of what type, and what Sigma calls them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from pathlib import Path
+
+import schemas
+from schemas.kinds import EventKind
+
+
+class ColumnType(Enum):
+    """Type of a column as far as a condition needs to know it."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    BOOL = "bool"
+    TEXTS = "list of texts"
+    NUMBERS = "list of numbers"
+    BOOLS = "list of booleans"
+    TIME = "time"
+
+    @property
+    def element(self) -> ColumnType | None:
+        """Type of the elements of a list; None for what is no list."""
+        return _ELEMENTS.get(self)
+
+
+_ELEMENTS = {
+    ColumnType.TEXTS: ColumnType.TEXT,
+    ColumnType.NUMBERS: ColumnType.NUMBER,
+    ColumnType.BOOLS: ColumnType.BOOL,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """A column that detect computes; never stored (see `agents.engine.enrich`).
+
+    Attributes:
+        name: Column name.
+        type: Its type.
+        kinds: Kinds of events that have it.
+        identity: True where it depends on whose device the source address was.
+    """
+
+    name: str
+    type: ColumnType
+    kinds: frozenset[EventKind]
+    identity: bool = False
+
+
+_MAIL = frozenset({EventKind.MAIL})
+_DEVICES = frozenset({EventKind.DHCP, EventKind.LOGIN, EventKind.PROXY})
+
+DERIVED: tuple[Derived, ...] = (
+    Derived("sender_internal", ColumnType.BOOL, _MAIL),
+    Derived("message_key", ColumnType.TEXT, _MAIL),
+    Derived("delivered_recipients", ColumnType.TEXTS, _MAIL),
+    Derived("recipients_internal", ColumnType.NUMBER, _MAIL),
+    Derived("recipients_outside", ColumnType.NUMBER, _MAIL),
+    Derived("source_site", ColumnType.TEXT, _DEVICES),
+    Derived("source_device_kind", ColumnType.TEXT, _DEVICES, identity=True),
+    Derived("source_device_owner", ColumnType.TEXT, _DEVICES, identity=True),
+    Derived("source_mac_known", ColumnType.BOOL, _DEVICES, identity=True),
+    Derived("source_mac_random", ColumnType.BOOL, _DEVICES, identity=True),
+)
+
+# Columns that say where a row stood, not what happened: no keyword is looked for in them.
+PLACE_COLUMNS = frozenset({"event_id", "log_source", "log_generation", "log_hash"})
+
+# What a rule's `logsource` must say for a kind: category as SigmaHQ has it, or ours where it has none.
+CATEGORIES: dict[str, EventKind] = {
+    "proxy": EventKind.PROXY,
+    "dhcp": EventKind.DHCP,
+    "email": EventKind.MAIL,
+    "mail": EventKind.MAIL,
+    "authentication": EventKind.LOGIN,
+    "login": EventKind.LOGIN,
+}
+
+# Sigma's field names (taxonomy appendix of the Sigma specification, and W3C extended log format for proxies).
+_COMMON_FIELDS = {
+    "src_ip": "source_ip",
+    "SourceIp": "source_ip",
+    "IpAddress": "source_ip",
+    "src_port": "source_port",
+    "SourcePort": "source_port",
+    "IpPort": "source_port",
+    "User": "user_name",
+    "user": "user_name",
+    "username": "user_name",
+    "TargetUserName": "user_name",
+    "cs-username": "user_name",
+    "src_mac": "source_mac",
+    "Computer": "observer_hostname",
+    "hostname": "observer_hostname",
+}
+FIELDS: dict[EventKind, dict[str, str]] = {
+    EventKind.PROXY: _COMMON_FIELDS
+    | {
+        "c-ip": "source_ip",
+        "c-uri": "url_original",
+        "c-uri-extension": "url_extension",
+        "c-uri-query": "url_query",
+        "c-uri-stem": "url_path",
+        "cs-uri": "url_original",
+        "cs-uri-stem": "url_path",
+        "cs-uri-query": "url_query",
+        "cs-uri-extension": "url_extension",
+        "c-useragent": "user_agent_original",
+        "cs-user-agent": "user_agent_original",
+        "cs(User-Agent)": "user_agent_original",
+        "cs-host": "url_domain",
+        "r-dns": "url_domain",
+        "cs-method": "http_request_method",
+        "cs-referrer": "http_request_referrer",
+        "cs-referer": "http_request_referrer",
+        "cs-version": "http_version",
+        "sc-status": "http_response_status_code",
+        "sc-bytes": "http_response_bytes",
+        "cs-bytes": "http_request_bytes",
+        "cs-mime-type": "http_response_mime_type",
+        "dst_ip": "destination_ip",
+        "s-ip": "destination_ip",
+        "r-ip": "destination_ip",
+        "url_category": "proxy_category",
+    },
+    EventKind.DHCP: _COMMON_FIELDS,
+    EventKind.MAIL: _COMMON_FIELDS | {"sender": "email_from_address", "recipient": "email_to_address"},
+    EventKind.LOGIN: _COMMON_FIELDS | {"target_user": "target_user_name", "service": "service_name"},
+}
+
+
+def derived_columns(kind: EventKind) -> dict[str, Derived]:
+    """Derived columns of a kind by name."""
+    return {d.name: d for d in DERIVED if kind in d.kinds}
+
+
+@cache
+def identity_columns(kind: EventKind) -> frozenset[str]:
+    """Columns of a kind that are known only once an address has been attributed to a device.
+
+    A DHCP event names its device itself, so none of its columns wait for identity.
+    """
+    if kind is EventKind.DHCP:
+        return frozenset()
+    derived = {d.name for d in DERIVED if d.identity and kind in d.kinds}
+    return frozenset(derived | ({"source_mac"} if derived else set()))
+
+
+@cache
+def column_types(kind: EventKind) -> dict[str, ColumnType]:
+    """Every column that a rule over a kind may name, schema columns first, then derived ones."""
+    path = Path(schemas.__file__).parent / "avro" / f"{kind.value}.avsc"
+    schema = json.loads(path.read_text(encoding="utf-8"))
+    types = {f["name"]: _type(f["type"]) for f in schema["fields"]}
+    return types | {d.name: d.type for d in derived_columns(kind).values()}
+
+
+def _type(avro: object) -> ColumnType:
+    """Column type of an Avro type; a union counts as its member that is not null."""
+    if isinstance(avro, list):
+        return _type(next(member for member in avro if member != "null"))
+    if isinstance(avro, dict):
+        if avro.get("logicalType") == "timestamp-micros":
+            return ColumnType.TIME
+        if avro["type"] == "array":
+            element = _type(avro["items"])
+            return next(lists for lists, inner in _ELEMENTS.items() if inner is element)
+        return _type(avro["type"])
+    return {"string": ColumnType.TEXT, "boolean": ColumnType.BOOL}.get(str(avro), ColumnType.NUMBER)

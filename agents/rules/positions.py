@@ -1,0 +1,162 @@
+"""YAML documents that know where each of their parts stands, so that every error can name file, line and column."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from schemas.errors import RuleError
+
+MAX_BYTES = 1_000_000  # a rule file larger than this is refused
+MAX_NODES = 100_000  # aliases that expand to more than this are refused
+MAX_DEPTH = 50
+
+Path = tuple[str | int, ...]
+
+_TIMESTAMP = "tag:yaml.org,2002:timestamp"
+_MERGE = "tag:yaml.org,2002:merge"
+_PLAIN = ("str", "int", "float", "bool", "null")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One YAML document of a file.
+
+    Attributes:
+        data: The document as plain values; times stay text, because only their reader knows the zone.
+        file: Name of the file as errors give it.
+        line: First line, from 1.
+        places: (line, column), from 1, of the value at each path; of a mapping's key under path + (`#key`,).
+    """
+
+    data: dict[str, Any]
+    file: str
+    line: int
+    places: Mapping[Path, tuple[int, int]]
+
+    def where(self, *path: str | int, key: bool = False) -> str:
+        """`file:line:column` of the value (or key) at a path, or of the nearest part around it."""
+        if key and (*path, "#key") in self.places:
+            place = self.places[(*path, "#key")]
+            return f"{self.file}:{place[0]}:{place[1]}"
+        for end in range(len(path), -1, -1):
+            found = self.places.get(path[:end])
+            if found is not None:
+                return f"{self.file}:{found[0]}:{found[1]}"
+        return f"{self.file}:{self.line}:1"
+
+    def error(self, what: str, *path: str | int, hint: str = "", key: bool = False) -> RuleError:
+        """A rule error at a path of this document."""
+        return RuleError(what, where=self.where(*path, key=key), hint=hint)
+
+
+class _Reader:
+    """Turns the nodes of one document into plain values and remembers where they stood."""
+
+    def __init__(self, loader: yaml.SafeLoader, file: str, errors: list[RuleError]) -> None:
+        self.loader, self.file, self.errors = loader, file, errors
+        self.places: dict[Path, tuple[int, int]] = {}
+        self.nodes = 0
+
+    def place(self, node: yaml.Node) -> str:
+        return f"{self.file}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"
+
+    def value(self, node: yaml.Node, path: Path) -> Any:
+        """Plain value of a node.
+
+        Raises:
+            RuleError: the document is too large or too deep.
+        """
+        self.nodes += 1
+        if self.nodes > MAX_NODES or len(path) > MAX_DEPTH:
+            raise RuleError(
+                f"document has more than {MAX_NODES} values or {MAX_DEPTH} levels once its aliases are expanded",
+                where=self.place(node),
+                hint="write it out without nested aliases",
+            )
+        self.places.setdefault(path, (node.start_mark.line + 1, node.start_mark.column + 1))
+        if isinstance(node, yaml.MappingNode):
+            return self.mapping(node, path)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.value(item, (*path, i)) for i, item in enumerate(node.value)]
+        return self.scalar(node)
+
+    def mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag == _MERGE:
+                self.errors.append(RuleError("a key must be plain text", where=self.place(key_node)))
+                continue
+            key = str(key_node.value)
+            if key in found:
+                self.errors.append(
+                    RuleError(f"key {key!r} stands here twice", where=self.place(key_node), hint="keep one of them")
+                )
+                continue
+            mark = key_node.start_mark
+            self.places[(*path, key, "#key")] = (mark.line + 1, mark.column + 1)
+            found[key] = self.value(value_node, (*path, key))
+        return found
+
+    def scalar(self, node: yaml.Node) -> Any:
+        if node.tag == _TIMESTAMP:
+            return node.value
+        if node.tag.rpartition(":")[2] not in _PLAIN:
+            self.errors.append(RuleError(f"tag {node.tag!r} is not allowed in a rule", where=self.place(node)))
+            return None
+        try:
+            return self.loader.construct_object(node)  # type: ignore[no-untyped-call]
+        except (ValueError, yaml.YAMLError) as error:
+            self.errors.append(RuleError(f"value cannot be read: {error}", where=self.place(node)))
+            return None
+
+
+def read_documents(text: str, file: str) -> tuple[list[Document], list[RuleError]]:
+    """Read a rule file.
+
+    Args:
+        text: Content of the file.
+        file: Its name, for errors.
+
+    Returns:
+        The documents that could be read, empty ones left out, and everything that is wrong with the YAML.
+    """
+    errors: list[RuleError] = []
+    documents: list[Document] = []
+    if len(text) > MAX_BYTES:
+        return [], [RuleError(f"file has more than {MAX_BYTES} characters", where=f"{file}:1:1", hint="split it")]
+    loader = yaml.SafeLoader(text)
+    try:
+        while loader.check_node():  # type: ignore[no-untyped-call]
+            node = loader.get_node()  # type: ignore[no-untyped-call]
+            document = _document(node, loader, file, errors)
+            if document is not None:
+                documents.append(document)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else f"{file}:1:1"
+        errors.append(RuleError(f"not YAML: {error.problem or error.context}", where=place, hint="check the indentation"))
+    except yaml.YAMLError as error:
+        errors.append(RuleError(f"not YAML: {' '.join(str(error).split())}", where=f"{file}:1:1"))
+    finally:
+        loader.dispose()  # type: ignore[no-untyped-call]
+    return documents, errors
+
+
+def _document(node: yaml.Node, loader: yaml.SafeLoader, file: str, errors: list[RuleError]) -> Document | None:
+    reader = _Reader(loader, file, errors)
+    line = node.start_mark.line + 1
+    try:
+        data = reader.value(node, ())
+    except RuleError as error:
+        errors.append(error)
+        return None
+    if data is None:
+        return None
+    if not isinstance(data, dict):
+        errors.append(RuleError("a rule must be a mapping", where=f"{file}:{line}:1", hint="start with `title: ...`"))
+        return None
+    return Document(data=data, file=file, line=line, places=reader.places)
