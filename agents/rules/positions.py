@@ -108,7 +108,7 @@ class _Reader:
             self.errors.append(RuleError(f"tag {node.tag!r} is not allowed in a rule", where=self.place(node)))
             return None
         try:
-            return self.loader.construct_object(node)  # type: ignore[no-untyped-call]
+            return self.loader.construct_object(node)
         except (ValueError, yaml.YAMLError) as error:
             self.errors.append(RuleError(f"value cannot be read: {error}", where=self.place(node)))
             return None
@@ -130,19 +130,20 @@ def read_documents(text: str, file: str) -> tuple[list[Document], list[RuleError
         return [], [RuleError(f"file has more than {MAX_BYTES} characters", where=f"{file}:1:1", hint="split it")]
     loader = yaml.SafeLoader(text)
     try:
-        while loader.check_node():  # type: ignore[no-untyped-call]
-            node = loader.get_node()  # type: ignore[no-untyped-call]
-            document = _document(node, loader, file, errors)
+        while loader.check_node():
+            node = loader.get_node()
+            document = None if node is None else _document(node, loader, file, errors)
             if document is not None:
                 documents.append(document)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else f"{file}:1:1"
-        errors.append(RuleError(f"not YAML: {error.problem or error.context}", where=place, hint="check the indentation"))
+        what = f"not YAML: {error.problem or error.context}"
+        errors.append(RuleError(what, where=place, hint="check the indentation"))
     except yaml.YAMLError as error:
         errors.append(RuleError(f"not YAML: {' '.join(str(error).split())}", where=f"{file}:1:1"))
     finally:
-        loader.dispose()  # type: ignore[no-untyped-call]
+        loader.dispose()
     return documents, errors
 
 

@@ -1,0 +1,144 @@
+"""The district: its name, zone, mail domains and sites."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from fnmatch import translate
+from functools import cached_property
+from ipaddress import ip_network
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from agents.context.networks import Network, NetworkIndex
+from agents.context.versions import content_version
+from schemas.errors import AupstreamError, ConfigError, Errors
+
+_DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A school or office.
+
+    Attributes:
+        name: Its name, unique in the district.
+        networks: Address ranges in CIDR notation that are used at this site and nowhere else.
+        access_points: Globs (`*`, `?`, `[...]`, case ignored) of access points and switches there, by the name or
+            address that logins are logged with.
+    """
+
+    name: str
+    networks: tuple[str, ...] = ()
+    access_points: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class District:
+    """What is inside and what is outside.
+
+    Attributes:
+        name: For people.
+        timezone: Local zone; times in context files without a zone are in it.
+        domains: Mail domains, lower case. Their sub-domains are the district's too.
+        sites: Its sites.
+    """
+
+    name: str = "District"
+    timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+    domains: tuple[str, ...] = ()
+    sites: tuple[Site, ...] = ()
+
+    @staticmethod
+    def of(
+        name: str, timezone: str, domains: Iterable[str], sites: Sequence[Site] = (), *, where: str = "[district]"
+    ) -> District:
+        """A district from configuration values.
+
+        Raises:
+            Errors: of `ConfigError`, every value that is wrong.
+        """
+        lowered = tuple(d.strip().lower().strip(".").removeprefix("@") for d in domains)
+        errors: list[AupstreamError] = [
+            ConfigError(f"{d!r} is no mail domain", where=f"{where}.domains", hint="write it like schools.example")
+            for d in lowered
+            if not _DOMAIN.fullmatch(d)
+        ]
+        try:
+            zone = ZoneInfo(timezone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            zone = ZoneInfo("UTC")
+            hint = "use a name of the time zone database such as America/Denver"
+            errors.append(ConfigError(f"time zone {timezone!r} is not known", where=f"{where}.timezone", hint=hint))
+        errors.extend(_site_errors(sites, where))
+        if errors:
+            raise Errors(errors)
+        return District(name, zone, lowered, tuple(sites))
+
+    @cached_property
+    def version(self) -> str:
+        """12 hexadecimal digits of a hash of its content."""
+        sites = [[s.name, list(s.networks), list(s.access_points)] for s in self.sites]
+        return content_version([self.name, self.timezone.key, list(self.domains), sites])
+
+    @cached_property
+    def network_index(self) -> NetworkIndex:
+        """Sites by address."""
+        return NetworkIndex((network, site.name) for site in self.sites for network in _networks(site))
+
+    @cached_property
+    def _access_point_patterns(self) -> tuple[tuple[re.Pattern[str], str], ...]:
+        return tuple((re.compile(translate(g.lower())), s.name) for s in self.sites for g in s.access_points)
+
+    @property
+    def has_access_points(self) -> bool:
+        """True where any site names its access points."""
+        return bool(self._access_point_patterns)
+
+    def site_of_access_point(self, name: str) -> str | None:
+        """Site of an access point or switch: by glob in the order of the sites, else by its address."""
+        lowered = name.lower()
+        for pattern, site in self._access_point_patterns:
+            if pattern.fullmatch(lowered):
+                return site
+        return self.network_index.name_of(name)
+
+    def is_internal_domain(self, domain: str) -> bool:
+        """True for the district's mail domains and everything below them."""
+        lowered = domain.lower().rstrip(".")
+        return any(lowered == d or lowered.endswith(f".{d}") for d in self.domains)
+
+    def is_internal_address(self, address: str) -> bool:
+        """True for an address of the district, and for one without a domain, which is local to its mail server."""
+        if not address:
+            return False
+        _, at, domain = address.rpartition("@")
+        return not at or self.is_internal_domain(domain)
+
+
+def _networks(site: Site) -> Iterable[Network]:
+    return (ip_network(n, strict=False) for n in site.networks)
+
+
+def _site_errors(sites: Sequence[Site], where: str) -> list[AupstreamError]:
+    errors: list[AupstreamError] = []
+    owner: dict[Network, str] = {}
+    names: set[str] = set()
+    for i, site in enumerate(sites):
+        place = f"{where}.sites[{i}]"
+        if not site.name or site.name in names:
+            what = f"site name {site.name!r} stands here twice" if site.name else "the site has no name"
+            errors.append(ConfigError(what, where=f"{place}.name", hint="give every site a name of its own"))
+        names.add(site.name)
+        for text in site.networks:
+            try:
+                network = ip_network(text, strict=False)
+            except ValueError:
+                hint = "write it in CIDR notation such as 10.20.0.0/16"
+                errors.append(ConfigError(f"{text!r} is no network", where=f"{place}.networks", hint=hint))
+                continue
+            other = owner.setdefault(network, site.name)
+            if other != site.name:
+                what = f"network {text} belongs to site {other!r} already"
+                errors.append(ConfigError(what, where=f"{place}.networks", hint="a network can be at one site only"))
+    return errors
