@@ -1,0 +1,1 @@
+"""Rules: the model, and how Sigma documents become it."""

@@ -1,0 +1,119 @@
+"""The shape of a rule document: which keys there may be and of what type."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from agents.rules.positions import Document
+from schemas.errors import RuleError
+
+LEVELS = ("informational", "low", "medium", "high", "critical")
+LAST_CLAUSE = 13
+OWN_KINDS = {"new_value": "event_count", "sequence": "temporal_ordered"}  # our kind: Sigma type nearest to it
+TIMESPAN = re.compile(r"([1-9][0-9]{0,6})([smhdwMy])")
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+_COMMON = (
+    "title", "id", "name", "related", "taxonomy", "status", "description", "license", "author", "references", "date",
+    "modified", "fields", "falsepositives", "level", "tags", "scope", "aupstream",
+)  # fmt: skip
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "detection rule": (*_COMMON, "logsource", "detection"),
+    "correlation rule": (*_COMMON, "correlation"),
+    "correlation": ("type", "rules", "group-by", "timespan", "condition", "generate", "aliases"),
+    "condition": ("gte", "gt", "lt", "lte", "eq", "neq", "field", "percentile"),
+    "aupstream": (
+        "clause", "kind", "counts", "thresholds", "learn", "informational-bases", "permit-tolerance", "group-by",
+        "examples",
+    ),
+    "threshold": ("name", "gte", "where", "per"),
+    "learn": ("time", "unless"),
+    "logsource": ("category", "product", "service", "definition"),
+    "example": ("name", "context", "events", "violations"),
+}  # fmt: skip
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """A hint that names what was probably meant, or what there is."""
+    names = list(known)
+    near = get_close_matches(word, names, n=1, cutoff=0.6)
+    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(names))}"
+
+
+class Checker:
+    """Reads parts of one document and collects what is wrong with them.
+
+    Every reading gives a usable value or its default, so that one wrong key does not hide the next.
+    """
+
+    def __init__(self, document: Document, errors: list[RuleError]) -> None:
+        self.document, self.errors = document, errors
+
+    def error(self, what: str, *path: str | int, hint: str = "", key: bool = False) -> None:
+        """Note an error at a path."""
+        self.errors.append(self.document.error(what, *path, hint=hint, key=key))
+
+    def keys(self, part: str, value: Mapping[str, Any], *path: str | int) -> None:
+        """Note every key that a part of this sort does not have."""
+        for key in value:
+            if key not in KEYS[part]:
+                self.error(f"unknown key {key!r} in {part}", *path, key, hint=suggestion(key, KEYS[part]), key=True)
+
+    def mapping(self, value: Any, *path: str | int) -> dict[str, Any]:
+        """A mapping; empty where it is none."""
+        if value is None or isinstance(value, dict):
+            return value or {}
+        self.error(f"{_name(path)} must be a mapping", *path, hint="write keys and values below it")
+        return {}
+
+    def text(self, holder: Mapping[str, Any], key: str, *path: str | int, required: bool = False) -> str:
+        """A text; empty where there is none."""
+        value = holder.get(key)
+        if value is None:
+            if required:
+                self.error(f"{key} is missing", *path, hint=f"add `{key}:`")
+            return ""
+        if not isinstance(value, str) or not value.strip():
+            self.error(f"{key} must be text", *path, key, hint="put it in quotes")
+            return ""
+        return value.strip()
+
+    def texts(self, value: Any, *path: str | int) -> tuple[str, ...]:
+        """A list of texts; one text counts as a list of one."""
+        listed = [value] if isinstance(value, str) else value
+        if listed is None:
+            return ()
+        if not isinstance(listed, list) or not all(isinstance(v, str) and v for v in listed):
+            self.error(f"{_name(path)} must be a list of texts", *path, hint="write it like [a, b]")
+            return ()
+        return tuple(listed)
+
+    def whole(self, holder: Mapping[str, Any], key: str, *path: str | int, low: int, high: int, default: int) -> int:
+        """A whole number within bounds."""
+        value = holder.get(key)
+        if value is None:
+            return default
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            self.error(f"{key} must be a whole number from {low} to {high}, not {value!r}", *path, key)
+            return default
+        return value
+
+    def timespan(self, value: Any, *path: str | int) -> int:
+        """Sigma time span in microseconds; 0 where it is wrong. A month is 30.4368 days, a year twelve of them."""
+        match = TIMESPAN.fullmatch(value) if isinstance(value, str) else None
+        if match is None:
+            hint = "a whole number and s, m, h, d, w, M (month) or y, such as 30m"
+            self.error(f"{value!r} is no time span", *path, hint=hint)
+            return 0
+        return int(match[1]) * UNIT_SECONDS[match[2]] * 1_000_000
+
+
+# As pySigma has them (SigmaCorrelationTimespan); a test holds the two against each other.
+UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "M": 2_629_746, "y": 31_556_952}
+
+
+def _name(path: tuple[str | int, ...]) -> str:
+    return str(path[-1]) if path else "document"
