@@ -1,0 +1,72 @@
+"""Event frames: the columns of a kind's Avro schema as Polars columns, less those that the collector adds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import polars as pl
+
+from schemas.kinds import EventKind
+from streams.normalisers.abstract import COLLECTOR_COLUMNS
+
+LINE = "line"
+TIMESTAMP = pl.Datetime("us", "UTC")
+
+_PRIMITIVES: Mapping[str, pl.DataType] = {
+    "string": pl.String(),
+    "long": pl.Int64(),
+    "int": pl.Int32(),
+    "boolean": pl.Boolean(),
+    "double": pl.Float64(),
+}
+
+
+@cache
+def event_columns(kind: EventKind) -> Mapping[str, pl.DataType]:
+    """Columns of a normaliser's frame and their types, in the order of the schema, `line` last."""
+    schema = json.loads(files("schemas").joinpath("avro", f"{kind.value}.avsc").read_text(encoding="utf-8"))
+    columns = {f["name"]: _polars_type(f["type"]) for f in schema["fields"] if f["name"] not in COLLECTOR_COLUMNS}
+    return {**columns, LINE: pl.UInt32()}
+
+
+def _polars_type(avro: Any) -> pl.DataType:  # noqa: ANN401 - parsed JSON
+    if isinstance(avro, list):
+        return _polars_type(next(branch for branch in avro if branch != "null"))
+    if isinstance(avro, dict):
+        if avro.get("logicalType") == "timestamp-micros":
+            return TIMESTAMP
+        return pl.List(_polars_type(avro["items"])) if avro["type"] == "array" else _polars_type(avro["type"])
+    return _PRIMITIVES[avro]
+
+
+def event_frame(kind: EventKind, columns: Mapping[str, Sequence[Any] | pl.Series]) -> pl.DataFrame:
+    """A frame of the kind from some of its columns.
+
+    Args:
+        kind: Kind of event.
+        columns: Values by column name, all of one length, `line` and `timestamp` (microseconds) among them; a column
+            of the kind that is not named is null throughout, an unnamed `log_sub` zero.
+    """
+    height = len(columns[LINE])
+    made: list[pl.Series] = []
+    for name, dtype in event_columns(kind).items():
+        values = columns.get(name)
+        if values is None:
+            fill = 0 if name == "log_sub" else None
+            made.append(pl.repeat(fill, height, dtype=dtype, eager=True).alias(name))
+        elif isinstance(values, pl.Series):
+            made.append(values.cast(dtype).alias(name))
+        elif dtype == TIMESTAMP:
+            made.append(pl.Series(name, values, dtype=pl.Int64).cast(dtype))
+        else:
+            made.append(pl.Series(name, values, dtype=dtype))
+    return pl.DataFrame(made)
+
+
+def empty_frame(kind: EventKind) -> pl.DataFrame:
+    """A frame of the kind without rows."""
+    return pl.DataFrame(schema=dict(event_columns(kind)))
