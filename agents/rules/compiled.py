@@ -16,7 +16,7 @@ from sigma.conditions import (
 )
 from sigma.types import SigmaFieldReference, SigmaType
 
-from agents.rules.columns import PLACE_COLUMNS, ColumnType, column_types, identity_columns
+from agents.rules.columns import PLACE_COLUMNS, ColumnType, column_types, derived_columns, identity_columns
 from agents.rules.leaves import LeafError, all_of, any_of, keyword, leaf
 from schemas.kinds import EventKind
 
@@ -52,8 +52,7 @@ class Compiler:
             for name, of_type in self.types.items()
             if of_type in (ColumnType.TEXT, ColumnType.TEXTS)
             and name not in PLACE_COLUMNS
-            and name not in self.identity
-            and name not in ("message_key", "delivered_recipients")
+            and name not in derived_columns(kind)
         ]
 
     def compile(self, conditions: Sequence[Tree]) -> Compiled:

@@ -45,7 +45,8 @@ ERROR_PATHS: dict[str, Path] = {
 
 def pipeline_for(kind: EventKind) -> ProcessingPipeline:
     """The pySigma pipeline that turns Sigma's field names into the columns of a kind; columns pass through."""
-    mapping: dict[str | None, str | list[str]] = {**FIELDS[kind]}
+    mapping: dict[str | None, str | list[str]] = {}
+    mapping.update(FIELDS[kind].items())
     return ProcessingPipeline(
         name=f"aupstream {kind.value}",
         items=[ProcessingItem(FieldMappingTransformation(mapping), identifier="aupstream_fields")],

@@ -1,0 +1,194 @@
+"""Rule files to a rule set: every error of every file at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from pathlib import Path
+
+from agents.rules.correlations import Known, RuleReader
+from agents.rules.detections import DetectionReader
+from agents.rules.model import Detection, Rule, RuleSet
+from agents.rules.positions import Document, read_documents
+from agents.rules.shape import Checker
+from schemas.errors import AupstreamError, Errors, RuleError
+
+POLICY_FOLDER = Path(__file__).parent.parent / "policy"  # the rules that come with aupstream
+MAX_FILES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Lint:
+    """Outcome of reading rule files.
+
+    Attributes:
+        ruleset: What could be read; None where there are errors.
+        errors: Everything that is wrong, by file and place.
+        files: Files that were read.
+    """
+
+    ruleset: RuleSet | None
+    errors: tuple[RuleError, ...]
+    files: int
+
+
+def rule_files(paths: Iterable[Path]) -> list[Path]:
+    """Files named, and `*.yml` and `*.yaml` below folders named, in a fixed order.
+
+    Raises:
+        RuleError: a path does not exist, or there are more files than `MAX_FILES`.
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        if path.is_dir():
+            found.update(dict.fromkeys(sorted(p for p in path.rglob("*.y*ml") if p.suffix in (".yml", ".yaml"))))
+        elif path.exists():
+            found[path] = None
+        else:
+            raise RuleError("there is no such file or folder", where=str(path), hint="check the path of the rules")
+    if len(found) > MAX_FILES:
+        raise RuleError(f"more than {MAX_FILES} rule files", hint="name fewer folders")
+    return list(found)
+
+
+def lint_files(paths: Iterable[Path]) -> Lint:
+    """Read rule files and say everything that is wrong with them; raises nothing for what is in a file."""
+    documents: list[Document] = []
+    errors: list[RuleError] = []
+    try:
+        files = rule_files(paths)
+    except RuleError as error:
+        return Lint(None, (error,), 0)
+    for path in files:
+        try:
+            text = path.read_bytes().decode("utf-8-sig")
+        except OSError as error:
+            errors.append(
+                RuleError(f"file cannot be read: {error.strerror}", where=str(path), hint="check permissions")
+            )
+            continue
+        except UnicodeDecodeError as error:
+            errors.append(
+                RuleError(f"file is not UTF-8 at byte {error.start}", where=str(path), hint="save it as UTF-8")
+            )
+            continue
+        read, wrong = read_documents(text, str(path))
+        documents.extend(read)
+        errors.extend(wrong)
+    ruleset = _build(documents, errors)
+    return Lint(None if errors else ruleset, tuple(errors), len(files))
+
+
+def load_rules(paths: Iterable[Path] = (POLICY_FOLDER,)) -> RuleSet:
+    """Rules of files and folders; without any, the ones that come with aupstream.
+
+    Raises:
+        Errors: of `RuleError`, everything that is wrong with any file.
+    """
+    lint = lint_files(paths)
+    if lint.ruleset is None:
+        raise Errors(list[AupstreamError](lint.errors))
+    return lint.ruleset
+
+
+def parse_rules(text: str, file: str = "rules.yml") -> RuleSet:
+    """Rules of one text.
+
+    Raises:
+        Errors: of `RuleError`, everything that is wrong with it.
+    """
+    documents, errors = read_documents(text, file)
+    ruleset = _build(documents, errors)
+    if errors:
+        raise Errors(list[AupstreamError](errors))
+    return ruleset
+
+
+def _names(document: Document) -> list[str]:
+    return [v for v in (document.data.get("name"), document.data.get("id")) if isinstance(v, str) and v]
+
+
+def _build(documents: Sequence[Document], errors: list[RuleError]) -> RuleSet:
+    """Detections first, then what refers to them. Errors are noted and the rest is read all the same."""
+    _refuse_doubles(documents, errors)
+    detections: dict[str, tuple[Detection, Document]] = {}
+    broken: set[str] = set()
+    correlations = [d for d in documents if "correlation" in d.data]
+    for document in documents:
+        if "correlation" in document.data:
+            continue
+        if "detection" not in document.data:
+            errors.append(
+                document.error("neither a detection nor a correlation", hint="add `detection:` or `correlation:`")
+            )
+            broken.update(_names(document))
+            continue
+        detection = DetectionReader(document, Checker(document, errors)).read()
+        if detection is None:
+            broken.update(_names(document))
+        else:
+            detections.update(dict.fromkeys(_names(document), (detection, document)))
+    known = Known(
+        {name: found[0] for name, found in detections.items()},
+        frozenset(broken),
+        frozenset(n for d in correlations for n in _names(d)),
+    )
+    rules = _rules(correlations, detections, known, errors)
+    ordered = tuple(sorted(rules, key=lambda r: r.id))
+    unique = {d.name: d for d, _ in detections.values()}
+    version = _hash([[r.id, r.version] for r in ordered])
+    return RuleSet(ordered, tuple(unique[n] for n in sorted(unique)), version)
+
+
+def _rules(
+    correlations: Sequence[Document],
+    detections: dict[str, tuple[Detection, Document]],
+    known: Known,
+    errors: list[RuleError],
+) -> list[Rule]:
+    rules: list[Rule] = []
+    referenced: set[str] = set()
+    for document in correlations:
+        rule = RuleReader(document, Checker(document, errors), known).correlation()
+        part = document.data.get("correlation")
+        listed = part.get("rules") if isinstance(part, dict) else None
+        names = [listed] if isinstance(listed, str) else listed if isinstance(listed, list) else []
+        if not (isinstance(part, dict) and part.get("generate") is True):
+            referenced.update(known.detections[n].name for n in names if n in known.detections)
+        if rule is not None:
+            made_of = [document.data, *(detections[b][1].data for b in rule.bases)]
+            rules.append(replace(rule, version=_hash([_without_examples(d) for d in made_of])))
+    for detection, document in {id(doc): (d, doc) for d, doc in detections.values()}.values():
+        if detection.name in referenced:
+            continue
+        rule = RuleReader(document, Checker(document, errors), known).single(detection)
+        if rule is not None:
+            rules.append(replace(rule, version=_hash([_without_examples(document.data)])))
+    return rules
+
+
+def _refuse_doubles(documents: Sequence[Document], errors: list[RuleError]) -> None:
+    first: dict[str, Document] = {}
+    for document in documents:
+        for key in ("name", "id"):
+            value = document.data.get(key)
+            if not isinstance(value, str):
+                continue
+            other = first.setdefault(value, document)
+            if other is not document:
+                what = f"{key} {value!r} is taken by {other.where(key)}"
+                errors.append(document.error(what, key, hint="every rule needs one of its own"))
+
+
+def _without_examples(data: dict[str, object]) -> dict[str, object]:
+    own = data.get("aupstream")
+    if not isinstance(own, dict):
+        return data
+    return {**data, "aupstream": {k: v for k, v in own.items() if k != "examples"}}
+
+
+def _hash(content: object) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return blake2b(text.encode(), digest_size=6, person=b"aup-rule").hexdigest()
