@@ -1,0 +1,57 @@
+"""What the `analyst` may not do.
+
+``readonly = 1`` of the engine refuses writes and most table functions. It does not refuse the scalar function
+``file()``, describing a file, writing a result into one, killing queries, or ``Python()``, which looks into this
+very process. So each statement is also judged by the engine's own parser, never by ours: its class, then every
+function named in its syntax tree.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from infra.embedded.native.constants import Code
+from infra.embedded.native.engine import Session
+from infra.embedded.native.faults import refuse
+
+_HARMLESS: Final = frozenset(
+    ("generate_series", "generateseries", "merge", "null", "numbers", "numbers_mt", "primes", "values", "view")
+    + ("zeros", "zeros_mt", "format")
+)
+_OUTSIDE: Final = frozenset(("file", "python", "fuzzquery", "catboostevaluate"))
+_AI: Final = re.compile(r"ai[A-Z]|AI[A-Z]")
+_FUNCTION: Final = re.compile(r"^\s*Function (\S+)")
+
+
+class AnalystGuard:
+    """Judges statements of read-only users. Made once, with the engine's list of functions."""
+
+    def __init__(self, session: Session) -> None:
+        tables = {str(row[0]).lower() for row in session.rows("SELECT name FROM system.table_functions")}
+        scalars = {str(row[0]) for row in session.rows("SELECT name FROM system.functions")}
+        networked = {name.lower() for name in scalars if _AI.match(name)}
+        self._refused = (tables - _HARMLESS) | networked | _OUTSIDE
+
+    def judge(self, session: Session, text: str) -> None:
+        """Raise `ServerError` 164 or 497 when the statement is not for an analyst. Runs nothing of it."""
+        kind, count = session.classify(text)
+        if count > 1:
+            raise refuse(Code.SYNTAX_ERROR, "Syntax error: Multi-statements are not allowed")
+        if kind not in ("READ_ONLY", "CONTROL", "UNKNOWN"):
+            raise refuse(Code.READONLY, "analyst: Cannot execute query in readonly mode.")
+        if kind == "CONTROL" and not re.match(r"\s*(SET|USE)\s", text, re.IGNORECASE):
+            raise refuse(Code.READONLY, "analyst: Cannot execute query in readonly mode.")
+        if kind == "READ_ONLY":
+            self._judge_functions(session, text)
+
+    def _judge_functions(self, session: Session, text: str) -> None:
+        # What cannot be parsed fails here with the engine's words.
+        tree = [str(row[0]) for row in session.rows(f"EXPLAIN AST {text}")]
+        # The conditions of SHOW are kept as text and are not in the tree.
+        if tree and tree[0].startswith("Show") and "(" in text:
+            raise refuse(Code.ACCESS_DENIED, "analyst: Not enough privileges: SHOW with an expression")
+        for line in tree:
+            found = _FUNCTION.match(line)
+            if found is not None and found[1].strip("`\"").lower() in self._refused:
+                raise refuse(Code.ACCESS_DENIED, f"analyst: Not enough privileges: function {found[1]}")
