@@ -44,6 +44,7 @@ class Counters:
 
     applied: int = 0
     late: int = 0
+    behind: int = 0
     unknown_rule: int = 0
 
 
@@ -53,6 +54,7 @@ class _RuleState:
     keys: dict[str, KeyState] = field(default_factory=dict)
     known: dict[str, int] = field(default_factory=dict)  # new_value: group key -> first seen
     timers: list[tuple[int, str]] = field(default_factory=list)  # heap of (instant, group key)
+    passed: int = NEVER  # watermark reached: an older row comes from a source that was told to be past it
 
 
 class Bucket:
@@ -99,6 +101,10 @@ class Bucket:
                 out.append(self._alone(rule, item.group_key, item.row))
             elif item.late:
                 self.counters.late += 1
+            elif item.row.t < state.passed:
+                # Only a source that had ended and goes on, or came back from absence, can do this: its rows belong
+                # into a timeline of their own. Windows that are judged are not judged again.
+                self.counters.behind += 1
             else:
                 row = item.row
                 heapq.heappush(state.pending, (row.t, row.event_id, row.base, item.group_key, row))
@@ -117,6 +123,7 @@ class Bucket:
             if time is not None and time.watermark > NEVER:
                 self._drain(self._rules[rule_id], state, time, out)
                 self._ring(state, time, out)
+                state.passed = max(state.passed, time.watermark)
         if out:
             self.dirty = True
         return out
@@ -185,9 +192,10 @@ class Bucket:
                     "pending": [[p[3], p[4].to_state()] for p in sorted(s.pending, key=lambda p: p[:4])],
                     "keys": {k: key.to_state() for k, key in s.keys.items()},
                     "known": s.known,
+                    "passed": s.passed,
                 }
                 for rule_id, s in self._states.items()
-                if s.pending or s.keys or s.known
+                if s.pending or s.keys or s.known or s.passed > NEVER
             },
         }
 
@@ -220,6 +228,7 @@ class Bucket:
             state.pending.append((row.t, row.event_id, row.base, group_key, row))
         heapq.heapify(state.pending)
         state.known.update(saved["known"])
+        state.passed = saved["passed"]
         for group_key, plain in saved["keys"].items():
             key = state.keys[group_key] = KeyState.from_state(rule, group_key, self._timeline, plain)
             newest = key.window.rows[-1].t if key.window.rows else key.used[0]

@@ -1,0 +1,79 @@
+"""Alerts: a notice about a violation, as a log line and, where configured, to a webhook."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+from tenacity import Retrying, RetryError, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+from tenacity.stop import stop_when_event_set
+
+log = logging.getLogger("aupstream.alert")
+
+
+def alert_of(violation: Mapping[str, Any]) -> dict[str, Any]:
+    """What an alert says: no evidence, no names beyond the group key."""
+    seen = datetime.fromtimestamp(violation["first_seen"] / 1e6, UTC).isoformat()
+    return {
+        "id": violation["id"],
+        "version": violation["version"],
+        "rule_id": violation["rule_id"],
+        "title": violation["rule_title"],
+        "clause": violation["clause"],
+        "severity": violation["severity"],
+        "status": violation["status"],
+        "state": violation["state"],
+        "group_key": violation["group_key"],
+        "first_seen": seen,
+        "count": violation["count"],
+        "value": violation["value"],
+    }
+
+
+class Alerts:
+    """Sends alerts. One that cannot be delivered after all tries is logged and given up: the violation itself stays.
+
+    Args:
+        webhook: URL, or None for log lines only.
+        timeout_s: Of one try.
+        tries: At most.
+        stop: Set to give up waiting.
+    """
+
+    def __init__(self, webhook: str | None, timeout_s: float, tries: int, stop: threading.Event) -> None:
+        self._webhook = webhook
+        self._client = httpx.Client(timeout=timeout_s)
+        self._retrying = Retrying(
+            retry=retry_if_exception_type(httpx.HTTPError),
+            wait=wait_exponential_jitter(initial=0.5, max=30),
+            stop=stop_after_attempt(tries) | stop_when_event_set(stop),
+        )
+        self.sent = 0
+        self.failed = 0
+
+    def send(self, violation: Mapping[str, Any]) -> None:
+        """Log an alert and deliver it."""
+        alert = alert_of(violation)
+        log.warning("alert %s", " ".join(f"{k}={v}" for k, v in alert.items() if k != "title"))
+        if self._webhook is None:
+            return
+        try:
+            self._retrying(self._post, alert)
+            self.sent += 1
+        except RetryError as error:
+            self.failed += 1
+            log.error("alert %s was not delivered to the webhook: %s", alert["id"], error.last_attempt.exception())
+
+    def _post(self, alert: Mapping[str, Any]) -> None:
+        assert self._webhook is not None
+        # The id and version let a receiver drop what it has already.
+        headers = {"Idempotency-Key": f"{alert['id']}-{alert['version']}"}
+        self._client.post(self._webhook, json=alert, headers=headers).raise_for_status()
+
+    def close(self) -> None:
+        """Close connections."""
+        self._client.close()

@@ -1,0 +1,83 @@
+"""Puts an agent together from its settings: rules, context, connections."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from agents.alerts.webhook import Alerts
+from agents.context.district import District, Site
+from agents.context.inventory import Inventory
+from agents.context.permits import Permits
+from agents.delivery.correlate import CorrelateStage
+from agents.delivery.detect import DetectStage
+from agents.delivery.feed import Context, Feed
+from agents.delivery.identify import IdentifyStage
+from agents.delivery.notify import NotifyStage
+from agents.delivery.persist import persist_stage
+from agents.delivery.stage import Stage
+from agents.engine.detect import Detector
+from agents.engine.episodes import Judge
+from agents.rules.loader import load_rules
+from agents.rules.model import RuleSet
+from agents.settings import AgentSettings, DistrictSettings
+from agents.sinks.clickhouse import ClickHouse
+from schemas.kinds import SOURCES, EventKind
+
+StageFactory = Callable[[str, int], Stage]
+_KIND_OF = {kind.topic: kind for kind in EventKind}
+
+
+def district_of(settings: DistrictSettings) -> District:
+    """The district that events are judged against.
+
+    Raises:
+        Errors: every value that is wrong.
+    """
+    sites = [Site(s.name, s.networks, s.access_points) for s in settings.sites]
+    return District.of(settings.name, settings.timezone, settings.domains, sites)
+
+
+def inventory_of(settings: DistrictSettings) -> Inventory:
+    """The inventory, or none. Raises as `Inventory.read`."""
+    return Inventory.none() if settings.inventory is None else Inventory.read(settings.inventory)
+
+
+def judge_of(settings: DistrictSettings, district: District) -> Judge:
+    """Permits and the policy's name. Raises as `Permits.read`."""
+    permits = Permits((), district) if settings.permits is None else Permits.read(settings.permits, district)
+    return Judge(permits, settings.policy)
+
+
+def stage_factory(agent: str, settings: AgentSettings) -> StageFactory:
+    """What makes the stages of one agent in this process; starts the context feed where the agent needs one.
+
+    Raises:
+        Errors: rules or context files are wrong.
+    """
+    stop = threading.Event()
+    if agent == "identify":
+        return lambda topic, partition: IdentifyStage(topic, partition, _KIND_OF[topic])
+    if agent == "persist":
+        return lambda topic, _: persist_stage(ClickHouse(settings.clickhouse, stop), topic)
+    if agent == "notify":
+        n = settings.notify
+        return lambda *_: NotifyStage(Alerts(n.webhook, n.timeout_s, n.tries, stop))
+    rules = load_rules(settings.rules) if settings.rules else load_rules()
+    district, inventory = district_of(settings.district), inventory_of(settings.district)
+    context = Context(settings.event_partitions)
+    if agent == "detect":
+        Feed(settings.kafka, context).start()
+        return _detect(settings, rules, Detector(rules, district, inventory), context)
+    Feed(settings.kafka, context, topics=(SOURCES,)).start()
+    judge = judge_of(settings.district, district)
+    return lambda *_: CorrelateStage(rules, judge, context, inventory=inventory.present)
+
+
+def _detect(settings: AgentSettings, rules: RuleSet, detector: Detector, context: Context) -> StageFactory:
+    def make(topic: str, partition: int) -> Stage:
+        return DetectStage(
+            topic, partition, _KIND_OF[topic], rules, detector, context, partitions=settings.detection_partitions
+        )
+
+    return make

@@ -1,0 +1,1 @@
+"""From Kafka messages to the engine and back: marks, checkpoints and the five agents, without Faust."""

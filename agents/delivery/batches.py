@@ -1,0 +1,99 @@
+"""Reading an event topic's messages: headers, marks, rows and what they tell of their source's progress."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from agents.delivery.reader import Reader, all_seen, only_new
+from agents.delivery.stage import Message
+from agents.engine.progress import Told
+from schemas.codec import decode_batch
+from schemas.errors import CorruptBatchError, MissingRowsError
+from schemas.headers import BatchHeaders
+
+log = logging.getLogger(__name__)
+
+
+class EventBatches:
+    """State of reading one partition of an event or dead-letter topic."""
+
+    def __init__(self) -> None:
+        self.reader = Reader()
+        self._progress: dict[tuple[str, str], Told] = {}
+        self.refused = 0
+        self.repeats = 0
+
+    def headers(self, message: Message) -> BatchHeaders | None:
+        """Headers of a message, or None where it is refused: counted, logged, passed over whole."""
+        try:
+            headers = BatchHeaders.from_kafka(message.headers, where=message.where)
+            self.reader.check(headers, message.where)
+        except (CorruptBatchError, MissingRowsError) as error:
+            self.refused += 1
+            log.warning("refused: %s", error)
+            return None
+        return headers
+
+    def read(
+        self, message: Message, schema: str, columns: Sequence[str] | None = None
+    ) -> tuple[BatchHeaders, pl.DataFrame | None] | None:
+        """A message's headers and new rows (None: it has none); None for a message that is refused.
+
+        Args:
+            message: From an event or dead-letter topic.
+            schema: Name of the topic's schema.
+            columns: Columns wanted, log_offset and log_sub are always among them; None: all.
+        """
+        headers = self.headers(message)
+        if headers is None:
+            return None
+        frame = None
+        mark = self.reader.check(headers, message.where)
+        if headers.kind == "batch" and not all_seen(headers, mark):
+            try:
+                frame = decode_batch(headers, message.value, message.where, columns=columns)
+            except CorruptBatchError as error:
+                self.refused += 1
+                log.warning("refused: %s", error)
+                return None
+            rows = frame.height
+            frame = only_new(frame, mark)
+            self.repeats += rows - frame.height
+        elif headers.kind == "batch":
+            self.repeats += headers.count
+        del schema
+        self.accept(headers)
+        return headers, frame
+
+    def accept(self, headers: BatchHeaders) -> None:
+        """Remember the mark and the progress that a message tells."""
+        self.reader.advance(headers)
+        key = (headers.source, headers.timeline)
+        before = self._progress.get(key)
+        progress = headers.progress if before is None else max(before.progress, headers.progress)
+        starts = [e for e in (headers.earliest, before.earliest if before else None) if e is not None]
+        self._progress[key] = Told(headers.source, headers.timeline, progress, min(starts, default=None))
+
+    def told(self) -> list[Told]:
+        """How far every source is that this partition has told of, by name."""
+        return [self._progress[k] for k in sorted(self._progress)]
+
+    def save(self) -> Mapping[str, Any]:
+        """Plain values for a snapshot."""
+        return {"marks": self.reader.save(), "told": [list(t) for t in map(_plain, self.told())]}
+
+    @staticmethod
+    def load(state: Mapping[str, Any]) -> EventBatches:
+        """Take back what `save` gave."""
+        made = EventBatches()
+        made.reader = Reader.load(state["marks"])
+        made._progress = {(s, t): Told(s, t, p, e) for s, t, p, e in state["told"]}
+        return made
+
+
+def _plain(told: Told) -> list[Any]:
+    return [told.source, told.timeline, told.progress, told.earliest]

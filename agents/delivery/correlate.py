@@ -1,0 +1,173 @@
+"""correlate: `aup.detections` to `aup.violations`, one stage for one partition of detections."""
+
+from __future__ import annotations
+
+import logging
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from agents.delivery.feed import Context
+from agents.delivery.link import NOTHING, Link, RowMark
+from agents.delivery.stage import Message, Output, Stage
+from agents.engine.correlate import Bucket, RuleTime
+from agents.engine.episodes import Judge
+from agents.engine.progress import ProgressTable
+from agents.engine.rows import KeyedRow, rows_of
+from agents.rules.model import Rule, RuleSet
+from schemas.codec import decode
+from schemas.errors import CorruptBatchError, StateError
+from schemas.headers import FOREVER, NEVER
+from schemas.kinds import VIOLATIONS
+from schemas.records import encode_record
+
+log = logging.getLogger(__name__)
+BUCKETS = 32  # units of saving: a checkpoint writes those that changed. Part of the state version.
+_PLACE = tuple[str, int, str]  # input topic, input partition, lane
+
+
+def bucket_of(rule_id: str, group_key: str) -> int:
+    """Bucket of a key; stable across processes and releases."""
+    return zlib.crc32(f"{rule_id}\0{group_key}".encode()) % BUCKETS
+
+
+class CorrelateStage(Stage):
+    """See `Stage`. Only the live timeline has windows yet; rows of others wait for their own stage to be built."""
+
+    def __init__(self, rules: RuleSet, judge: Judge, context: Context, *, inventory: bool) -> None:
+        self._rules: Mapping[str, Rule] = {r.id: r for r in rules.rules}
+        self._context = context
+        self._buckets = [Bucket(self._rules, judge, inventory=inventory) for _ in range(BUCKETS)]
+        self._bucket_applied = [-1] * BUCKETS
+        self._marks: dict[_PLACE, RowMark] = {}
+        self._progress = ProgressTable()
+        self._times: dict[str, RuleTime] = {}
+        self._applied = -1
+        self.refused = 0
+        self.repeats = 0
+
+    @property
+    def applied(self) -> int:
+        """Every message's consequences are handed on at once."""
+        return self._applied
+
+    def handle(self, message: Message) -> Sequence[Output]:
+        """Take rows and progress, then apply what the watermarks allow."""
+        records: list[dict[str, Any]] = []
+        link = self._accepted(message)
+        if link is not None:
+            self._context.wait_for_epoch(link.epoch, lambda: False)
+            records = self._rows(message, link)
+            self._progress.tell(link.topic, link.partition, link.lane, link.told)
+            records += self._advance()
+        self._applied = message.offset
+        return self._outputs(records)
+
+    def tick(self, now_s: float) -> Sequence[Output]:
+        """A source declared absent, or back, moves the watermarks without a message."""
+        del now_s
+        return self._outputs(self._advance())
+
+    def _accepted(self, message: Message) -> Link | None:
+        try:
+            link = Link.from_kafka(message.headers, message.value, where=message.where)
+        except CorruptBatchError as error:
+            self.refused += 1
+            log.warning("refused: %s", error)
+            return None
+        mark = self._marks.get((link.topic, link.partition, link.lane), NOTHING)
+        if link.follows > mark:
+            self.refused += 1
+            log.warning("%s: rows after %s refused, the last seen are %s", message.where, link.follows, mark)
+            return None
+        return link
+
+    def _rows(self, message: Message, link: Link) -> list[dict[str, Any]]:
+        place = (link.topic, link.partition, link.lane)
+        mark = self._marks.get(place, NOTHING)
+        if not link.count or link.last <= mark:
+            return []
+        offsets = [offset for offset, rows in link.runs for _ in range(rows)]
+        shares: dict[int, list[KeyedRow]] = {}
+        for offset, row in zip(offsets, rows_of(decode("detection", message.value)), strict=True):
+            bucket = bucket_of(row.rule_id, row.group_key)
+            if (offset, row.input_row) <= mark:
+                self.repeats += 1
+            elif message.offset > self._bucket_applied[bucket]:
+                shares.setdefault(bucket, []).append(row)
+        self._marks[place] = link.last
+        records: list[dict[str, Any]] = []
+        for number, rows in shares.items():
+            records += self._buckets[number].take(rows)
+        return records
+
+    def _advance(self) -> list[dict[str, Any]]:
+        times = {r.id: self._time_of(r) for r in self._rules.values()}
+        if times == self._times:
+            return []
+        self._times = times
+        return [record for bucket in self._buckets for record in bucket.advance(times)]
+
+    def _time_of(self, rule: Rule) -> RuleTime:
+        sources = self._context.timeline_sources(rule.kinds, "")
+        partitions = self._context.event_partitions
+        there = [s for s in sources if not s.absent]
+        told = [self._progress.of(s, partitions, rule.lane) for s in there]
+        starts = [self._progress.earliest[k] for s in sources if (k := (s.name, s.timeline)) in self._progress.earliest]
+        return RuleTime(min(told, default=NEVER), min(starts, default=None), incomplete=len(there) < len(sources))
+
+    def _outputs(self, records: Iterable[dict[str, Any]]) -> list[Output]:
+        return [Output(VIOLATIONS, None, encode_record("violation", r), (), r["id"].encode()) for r in records]
+
+    def snapshot(self) -> Mapping[str, bytes]:
+        """Buckets that changed, each with the offset it is applied to, and `meta`."""
+        parts: dict[str, bytes] = {}
+        for number, bucket in enumerate(self._buckets):
+            if bucket.dirty:
+                plain = {"applied": self._applied, "state": bucket.save()}
+                parts[f"b{number:02d}"] = msgspec.msgpack.encode(plain)
+                bucket.dirty = False
+        parts["meta"] = msgspec.msgpack.encode(
+            {
+                "v": 1,
+                "buckets": BUCKETS,
+                "applied": self._applied,
+                "marks": [[*place, *mark] for place, mark in self._marks.items()],
+                "progress": self._progress.save(),
+            }
+        )
+        return parts
+
+    def restore(self, parts: Mapping[str, bytes]) -> None:
+        """Buckets may be ahead of `meta`: what they have already is told by their own applied offset."""
+        if "meta" in parts:
+            meta = msgspec.msgpack.decode(parts["meta"])
+            if meta.get("v") != 1 or meta["buckets"] != BUCKETS:
+                raise StateError("the saved state has another layout", hint="run the release that wrote it")
+            self._applied = meta["applied"]
+            self._marks = {(t, p, lane): RowMark(o, r) for t, p, lane, o, r in meta["marks"]}
+            self._progress = ProgressTable.load(meta["progress"])
+        for number, bucket in enumerate(self._buckets):
+            part = parts.get(f"b{number:02d}")
+            if part is not None:
+                plain = msgspec.msgpack.decode(part)
+                self._bucket_applied[number] = plain["applied"]
+                for said in bucket.load(plain["state"]):
+                    log.warning("%s", said)
+
+    def figures(self) -> Mapping[str, float]:
+        """Figures for metrics."""
+        watermarks = [t.watermark for t in self._times.values() if NEVER < t.watermark < FOREVER]
+        return {
+            "pending": sum(b.pending for b in self._buckets),
+            "keys": sum(b.keys for b in self._buckets),
+            "late": sum(b.counters.late for b in self._buckets),
+            "behind": sum(b.counters.behind for b in self._buckets),
+            "applied_rows": sum(b.counters.applied for b in self._buckets),
+            "repeats": self.repeats,
+            "refused": self.refused,
+            "watermark_s": min(watermarks, default=0) / 1e6,
+        }
+

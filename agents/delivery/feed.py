@@ -1,0 +1,174 @@
+"""Context that every worker reads whole: registered sources and identity facts, with a consumer of its own.
+
+The consumer belongs to no group, reads from the beginning and never commits: a worker that starts reads all of it again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from agents.delivery.link import NOTHING, Link, RowMark
+from agents.delivery.stage import Message
+from agents.engine.identity import FactIndex
+from agents.engine.progress import ProgressTable, SourceInfo
+from schemas.codec import decode
+from schemas.errors import CorruptBatchError, RetryableError
+from schemas.headers import FOREVER
+from schemas.kinds import IDENTITY, SOURCES, EventKind
+
+log = logging.getLogger(__name__)
+FACTS_LANE = "facts"
+
+
+@dataclass(slots=True)
+class Registry:
+    """Sources as `aup.sources` says up to `epoch`, the offset of the newest record read."""
+
+    sources: dict[tuple[str, str], SourceInfo] = field(default_factory=dict)
+    epoch: int = -1
+
+    def take(self, message: Message) -> None:
+        """Read one record; what cannot be read is logged and passed over."""
+        self.epoch = max(self.epoch, message.offset)
+        try:
+            record = json.loads(message.value)
+            key = (str(record["source"]), str(record.get("timeline", "")))
+            event = record["event"]
+            if event == "retired":
+                self.sources.pop(key, None)
+            elif event in ("registered", "absent", "returned"):
+                self.sources[key] = SourceInfo(key[0], EventKind(record["kind"]), key[1], absent=event == "absent")
+        except (ValueError, KeyError, TypeError) as error:
+            log.warning("%s: registry record cannot be read, passed over: %r", message.where, error)
+
+    def reading(self, kinds: frozenset[EventKind], timeline: str = "") -> list[SourceInfo]:
+        """Registered sources of some kinds in a timeline, by name."""
+        found = [s for s in self.sources.values() if s.kind in kinds and s.timeline == timeline]
+        return sorted(found, key=lambda s: s.name)
+
+
+@dataclass(slots=True)
+class Context:
+    """What the feed has read. Guarded by `changed`; use the methods."""
+
+    event_partitions: int
+    registry: Registry = field(default_factory=Registry)
+    facts: FactIndex = field(default_factory=FactIndex)
+    progress: ProgressTable = field(default_factory=ProgressTable)
+    marks: dict[tuple[str, int], RowMark] = field(default_factory=dict)
+    refused: int = 0
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    failed: BaseException | None = None
+
+    def take(self, message: Message) -> None:
+        """One message of `aup.sources` or `aup.identity`."""
+        with self.changed:
+            if message.topic == SOURCES:
+                self.registry.take(message)
+            else:
+                self._facts(message)
+            self.changed.notify_all()
+
+    def _facts(self, message: Message) -> None:
+        try:
+            link = Link.from_kafka(message.headers, message.value, where=message.where)
+            facts = decode("identity", message.value) if link.count else None
+        except CorruptBatchError as error:
+            self.refused += 1
+            log.warning("refused: %s", error)
+            return
+        place = (link.topic, link.partition)
+        mark = self.marks.get(place, NOTHING)
+        if link.follows > mark:
+            self.refused += 1
+            log.warning("%s: facts after %s refused, the last seen are %s", message.where, link.follows, mark)
+            return
+        if facts is not None:
+            self.facts.add(facts)
+        self.marks[place] = max(mark, link.last)
+        self.progress.tell(link.topic, link.partition, FACTS_LANE, link.told)
+
+    def facts_progress(self) -> int:
+        """Event time that all facts are known up to: the least over the DHCP sources; no such source: for ever."""
+        with self.changed:
+            sources = self.registry.reading(frozenset({EventKind.DHCP}))
+            told = [self.progress.of(s, self.event_partitions, FACTS_LANE) for s in sources if not s.absent]
+            return min(told, default=FOREVER)
+
+    def wait_for_epoch(self, epoch: int, give_up: Callable[[], bool], timeout_s: float = 60.0) -> None:
+        """Block until the registry is read up to an epoch.
+
+        Raises:
+            RetryableError: it did not come in time, or the feed has ended.
+        """
+        waited = 0.0
+        with self.changed:
+            while self.registry.epoch < epoch:
+                if self.failed is not None or give_up() or waited >= timeout_s:
+                    raise RetryableError(
+                        f"record {epoch} of {SOURCES} did not come in {waited:.0f} s, the newest read is "
+                        f"{self.registry.epoch}",
+                        hint="check that Kafka is up and the topic was not recreated",
+                    ) from self.failed
+                self.changed.wait(0.5)
+                waited += 0.5
+
+    def timeline_sources(self, kinds: frozenset[EventKind], timeline: str) -> list[SourceInfo]:
+        """Registered sources of some kinds."""
+        with self.changed:
+            return self.registry.reading(kinds, timeline)
+
+    def figures(self) -> Mapping[str, int]:
+        """Figures for metrics."""
+        with self.changed:
+            return {
+                "sources": len(self.registry.sources),
+                "facts": self.facts.count,
+                "facts_evicted": self.facts.evicted,
+                "refused": self.refused,
+            }
+
+
+class Feed(threading.Thread):
+    """The reading thread. `context.failed` is set where it ends with an error; the worker then ends too."""
+
+    def __init__(self, bootstrap: str, context: Context, *, topics: tuple[str, ...] = (SOURCES, IDENTITY)) -> None:
+        super().__init__(name="context-feed", daemon=True)
+        self._bootstrap, self._topics = bootstrap, topics
+        self.context = context
+        self._stop_now = threading.Event()
+
+    def run(self) -> None:
+        """Read until `stop`."""
+        from kafka import KafkaConsumer, TopicPartition  # only a running feed needs a Kafka client
+
+        try:
+            consumer = KafkaConsumer(
+                bootstrap_servers=self._bootstrap,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                fetch_max_wait_ms=50,
+            )
+            places = [TopicPartition(t, 0) for t in self._topics]
+            consumer.assign(places)
+            consumer.seek_to_beginning(*places)
+            while not self._stop_now.is_set():
+                for records in consumer.poll(timeout_ms=100).values():
+                    for r in records:
+                        self.context.take(
+                            Message(r.topic, r.partition, r.offset, r.value or b"", r.headers or (), r.key)
+                        )
+            consumer.close()
+        except Exception as error:
+            log.exception("the context feed ended")
+            with self.context.changed:
+                self.context.failed = error
+                self.context.changed.notify_all()
+
+    def stop(self) -> None:
+        """Ask it to end."""
+        self._stop_now.set()

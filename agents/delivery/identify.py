@@ -1,0 +1,85 @@
+"""identify: DHCP and login events to `aup.identity`, one stage for one partition. It never waits."""
+
+from __future__ import annotations
+
+import logging
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from agents.delivery.batches import EventBatches
+from agents.delivery.feed import FACTS_LANE
+from agents.delivery.link import NOTHING, Link, RowMark
+from agents.delivery.stage import Message, Output, Stage
+from agents.engine.identity import facts_of
+from schemas.codec import encode
+from schemas.errors import StateError
+from schemas.kinds import IDENTITY, EventKind
+
+log = logging.getLogger(__name__)
+
+
+class IdentifyStage(Stage):
+    """See `Stage`."""
+
+    def __init__(self, topic: str, partition: int, kind: EventKind) -> None:
+        self._topic, self._partition, self._kind = topic, partition, kind
+        self._batches = EventBatches()
+        self._sent = NOTHING
+        self._applied = -1
+        self._said: object = None
+
+    @property
+    def applied(self) -> int:
+        """Every message's consequences are handed on at once."""
+        return self._applied
+
+    def handle(self, message: Message) -> Sequence[Output]:
+        """Facts of a batch, and how far its source is."""
+        self._applied = message.offset
+        read = self._batches.read(message, self._kind.value)
+        if read is None:
+            return ()
+        headers, frame = read
+        facts = None if frame is None else facts_of(frame, self._kind)
+        value, last = b"", self._sent
+        if facts is not None and not facts.is_empty():
+            value, last = encode("identity", facts), RowMark(message.offset, facts.height - 1)
+        told = self._batches.told()
+        if not value and told == self._said:
+            return ()
+        link = Link(
+            self._topic,
+            self._partition,
+            FACTS_LANE,
+            follows=self._sent,
+            last=last,
+            told=told,
+            epoch=headers.epoch,
+            count=0 if facts is None else facts.height,
+            crc32=zlib.crc32(value),
+        )
+        self._sent, self._said = last, told
+        return [Output(IDENTITY, 0, value, link.to_kafka(), f"{self._topic}/{self._partition}".encode())]
+
+    def snapshot(self) -> Mapping[str, bytes]:
+        """One small part."""
+        plain: dict[str, Any] = {
+            "v": 1,
+            "applied": self._applied,
+            "batches": self._batches.save(),
+            "sent": list(self._sent),
+        }
+        return {"meta": msgspec.msgpack.encode(plain)}
+
+    def restore(self, parts: Mapping[str, bytes]) -> None:
+        """Take back `snapshot`."""
+        if "meta" not in parts:
+            return
+        plain = msgspec.msgpack.decode(parts["meta"])
+        if plain.get("v") != 1:
+            raise StateError("the saved state has another layout", hint="run the release that wrote it")
+        self._applied, self._sent = plain["applied"], RowMark(*plain["sent"])
+        self._batches = EventBatches.load(plain["batches"])

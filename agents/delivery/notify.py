@@ -1,0 +1,68 @@
+"""notify: `aup.violations` to alerts, one stage for one partition. Thin: a violation is told when it opens and when its
+status changes; later versions of the same status tell nobody again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from agents.alerts.webhook import Alerts
+from agents.delivery.stage import Message, Output, Stage
+from schemas.errors import AupstreamError, StateError
+from schemas.records import decode_record
+
+log = logging.getLogger(__name__)
+REMEMBERED = 100_000  # ids whose last status is kept; an older one that is revised is told again
+TOLD = ("violation", "withdrawn")  # permitted and informational ones are for the books
+
+
+class NotifyStage(Stage):
+    """See `Stage`. An alert may come twice after a crash, never not at all: receivers have its id and version."""
+
+    def __init__(self, alerts: Alerts) -> None:
+        self._alerts = alerts
+        self._told: OrderedDict[str, str] = OrderedDict()
+        self._applied = -1
+
+    @property
+    def applied(self) -> int:
+        """Highest offset that was told or passed over."""
+        return self._applied
+
+    def handle(self, message: Message) -> Sequence[Output]:
+        """Tell a violation that is news."""
+        self._applied = message.offset
+        try:
+            _, violation = decode_record(message.value)
+        except AupstreamError as error:
+            log.warning("%s: record cannot be read, passed over: %s", message.where, error)
+            return ()
+        before = self._told.pop(violation["id"], None)
+        self._told[violation["id"]] = violation["status"]
+        if len(self._told) > REMEMBERED:
+            self._told.popitem(last=False)
+        if violation["status"] != before and (violation["status"] in TOLD or before in TOLD):
+            self._alerts.send(violation)
+        return ()
+
+    def snapshot(self) -> Mapping[str, bytes]:
+        """One part."""
+        return {"meta": msgspec.msgpack.encode({"v": 1, "applied": self._applied, "told": list(self._told.items())})}
+
+    def restore(self, parts: Mapping[str, bytes]) -> None:
+        """Take back `snapshot`."""
+        if "meta" not in parts:
+            return
+        plain = msgspec.msgpack.decode(parts["meta"])
+        if plain.get("v") != 1:
+            raise StateError("the saved state has another layout", hint="run the release that wrote it")
+        self._applied = plain["applied"]
+        self._told = OrderedDict((i, s) for i, s in plain["told"])
+
+    def close(self) -> None:
+        """Close connections."""
+        self._alerts.close()

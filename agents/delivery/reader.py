@@ -1,0 +1,95 @@
+"""The shared reader: drops repeats and refuses batches that something is missing before.
+
+Used by every agent that reads event or dead-letter topics. For each (source, timeline) it keeps the last position seen in
+this partition, by generation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from schemas.errors import MissingRowsError
+from schemas.headers import BatchHeaders, Mark, Position
+
+GENERATIONS_KEPT = 64  # marks of older contents of a source go; a repeat of those rows would be taken as new
+
+Marks = dict[tuple[str, str], dict[str, Position]]
+
+
+@dataclass(slots=True)
+class Reader:
+    """Marks of one partition of one topic."""
+
+    marks: Marks = field(default_factory=dict)
+
+    def check(self, headers: BatchHeaders, where: str) -> Position | None:
+        """What of a batch or marker is new.
+
+        Returns:
+            None where all of it is; else the position at and below which its rows are repeats.
+
+        Raises:
+            MissingRowsError: it follows a row that was never seen here.
+        """
+        seen = self.marks.get((headers.source, headers.timeline), {})
+        follows = headers.follows
+        if follows is not None:
+            mark = seen.get(follows.generation)
+            if mark is None or mark < follows.position:
+                raise MissingRowsError(
+                    f"source {headers.source}: rows up to {follows.text()} were never seen, the last seen is "
+                    f"{None if mark is None else Mark(follows.generation, mark).text()}",
+                    where=where,
+                    hint="the collector sends them again by itself; if not, restart it",
+                )
+        return seen.get(headers.generation)
+
+    def advance(self, headers: BatchHeaders) -> None:
+        """Remember the last row of a batch; a marker has none."""
+        if headers.last is None:
+            return
+        seen = self.marks.setdefault((headers.source, headers.timeline), {})
+        known = seen.pop(headers.generation, None)
+        seen[headers.generation] = headers.last if known is None else max(known, headers.last)
+        while len(seen) > GENERATIONS_KEPT:
+            seen.pop(next(iter(seen)))
+
+    def save(self) -> list[list[Any]]:
+        """Plain values for a snapshot."""
+        return [
+            [source, timeline, generation, position.offset, position.sub]
+            for (source, timeline), seen in self.marks.items()
+            for generation, position in seen.items()
+        ]
+
+    @staticmethod
+    def load(state: list[list[Any]]) -> Reader:
+        """Take back what `save` gave."""
+        reader = Reader()
+        for source, timeline, generation, offset, sub in state:
+            reader.marks.setdefault((source, timeline), {})[generation] = Position(offset, sub)
+        return reader
+
+
+def only_new(frame: pl.DataFrame, mark: Position | None) -> pl.DataFrame:
+    """Rows after a mark; all where it is None. Needs the columns log_offset and log_sub."""
+    if mark is None or frame.is_empty():
+        return frame
+    after = (pl.col("log_offset") > mark.offset) | (
+        (pl.col("log_offset") == mark.offset) & (pl.col("log_sub") > mark.sub)
+    )
+    return frame.filter(after)
+
+
+def all_seen(headers: BatchHeaders, mark: Position | None) -> bool:
+    """True where every row of a batch is a repeat, so that it need not be decoded."""
+    return mark is not None and headers.last is not None and headers.last <= mark
+
+
+def metrics_of(reader: Reader) -> Mapping[str, int]:
+    """Figures for metrics."""
+    return {"sources": len(reader.marks)}

@@ -1,0 +1,133 @@
+"""Checkpoints on a compacted topic.
+
+A record's key is `input topic/partition/epoch/tag`. Every owner of an input partition writes under an epoch of its own, one
+above the highest it found, and writes all parts once before its first `meta`. So what a worker writes that was replaced
+without knowing it (stopped by the system, then woken) has a lower epoch and is never read, and never hides what counts.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from agents.delivery.stage import Output
+
+log = logging.getLogger(__name__)
+MAX_PART = 4_000_000  # bytes of one record; a larger part is cut
+META = "meta"
+
+
+class Place(NamedTuple):
+    """An input partition."""
+
+    topic: str
+    partition: int
+
+    @property
+    def text(self) -> str:
+        """topic/partition."""
+        return f"{self.topic}/{self.partition}"
+
+
+@dataclass(slots=True)
+class Saved:
+    """What the state topic holds of one input partition."""
+
+    epochs: dict[int, dict[str, bytes]] = field(default_factory=dict)
+
+    def newest(self) -> tuple[int, dict[str, bytes]]:
+        """Highest epoch seen, and the parts of the highest epoch that has a `meta` (empty: none has)."""
+        highest = max(self.epochs, default=0)
+        for epoch in sorted(self.epochs, reverse=True):
+            parts = join(self.epochs[epoch])
+            if META in parts:
+                return highest, parts
+        return highest, {}
+
+
+def collect(records: Iterable[tuple[bytes | None, bytes | None]], places: Iterable[Place]) -> dict[Place, Saved]:
+    """Sort the records of a state topic, oldest first; an empty value removes."""
+    wanted = {p.text: p for p in places}
+    found = {p: Saved() for p in wanted.values()}
+    for key, value in records:
+        topic, _, rest = (key or b"").decode().partition("/")
+        partition, _, rest = rest.partition("/")
+        epoch, _, tag = rest.partition("/")
+        place = wanted.get(f"{topic}/{partition}")
+        if place is None:
+            continue
+        parts = found[place].epochs.setdefault(int(epoch), {})
+        if value:
+            parts[tag] = value
+        else:
+            parts.pop(tag, None)
+    return found
+
+
+def join(cut: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Parts from their pieces: `tag#i/n` holds piece i of n. A part with a piece missing is left out."""
+    whole: dict[str, dict[int, bytes]] = {}
+    total: dict[str, int] = {}
+    for name, data in cut.items():
+        tag, _, number = name.partition("#")
+        i, _, n = number.partition("/")
+        whole.setdefault(tag, {})[int(i)] = data
+        total[tag] = int(n)
+    return {t: b"".join(p[i] for i in range(total[t])) for t, p in whole.items() if all(i in p for i in range(total[t]))}
+
+
+class Writer:
+    """Makes the records of one owner's checkpoints of one input partition."""
+
+    def __init__(self, topic: str, state_partitions: int, place: Place, epoch: int) -> None:
+        self._topic, self._place, self.epoch = topic, place, epoch
+        self._partition = place.partition % state_partitions
+        self._pieces: dict[str, int] = {}
+
+    def records(self, tag: str, data: bytes) -> list[Output]:
+        """Records of one part; with those that remove pieces of a longer one before."""
+        pieces = [data[i : i + MAX_PART] for i in range(0, len(data), MAX_PART)] or [b""]
+        out = [self._output(f"{tag}#{i}/{len(pieces)}", piece) for i, piece in enumerate(pieces)]
+        before = self._pieces.get(tag, len(pieces))
+        if before != len(pieces):
+            out += [self._output(f"{tag}#{i}/{before}", b"") for i in range(before)]
+        self._pieces[tag] = len(pieces)
+        return out
+
+    def forget(self, saved: Saved) -> list[Output]:
+        """Records that remove everything of earlier epochs."""
+        return [
+            Output(self._topic, self._partition, b"", (), f"{self._place.text}/{epoch}/{tag}".encode())
+            for epoch, parts in saved.epochs.items()
+            if epoch < self.epoch
+            for tag in parts
+        ]
+
+    def _output(self, tag: str, data: bytes) -> Output:
+        key = f"{self._place.text}/{self.epoch}/{tag}".encode()
+        return Output(self._topic, self._partition, data, (), key)
+
+
+def read_state(bootstrap: str, topic: str, state_partitions: int, places: list[Place]) -> dict[Place, Saved]:
+    """Read the state topic's partitions that hold some input partitions, to their ends as of now.
+
+    Blocks; a consumer of its own without a group. Raises what the Kafka client raises.
+    """
+    from kafka import KafkaConsumer, TopicPartition  # only where state is read
+
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, fetch_max_wait_ms=50)
+    try:
+        numbers = sorted({p.partition % state_partitions for p in places})
+        assigned = [TopicPartition(topic, n) for n in numbers]
+        consumer.assign(assigned)
+        consumer.seek_to_beginning(*assigned)
+        ends = consumer.end_offsets(assigned)
+        records: list[tuple[bytes | None, bytes | None]] = []
+        while any(consumer.position(tp) < ends[tp] for tp in assigned):
+            for batch in consumer.poll(timeout_ms=500).values():
+                records += [(r.key, r.value) for r in batch]
+        return collect(records, places)
+    finally:
+        consumer.close()

@@ -1,0 +1,92 @@
+"""The seam between an agent's logic and what runs it.
+
+A `Stage` is the logic of one agent for **one partition of one input topic**. It is synchronous and single-threaded: the
+runtime calls one method at a time, from a worker thread, and sends what it returns, in order, before the next call's outputs.
+It knows neither Faust nor a Kafka client.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One Kafka message.
+
+    Attributes:
+        topic: Topic.
+        partition: Partition.
+        offset: Offset.
+        value: Bytes; empty for a marker.
+        headers: Header list.
+        key: Bytes or None.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    value: bytes
+    headers: Headers
+    key: bytes | None = None
+
+    @property
+    def where(self) -> str:
+        """topic/partition/offset, for errors."""
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
+
+class Output(NamedTuple):
+    """One message to send. `partition` None: by the key."""
+
+    topic: str
+    partition: int | None
+    value: bytes
+    headers: Headers = ()
+    key: bytes | None = None
+
+
+class Stage(ABC):
+    """Logic of one agent for one input partition.
+
+    What a call raises ends the process: the supervisor starts it again and it resumes from the last checkpoint. What is
+    wrong with one message only (corrupt, missing rows before it) is counted and the message is passed over.
+    """
+
+    @abstractmethod
+    def handle(self, message: Message) -> Sequence[Output]:
+        """Take the next message: its offset is the one after the last. May block while a server is away."""
+
+    def tick(self, now_s: float) -> Sequence[Output]:
+        """Called about four times a second with a monotonic clock: what became due, waiting rows included."""
+        del now_s
+        return ()
+
+    @property
+    @abstractmethod
+    def applied(self) -> int:
+        """Highest offset all of whose consequences are in outputs that were returned, or -1."""
+
+    @abstractmethod
+    def snapshot(self) -> Mapping[str, bytes]:
+        """State as of `applied`, changed parts only, under a tag each; each part below 4 MB.
+
+        The part `meta` holds `applied` and is written after the others. Called when all outputs returned so far were
+        handed to the producer; the runtime writes it after they are acknowledged.
+        """
+
+    @abstractmethod
+    def restore(self, parts: Mapping[str, bytes]) -> None:
+        """Take back the newest of every part; an empty mapping starts from nothing.
+
+        Raises:
+            StateError: the parts are not of this release or the one before.
+        """
+
+    def close(self) -> None:
+        """Give up connections. The stage is not used after."""

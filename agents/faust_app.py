@@ -1,0 +1,353 @@
+"""The one module that imports Faust: runs the stages of one agent as a Faust app.
+
+Importing Faust reads `sys.argv` and replaces modules, so this module is imported last, by a worker process only.
+
+What this guards against (all of it seen on faust-streaming 0.15):
+
+- Offsets that Faust commits are not the truth; the snapshot's applied offset is. Repeats are skipped, gaps read again.
+- No Faust tables: with one, a rebalance on a backlog loses messages. Snapshots are on a compacted topic of our own.
+- A failed send raises only where its future is awaited; checkpoints await all of them before they write.
+- An exception in an agent would restart it and the message would never come back: crash only, the supervisor restarts.
+- A process that slept longer than its session may have been replaced: it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+sys.argv = sys.argv[:1]  # Faust parses it when it is imported
+
+import faust  # noqa: E402
+from faust.types import TP  # noqa: E402
+
+from agents.delivery.snapshots import META, Place, Writer, read_state  # noqa: E402
+from agents.delivery.stage import Message, Output, Stage  # noqa: E402
+from agents.settings import INPUTS, AgentSettings  # noqa: E402
+from schemas.kinds import state_topic  # noqa: E402
+
+log = logging.getLogger("aupstream.agent")
+CRASHED = 70  # exit code after an error that only a restart can mend
+TICK_S = 0.25
+STALLED_S = 60.0  # no progress for so long with messages waiting: the worker ends and is started again
+StageFactory = Callable[[str, int], Stage]
+
+
+@dataclass(slots=True)
+class Slot:
+    """One assigned input partition."""
+
+    stage: Stage
+    writer: Writer
+    next: int
+    unacked: deque[tuple[int, Any]] = field(default_factory=deque)
+    saved: int = -1
+    first_save: bool = True
+    cleanup: list[Output] = field(default_factory=list)
+    moved_s: float = 0.0
+
+
+class Runtime:
+    """Feeds stages with messages, sends what they return, and checkpoints."""
+
+    def __init__(self, app: Any, agent: str, settings: AgentSettings, make: StageFactory, name: str) -> None:
+        self._app, self._agent, self._settings, self._make, self._name = app, agent, settings, make, name
+        self._slots: dict[TP, Slot] = {}
+        self._lock = asyncio.Lock()  # around {change state, hand outputs to the producer} and around capture
+        self._checkpointing = asyncio.Lock()
+        self._sent: list[Awaitable[Any]] = []
+        self._topics: dict[str, Any] = {}
+        self._state_topic = state_topic(agent)
+        self.handled = 0
+        self.checkpoint_s = 0.0
+
+    async def on_event(self, event: Any) -> None:
+        """One message: skip a repeat, go back for a gap, else handle it."""
+        tp = TP(event.message.topic, event.message.partition)
+        offset = event.message.offset
+        async with self._lock:
+            slot = self._slots.get(tp)
+            if slot is None:
+                return  # revoked while it waited in a queue: its next owner reads it
+            if offset < slot.next:
+                event.ack()
+                return
+            if offset > slot.next and not await self._truncated(tp, slot, offset):
+                await self._go_back(tp, slot, offset)
+                return
+            message = Message(
+                tp.topic, tp.partition, offset, event.message.value or b"", event.message.headers or (), None
+            )
+            outputs = await asyncio.to_thread(slot.stage.handle, message)
+            slot.next = offset + 1
+            slot.moved_s = time.monotonic()
+            slot.unacked.append((offset, event))
+            self.handled += 1
+            await self._send(outputs)
+
+    async def _truncated(self, tp: TP, slot: Slot, offset: int) -> bool:
+        earliest = (await self._app.consumer.earliest_offsets(tp))[tp]
+        if earliest <= slot.next:
+            return False
+        log.error(
+            "%s/%s: messages %s to %s are gone by retention and were never read; results from here on may miss them",
+            tp.topic,
+            tp.partition,
+            slot.next,
+            earliest - 1,
+        )
+        slot.next = offset
+        return True
+
+    async def _go_back(self, tp: TP, slot: Slot, offset: int) -> None:
+        log.warning("%s/%s: %s came where %s is next; reading again", tp.topic, tp.partition, offset, slot.next)
+        consumer = self._app.consumer
+        consumer._gap.pop(tp, None)  # noqa: SLF001  # a stale gap would book unread offsets as acknowledged
+        await consumer.seek_wait({tp: slot.next})
+
+    async def _send(self, outputs: Any) -> None:
+        for o in outputs:
+            topic = self._topics.get(o.topic)
+            if topic is None:
+                topic = self._topics[o.topic] = self._app.topic(o.topic, key_type=bytes, value_type=bytes)
+            value = None if not o.value and o.topic == self._state_topic else o.value
+            self._sent.append(
+                await topic.send(key=o.key, value=value, partition=o.partition, headers=list(o.headers), force=True)
+            )
+
+    async def tick(self) -> None:
+        """Let every stage do what became due."""
+        for slot in list(self._slots.values()):
+            async with self._lock:
+                await self._send(await asyncio.to_thread(slot.stage.tick, time.monotonic()))
+
+    async def checkpoint(self) -> None:
+        """Save what is applied: sends first, then changed parts, then `meta`, then acknowledge and commit."""
+        async with self._checkpointing:
+            started = time.monotonic()
+            async with self._lock:
+                captured = [(tp, slot, slot.stage.applied, await self._capture(slot)) for tp, slot in self._due()]
+                sent, self._sent = self._sent, []
+            await asyncio.gather(*sent)
+            if not captured:
+                return
+            await self._write([o for _, slot, _, parts in captured for t in parts if t != META
+                               for o in slot.writer.records(t, parts[t])])
+            await self._write([o for _, slot, _, parts in captured for o in slot.writer.records(META, parts[META])])
+            await self._write([o for _, slot, _, _ in captured for o in slot.cleanup])
+            for _, slot, applied, _ in captured:
+                slot.saved, slot.first_save, slot.cleanup = applied, False, []
+                while slot.unacked and slot.unacked[0][0] <= applied:
+                    slot.unacked.popleft()[1].ack()
+            await self._app.consumer.commit()
+            self.checkpoint_s = time.monotonic() - started
+
+    def _due(self) -> list[tuple[TP, Slot]]:
+        return [(tp, s) for tp, s in self._slots.items() if s.stage.applied > s.saved or s.first_save]
+
+    async def _capture(self, slot: Slot) -> Mapping[str, bytes]:
+        return await asyncio.to_thread(slot.stage.snapshot)
+
+    async def _write(self, outputs: list[Output]) -> None:
+        before, self._sent = self._sent, []
+        await self._send(outputs)
+        written, self._sent = self._sent, before
+        await asyncio.gather(*written)
+
+    async def revoked(self) -> None:
+        """Partitions go away: save them, then forget them; their next owner reads what was saved."""
+        await self.checkpoint()
+        async with self._lock:
+            slots, self._slots = self._slots, {}
+        for slot in slots.values():
+            await asyncio.to_thread(slot.stage.close)
+
+    async def assigned(self) -> None:
+        """Partitions are here, streams not yet running: take back what was saved of them."""
+        mine = [tp for tp in self._app.consumer.assignment() if tp.topic in INPUTS[self._agent]]
+        places = [Place(tp.topic, tp.partition) for tp in mine if tp not in self._slots]
+        if not places:
+            return
+        s = self._settings
+        found = await asyncio.to_thread(read_state, s.kafka, self._state_topic, s.state_partitions, places)
+        made: dict[TP, Slot] = {}
+        for place in places:
+            epoch, parts = found[place].newest()
+            stage = self._make(place.topic, place.partition)
+            await asyncio.to_thread(stage.restore, parts)
+            writer = Writer(self._state_topic, s.state_partitions, place, epoch + 1)
+            slot = Slot(stage, writer, stage.applied + 1, saved=stage.applied, moved_s=time.monotonic())
+            slot.cleanup = writer.forget(found[place])
+            made[TP(place.topic, place.partition)] = slot
+        async with self._lock:
+            self._slots.update(made)
+        log.info("%s: %s", self._name, {f"{tp.topic}/{tp.partition}": s.next for tp, s in made.items()})
+
+    def figures(self) -> dict[str, Any]:
+        """What the status file says of this worker."""
+        slots = {}
+        for tp, slot in self._slots.items():
+            high = self._app.consumer.highwater(tp) if self._app.consumer else None
+            extra = getattr(slot.stage, "figures", dict)()
+            slots[f"{tp.topic}/{tp.partition}"] = {
+                "next": slot.next,
+                "applied": slot.stage.applied,
+                "saved": slot.saved,
+                "end": high,
+                **extra,
+            }
+        return {
+            "agent": self._agent,
+            "worker": self._name,
+            "pid": os.getpid(),
+            "handled": self.handled,
+            "checkpoint_s": round(self.checkpoint_s, 4),
+            "inputs": slots,
+        }
+
+    def stalled(self) -> str | None:
+        """A partition that has messages and has not moved for a minute, or None."""
+        now = time.monotonic()
+        for tp, slot in self._slots.items():
+            high = self._app.consumer.highwater(tp)
+            if high and high > slot.next and now - slot.moved_s > STALLED_S and not self._lock.locked():
+                return f"{tp.topic}/{tp.partition}: next is {slot.next}, the end is {high}, nothing came for a minute"
+        return None
+
+
+def crash(why: str, error: BaseException | None = None) -> None:
+    """End the process now; the supervisor starts it again and it resumes from its last checkpoint."""
+    log.critical("%s; the worker ends and is started again", why, exc_info=error)
+    logging.shutdown()
+    os._exit(CRASHED)
+
+
+def build(agent: str, instance: int, settings: AgentSettings, make: StageFactory, home: Path) -> Any:
+    """The Faust app of one agent.
+
+    Args:
+        agent: One of `AGENTS`.
+        instance: Number of the worker among those of this agent: its static group membership.
+        settings: What the process was told.
+        make: Makes the stage of an input partition.
+        home: Folder for Faust's own files; its parent exists.
+    """
+    app = _App(
+        f"aup-{agent}",
+        broker=f"kafka://{settings.kafka.replace(',', ';')}",
+        store="memory://",
+        datadir=str(home),
+        web_enabled=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        consumer_group_instance_id=f"{agent}-{instance}",
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=4_194_304,
+        consumer_metadata_max_age_ms=10_000,
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.session_timeout_s / 5,
+        broker_request_timeout=settings.session_timeout_s * 1.5,
+        broker_rebalance_timeout=settings.session_timeout_s * 2,
+        broker_max_poll_interval=3_600.0,
+        broker_commit_interval=1e9,
+        broker_commit_every=None,
+        stream_buffer_maxsize=64,
+        stream_wait_empty=False,
+        producer_acks=-1,
+        producer_linger=0.005,
+        producer_max_batch_size=1_048_576,
+        producer_max_request_size=8_388_608,
+        producer_request_timeout=60.0,
+    )
+    name = f"{agent}-{instance}"
+    runtime = Runtime(app, agent, settings, make, name)
+    app.aup_runtime = runtime
+    source = app.topic(*INPUTS[agent], key_type=bytes, value_type=bytes)
+
+    @app.agent(source, name=f"{agent}_inputs")
+    async def consume(stream: Any) -> None:
+        async for event in stream.noack().events():
+            await _or_crash("handling a message failed", runtime.on_event(event))
+
+    @app.on_partitions_revoked.connect(weak=False)
+    async def revoked(*_: Any, **__: Any) -> None:
+        await _or_crash("saving at a rebalance failed", runtime.revoked())
+
+    @app.on_rebalance_complete.connect(weak=False)
+    async def assigned(*_: Any, **__: Any) -> None:
+        await _or_crash("restoring at a rebalance failed", runtime.assigned())
+
+    _add_tasks(app, runtime, settings)
+    return app
+
+
+class _App(faust.App):
+    """Faust's shutdown sends no revoked signal: save before it."""
+
+    aup_runtime: Runtime
+
+    async def on_stop(self) -> None:
+        await _or_crash("saving at shutdown failed", self.aup_runtime.checkpoint())
+        await super().on_stop()
+
+
+async def _or_crash(what: str, work: Awaitable[Any]) -> None:
+    try:
+        await work
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # noqa: BLE001  # Polars panics are BaseException
+        crash(what, error)
+
+
+def _add_tasks(app: Any, runtime: Runtime, settings: AgentSettings) -> None:
+    @app.task
+    async def ticking() -> None:
+        while not app.should_stop:
+            await asyncio.sleep(TICK_S)
+            await _or_crash("a timed step failed", runtime.tick())
+
+    @app.task
+    async def checkpoints() -> None:
+        while not app.should_stop:
+            await asyncio.sleep(settings.checkpoint_s)
+            await _or_crash("a checkpoint failed", runtime.checkpoint())
+
+    @app.task
+    async def watch() -> None:
+        before = time.monotonic()
+        while not app.should_stop:
+            await asyncio.sleep(0.5)
+            now = time.monotonic()
+            if now - before > 0.7 * settings.session_timeout_s:
+                crash(f"the process slept {now - before:.1f} s; it may have been replaced meanwhile")
+            before = now
+            why = runtime.stalled()
+            if why:
+                crash(why)
+            if settings.status:
+                write_status(settings.status, runtime.figures())
+
+
+def write_status(folder: Path, figures: Mapping[str, Any]) -> None:
+    """Replace a worker's status file."""
+    import json
+
+    path = folder / f"{figures['worker']}.json"
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps({**figures, "at": time.time()}))
+    temporary.replace(path)
+
+
+def run(app: Any) -> None:
+    """Run the worker until SIGTERM; returns never."""
+    worker = faust.Worker(app, loglevel="WARNING", redirect_stdouts=False, quiet=True, override_logging=False)
+    worker.execute_from_commandline()

@@ -1,0 +1,83 @@
+"""What a worker process is told at its start: one JSON file, written by whoever starts it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from schemas.kinds import DEAD_LETTERS, DETECTIONS, LEDGER, VIOLATIONS, EventKind
+
+AGENTS = ("identify", "detect", "correlate", "persist", "notify")
+
+INPUTS: dict[str, tuple[str, ...]] = {
+    "identify": (EventKind.DHCP.topic, EventKind.LOGIN.topic),
+    "detect": tuple(k.topic for k in EventKind),
+    "correlate": (DETECTIONS,),
+    "persist": (*(k.topic for k in EventKind), DEAD_LETTERS, LEDGER, VIOLATIONS),
+    "notify": (VIOLATIONS,),
+}
+
+
+class SiteSettings(BaseModel):
+    """A site: name, networks (CIDR) and globs of its access points' names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    networks: tuple[str, ...] = ()
+    access_points: tuple[str, ...] = ()
+
+
+class DistrictSettings(BaseModel):
+    """The district: what events are judged against."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = "district"
+    timezone: str = "UTC"
+    domains: tuple[str, ...] = ()
+    sites: tuple[SiteSettings, ...] = ()
+    policy: str = ""
+    inventory: Path | None = None
+    permits: Path | None = None
+
+
+class NotifySettings(BaseModel):
+    """Where alerts go. Without a webhook they are log lines only."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    webhook: str | None = None
+    timeout_s: float = 10.0
+    tries: int = 5
+
+
+class AgentSettings(BaseModel):
+    """Everything that an agent's process needs.
+
+    Attributes:
+        kafka: Bootstrap servers.
+        clickhouse: clickhouse-driver DSN, with its password: the file is for the owner's eyes only.
+        event_partitions: Partitions of every event topic and of the dead letters.
+        detection_partitions: Partitions of `aup.detections`.
+        state_partitions: Partitions of every state topic.
+        checkpoint_s: Seconds between checkpoints.
+        session_timeout_s: Kafka session time-out.
+        status: Folder for one status file a worker; None: none are written.
+        rules: Folders and files of rules.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kafka: str
+    clickhouse: str = Field(default="", repr=False)
+    event_partitions: int = 4
+    detection_partitions: int = 4
+    state_partitions: int = 4
+    checkpoint_s: float = 2.0
+    session_timeout_s: float = 10.0
+    status: Path | None = None
+    rules: tuple[Path, ...] = ()
+    district: DistrictSettings = DistrictSettings()
+    notify: NotifySettings = NotifySettings()

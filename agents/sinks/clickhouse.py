@@ -1,0 +1,148 @@
+"""ClickHouse as an idempotent store: what is written twice merges into one row.
+
+Events and dead letters go in as the very Avro containers they travelled in: the server decodes them, this process only
+passes bytes on. Works on any ClickHouse from 24 on; the DSN is the only difference.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from clickhouse_driver import Client
+from clickhouse_driver.errors import Error, NetworkError, ServerException, SocketTimeoutError
+from tenacity import Retrying, before_sleep_log, retry_if_exception_type, wait_exponential_jitter
+from tenacity.stop import stop_when_event_set
+
+from schemas.errors import RetryableError, ServerError
+from schemas.headers import Position
+
+log = logging.getLogger(__name__)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Codes that say that the server is not ready, or busy: the same statement may succeed later.
+_TRANSIENT = frozenset({159, 160, 202, 203, 209, 210, 241, 242, 252, 999})
+Rows = list[tuple[Any, ...]]
+
+
+def utc(microseconds: int) -> datetime:
+    """A time as clickhouse-driver wants it."""
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
+class ClickHouse:
+    """One connection, used from one thread at a time. Waits for ever while the server is away, until told to stop.
+
+    Args:
+        dsn: clickhouse-driver DSN.
+        stop: Set to give up waiting; the call then raises `RetryableError`.
+    """
+
+    def __init__(self, dsn: str, stop: threading.Event) -> None:
+        self._dsn, self._stop = dsn, stop
+        self._client: Client | None = None
+        self._retrying = Retrying(
+            retry=retry_if_exception_type((RetryableError,)),
+            wait=wait_exponential_jitter(initial=0.2, max=5),
+            stop=stop_when_event_set(stop),
+            before_sleep=before_sleep_log(log, logging.WARNING),
+            reraise=True,
+        )
+
+    def execute(self, query: str, data: object = None, **options: Any) -> Any:
+        """Run a statement, again and again while the server is away or busy.
+
+        Raises:
+            ServerError: the server refuses the statement.
+            RetryableError: told to stop while waiting.
+        """
+        return self._retrying(self._once, query, data, options)
+
+    def _once(self, query: str, data: object, options: Mapping[str, Any]) -> Any:
+        try:
+            if self._client is None:
+                self._client = Client.from_url(self._dsn)
+            return self._client.execute(query, data, **options)
+        except ServerException as error:
+            message = f"ClickHouse refuses with code {error.code}: {str(error.message)[:500]}"
+            if error.code in _TRANSIENT:
+                self._drop()
+                raise RetryableError(message, where=query[:80]) from error
+            raise ServerError(message, where=query[:80]) from error
+        except (NetworkError, SocketTimeoutError, EOFError, OSError) as error:
+            self._drop()
+            raise RetryableError(f"ClickHouse does not answer: {error}", hint="it is tried again") from error
+        except Error as error:
+            self._drop()
+            raise RetryableError(f"the connection to ClickHouse broke: {error}", hint="it is tried again") from error
+
+    def _drop(self) -> None:
+        if self._client is not None:
+            self._client.disconnect()
+            self._client = None
+
+    def insert_container(self, table: str, columns: Sequence[str], container: bytes, after: Position | None) -> None:
+        """Insert an Avro container's rows, those after a position only (None: all)."""
+        names = ", ".join(columns)
+        new = "" if after is None else f" WHERE (log_offset, log_sub) > ({after.offset}, {after.sub})"
+        body = base64.b64encode(container).decode("ascii")
+        self.execute(
+            f"INSERT INTO {table} ({names}) SELECT {names} FROM format('Avro', base64Decode('{body}')){new}",
+            settings={"max_query_size": len(body) + 10_000, "max_threads": 1},
+        )
+
+    def insert_rows(self, table: str, columns: Sequence[str], rows: Rows) -> None:
+        """Insert rows of plain values."""
+        if rows:
+            self.execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES", rows)
+
+    def close(self) -> None:
+        """Give up the connection."""
+        self._drop()
+
+
+_VIOLATION = (
+    "id version rule_id rule_version rule_title clause policy severity status state group_key count value "
+    "value_lower_bound permit evidence_dropped incomplete timeline related"
+).split()
+_TIMES = ("first_seen", "last_seen", "opened_at", "closed_at")
+_EVIDENCE = "event_id base log_source log_generation log_offset log_hash summary facts".split()
+_LEDGER = (
+    "source type generation timeline chunk version final first_offset end_offset lines in_events events dead_letters "
+    "open_joins ignored late time_suspect sha256"
+).split()
+
+
+def insert_violations(store: ClickHouse, records: Iterable[Mapping[str, Any]]) -> None:
+    """Insert violation versions and their evidence; evidence first, so that what can be seen has its evidence."""
+    violations: Rows = []
+    evidence: Rows = []
+    for r in records:
+        times = [None if r[name] is None else utc(r[name]) for name in _TIMES]
+        limits = [[t[part] for t in r["thresholds"]] for part in ("name", "limit", "value")]
+        violations.append((*(r[name] for name in _VIOLATION), *times, *limits))
+        for number, e in enumerate(r["evidence"]):
+            parts = (e[name] for name in _EVIDENCE)
+            evidence.append((r["id"], r["version"], number, utc(r["first_seen"]), utc(e["timestamp"]), *parts))
+    heads = ("violation_id", "violation_version", "number", "first_seen", "timestamp")
+    store.insert_rows("evidence", (*heads, *_EVIDENCE), evidence)
+    names = ("threshold_names", "threshold_limits", "threshold_values")
+    store.insert_rows("violations", (*_VIOLATION, *_TIMES, *names), violations)
+
+
+def insert_ledger(store: ClickHouse, records: Iterable[Mapping[str, Any]]) -> None:
+    """Insert ledger records as collectors write them."""
+    store.insert_rows("ledger", _LEDGER, [tuple(r.get(name, _default(name)) for name in _LEDGER) for r in records])
+
+
+def _default(name: str) -> object:
+    return {"ignored": {}, "timeline": "", "sha256": "", "type": ""}.get(name, 0)
+
+
+def wait_until_ready(store: ClickHouse, say: Callable[[str], None]) -> None:
+    """Block until the server answers."""
+    say("waiting for ClickHouse")
+    store.execute("SELECT 1")

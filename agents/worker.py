@@ -1,0 +1,30 @@
+"""A worker process: `python -m agents.worker AGENT INSTANCE SETTINGS_FILE HOME`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+
+def main(argv: list[str]) -> None:
+    """Run one agent until SIGTERM."""
+    agent, instance, settings_file, home = argv
+    os.environ.setdefault("POLARS_MAX_THREADS", "1")  # more processes, not more threads
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for noisy in ("aiokafka", "kafka", "faust", "mode"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+    from agents.build import stage_factory
+    from agents.settings import AgentSettings
+
+    settings = AgentSettings.model_validate_json(Path(settings_file).read_text())
+    make = stage_factory(agent, settings)
+    from agents import faust_app
+
+    faust_app.run(faust_app.build(agent, int(instance), settings, make, Path(home)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
