@@ -1,0 +1,274 @@
+"""Detect: stateless rules over whole batches, matched rows out.
+
+Two steps, because a rule may need to know whose device an address was: `match` finds the rows that match or may match,
+`rows` makes detection rows of them, for the lane that waits for nothing at once and for the other when the facts are
+there. No clock, no state but counters: the same frame gives the same rows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+import polars as pl
+
+from agents.context.district import District
+from agents.context.inventory import Inventory
+from agents.engine.enrich import Enricher
+from agents.engine.evidence import summaries
+from agents.rules.columns import ColumnType, column_types, derived_columns, identity_columns
+from agents.rules.compiled import Compiled
+from agents.rules.model import Detection, Rule, RuleSet
+from schemas.kinds import EventKind
+
+_UTC = pl.Datetime("us", "UTC")
+DETECTION_SCHEMA: Mapping[str, pl.DataType] = {
+    "rule_id": pl.String(),
+    "rule_version": pl.String(),
+    "base": pl.String(),
+    "group_key": pl.String(),
+    "timestamp": _UTC,
+    "event_id": pl.String(),
+    "late": pl.Boolean(),
+    "values": pl.List(pl.String),
+    "number": pl.Float64(),
+    "facts": pl.List(pl.String),
+    "log_source": pl.String(),
+    "log_generation": pl.String(),
+    "log_offset": pl.Int64(),
+    "log_sub": pl.Int32(),
+    "log_hash": pl.String(),
+    "summary": pl.String(),
+    "row": pl.Int32(),
+}
+
+
+class Attribution(Protocol):
+    """Whose device an address was."""
+
+    def mac_of(self, ip: str, t_us: int) -> tuple[str | None, tuple[str, ...]]:
+        """MAC address that held an IP address at a time (microseconds UTC), and the ids of the facts that say so."""
+
+
+class NoAttribution:
+    """Nothing is known of any address."""
+
+    def mac_of(self, ip: str, t_us: int) -> tuple[str | None, tuple[str, ...]]:
+        """Never any."""
+        del ip, t_us
+        return None, ()
+
+
+@dataclass(slots=True)
+class DetectCounters:
+    """Figures since start: rows looked at, rows that may match, detection rows, and rows left out for want of a key."""
+
+    rows: int = 0
+    candidates: int = 0
+    detections: int = 0
+    missing_key: int = 0
+    missing_value: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """Rows of one frame that match a rule, or may once identity is known.
+
+    Attributes:
+        kind: Kind of the events.
+        frame: Those rows, with `row` (Int32): their index in the input frame.
+        masks: One Boolean column a detection, same height.
+    """
+
+    kind: EventKind
+    frame: pl.DataFrame
+    masks: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is done for one kind of event."""
+
+    feeds: tuple[tuple[Rule, Detection], ...]
+    expressions: Mapping[str, Compiled]
+    derived: frozenset[str]  # needed to match
+    later: frozenset[str]  # needed for matched rows only
+
+
+class Detector:
+    """Applies a rule set's detections to frames of events.
+
+    Args:
+        ruleset: Rules in force.
+        district: Mail domains and sites.
+        inventory: Known devices.
+    """
+
+    def __init__(self, ruleset: RuleSet, district: District, inventory: Inventory) -> None:
+        self._enricher = Enricher(district, inventory)
+        self._plans = {kind: _plan(ruleset, kind) for kind in EventKind}
+        self.counters = DetectCounters()
+
+    def match(self, frame: pl.DataFrame, kind: EventKind) -> Matched:
+        """Find the rows that match any detection of the kind, or may.
+
+        Args:
+            frame: Events in that kind's schema.
+            kind: Their kind.
+        """
+        plan = self._plans[kind]
+        self.counters.rows += frame.height
+        if not plan.expressions or not frame.height:
+            return Matched(kind, frame.clear().with_columns(row=pl.lit(0, pl.Int32)), pl.DataFrame())
+        full = self._enricher.add(frame, kind, plan.derived)
+        index = pl.int_range(pl.len(), dtype=pl.Int32).alias("row")
+        masks = full.select(index, *(c.possible.alias(name) for name, c in plan.expressions.items()))
+        some = masks.filter(pl.any_horizontal(list(plan.expressions)))
+        self.counters.candidates += some.height
+        picked = full[some["row"]].with_columns(some["row"])
+        return Matched(kind, picked, some.drop("row"))
+
+    def waiting(self, matched: Matched) -> pl.DataFrame:
+        """Rows whose device must be known first: `row`, `source_ip`, `t_us` (microseconds UTC)."""
+        waits = pl.lit(value=False)
+        for rule, base in self._plans[matched.kind].feeds:
+            waits = waits | (pl.col(base.name) if rule.attributed else pl.lit(value=False))
+        if not matched.frame.height or "source_ip" not in matched.frame.columns:
+            return pl.DataFrame(schema={"row": pl.Int32, "source_ip": pl.String, "t_us": pl.Int64})
+        columns = matched.frame.select("row", "source_ip", t_us=pl.col("timestamp").dt.timestamp("us"))
+        return columns.filter(
+            matched.masks.select(waits).to_series() & _no_mac(matched.frame) & columns["source_ip"].is_not_null()
+        )
+
+    def rows(self, matched: Matched, lane: str, attribution: Attribution | None = None) -> pl.DataFrame:
+        """Detection rows of one lane, one a (rule, base, event), in the order of (row, rule, base).
+
+        Args:
+            matched: What `match` gave.
+            lane: `immediate`, or `attributed` once the facts have passed every waiting row's time.
+            attribution: Asked for the lane `attributed`; None: nothing is known.
+
+        Returns:
+            A frame with the columns of `DETECTION_SCHEMA`. `late` is true for rows stamped late or time_suspect:
+            neither enters a window.
+        """
+        feeds = [(rule, base) for rule, base in self._plans[matched.kind].feeds if rule.lane == lane]
+        if not feeds or not matched.frame.height:
+            return pl.DataFrame(schema=DETECTION_SCHEMA)
+        frame, masks = self._attributed(matched, lane, attribution or NoAttribution())
+        frame = self._enricher.add(frame, matched.kind, self._plans[matched.kind].later)
+        wanted = masks.select(pl.any_horizontal([base.name for _, base in feeds])).to_series()
+        frame, masks = frame.filter(wanted), masks.filter(wanted)
+        frame = frame.with_columns(summary=summaries(frame, matched.kind))
+        parts = [self._feed(frame.filter(masks[base.name]), rule, base) for rule, base in feeds]
+        found = pl.concat(parts).sort("row", "rule_id", "base")
+        self.counters.detections += found.height
+        return found
+
+    def detect(self, frame: pl.DataFrame, kind: EventKind, attribution: Attribution | None = None) -> pl.DataFrame:
+        """`match` and `rows` of both lanes at once, in the order of (row, rule, base)."""
+        matched = self.match(frame, kind)
+        lanes = [self.rows(matched, lane, attribution) for lane in ("immediate", "attributed")]
+        return pl.concat(lanes).sort("row", "rule_id", "base")
+
+    def _attributed(self, matched: Matched, lane: str, attribution: Attribution) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Rows with their device filled in, and masks that take it into account."""
+        frame, masks = matched.frame, matched.masks
+        facts: list[tuple[str, ...]] = [()] * frame.height
+        if lane != "attributed" or "source_mac" not in identity_columns(matched.kind):
+            return frame.with_columns(facts=pl.Series(facts, dtype=pl.List(pl.String))), masks
+        rows = frame.select("source_ip", pl.col("timestamp").dt.timestamp("us").alias("t"))
+        macs: list[str | None] = (
+            frame["source_mac"].to_list() if "source_mac" in frame.columns else [None] * frame.height
+        )
+        for i, (ip, t) in enumerate(rows.iter_rows()):
+            if macs[i] is None and ip is not None:
+                macs[i], facts[i] = attribution.mac_of(ip, t)
+        frame = frame.with_columns(
+            pl.Series("source_mac", macs, dtype=pl.String), pl.Series("facts", facts, dtype=pl.List(pl.String))
+        )
+        plan = self._plans[matched.kind]
+        frame = self._enricher.add(frame, matched.kind, plan.derived & identity_columns(matched.kind))
+        again = [c.exact.alias(name) for name, c in plan.expressions.items() if c.waits]
+        return frame, masks.with_columns(frame.select(again)) if again else masks
+
+    def _feed(self, rows: pl.DataFrame, rule: Rule, base: Detection) -> pl.DataFrame:
+        """Detection rows of one base of one rule; rows without a group key or a value are counted and left out."""
+        keys = [self._enricher.key(rule.column_of(n, base.name), rows.columns).alias(f"_{n}") for n in rule.group_by]
+        rows = rows.with_columns(*keys, values=self._values(rule, base, rows), number=_number(rule))
+        keyed = rows.drop_nulls([f"_{n}" for n in rule.group_by])
+        self.counters.missing_key += rows.height - keyed.height
+        if rule.kind == "value_count":
+            counted = keyed.filter(pl.col("values").list.len() > 0)
+            self.counters.missing_value += keyed.height - counted.height
+            keyed = counted
+        return keyed.select(
+            rule_id=pl.lit(rule.id),
+            rule_version=pl.lit(rule.version),
+            base=pl.lit(base.name),
+            group_key=_group_keys(keyed, rule.group_by),
+            timestamp=pl.col("timestamp").cast(_UTC),
+            event_id="event_id",
+            late=pl.col("late") | pl.col("time_suspect"),
+            values="values",
+            number="number",
+            facts="facts",
+            log_source="log_source",
+            log_generation="log_generation",
+            log_offset=pl.col("log_offset").cast(pl.Int64),
+            log_sub=pl.col("log_sub").cast(pl.Int32),
+            log_hash="log_hash",
+            summary="summary",
+            row=pl.col("row").cast(pl.Int32),
+        )
+
+    def _values(self, rule: Rule, base: Detection, rows: pl.DataFrame) -> pl.Expr:
+        empty = pl.lit([], dtype=pl.List(pl.String))
+        if rule.kind != "value_count" or rule.value_field is None:
+            return empty
+        if column_types(base.kind)[rule.value_field] is ColumnType.TEXTS:
+            return pl.col(rule.value_field)
+        key = self._enricher.key(rule.value_field, rows.columns)
+        return pl.when(key.is_not_null()).then(pl.concat_list(key)).otherwise(empty)
+
+
+def _plan(ruleset: RuleSet, kind: EventKind) -> _Plan:
+    feeds = tuple(ruleset.feeds(kind))
+    expressions = {base.name: cast("Compiled", base.expression) for _, base in feeds}
+    derived = derived_columns(kind).keys()
+    matching = frozenset(c for e in expressions.values() for c in e.columns) & derived
+    used: set[str] = set()
+    for rule, base in feeds:
+        used.update(rule.column_of(name, base.name) for name in rule.group_by)
+        used.update([rule.value_field] if rule.value_field else [])
+    if kind is EventKind.MAIL and feeds:
+        used.update(("recipients_internal", "recipients_outside"))  # evidence says how many, not who
+    return _Plan(feeds, expressions, matching, frozenset(used) & derived - matching)
+
+
+def _no_mac(frame: pl.DataFrame) -> pl.Series:
+    if "source_mac" not in frame.columns:
+        return pl.Series([True] * frame.height)
+    return frame["source_mac"].is_null()
+
+
+def _number(rule: Rule) -> pl.Expr:
+    if rule.kind == "value_sum" and rule.value_field is not None:
+        return pl.col(rule.value_field).cast(pl.Float64)
+    return pl.lit(None, dtype=pl.Float64)
+
+
+def _group_keys(rows: pl.DataFrame, names: tuple[str, ...]) -> pl.Series:
+    """Canonical JSON object of each row's group key; each distinct key is written once."""
+    ordered = sorted(names)
+    made: dict[tuple[Any, ...], str] = {}
+    out = []
+    for values in rows.select(f"_{n}" for n in ordered).iter_rows():
+        text = made.get(values)
+        if text is None:
+            key = dict(zip(ordered, values, strict=True))
+            text = made[values] = json.dumps(key, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        out.append(text)
+    return pl.Series(out, dtype=pl.String)

@@ -1,0 +1,99 @@
+"""Derived columns of mail: who is inside, what a message is, and whom it reached."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from agents.context.district import District
+from agents.rules.model import VALUE_SEPARATOR
+
+DELIVERED = "sent"  # Postfix's word for a delivery that succeeded; deferred and bounced are none (yet)
+_PARALLEL = ("email_to_status", "email_to_filter")
+
+
+def internal_address(address: pl.Expr, district: District) -> pl.Expr:
+    """True for addresses of the district, its sub-domains included, and for local ones without a domain.
+
+    The empty address (the null sender) is neither: false. Null stays null.
+    """
+    domain = address.str.to_lowercase().str.extract(r"@([^@]*?)\.?$")
+    inside = domain.is_in(list(district.domains))
+    for d in district.domains:
+        inside = inside | domain.str.ends_with(f".{d}")
+    return pl.when(domain.is_null()).then(address != "").otherwise(inside)
+
+
+def message_key() -> pl.Expr:
+    """What tells messages apart: the Message-ID; without one the queue id with its host and sender.
+
+    Copies that are queued again keep their Message-ID, so they are one message.
+    """
+    host = pl.col("observer_hostname").fill_null("")
+    sender = pl.col("email_from_address").fill_null("")
+    queue = pl.concat_str([host, pl.col("email_local_id"), sender], separator=" ", ignore_nulls=False)
+    identifier = pl.when(pl.col("email_message_id") != "").then(pl.col("email_message_id"))
+    return _clean(pl.coalesce(identifier, queue, pl.col("event_id")))
+
+
+def mail_columns(frame: pl.DataFrame, wanted: Sequence[str], district: District) -> pl.DataFrame:
+    """The frame with the derived mail columns named (see `agents.rules.columns.DERIVED`)."""
+    if "sender_internal" in wanted:
+        sender = internal_address(pl.col("email_from_address"), district).fill_null(value=False)
+        frame = frame.with_columns(sender_internal=sender)
+    if "message_key" in wanted:
+        frame = frame.with_columns(message_key=message_key())
+    counted = [w for w in wanted if w in ("delivered_recipients", "recipients_internal", "recipients_outside")]
+    if not counted:
+        return frame
+    reached = _deliveries(frame, district)
+    indexed = frame.drop(counted, strict=False).with_row_index("_mail")
+    return (
+        indexed.join(reached.select("_mail", *counted), on="_mail", how="left", maintain_order="left")
+        .drop("_mail")
+        .with_columns(pl.col(c).fill_null([] if c == "delivered_recipients" else 0) for c in counted)
+    )
+
+
+def _deliveries(frame: pl.DataFrame, district: District) -> pl.DataFrame:
+    """Rows with at least one delivery to a person: `_mail` (row number), values and counts.
+
+    A value is class, message and recipient, joined by `VALUE_SEPARATOR`. A recipient is who it was in the end, after
+    lists were expanded, in lower case. A hand-over to a content filter reaches nobody yet.
+    """
+    places = pl.int_ranges(0, pl.col("email_to_address").list.len())
+    # A list that is shorter than the recipients' would make a whole batch fail: what it lacks is taken as not said.
+    parallel = [pl.col(c).list.gather(places, null_on_oob=True) for c in _PARALLEL]
+    inside = pl.col("email_to_address")
+    return (
+        frame.select("email_to_address", *parallel, _key=message_key())
+        .with_row_index("_mail")
+        .filter(pl.col("email_to_address").list.len() > 0)
+        .explode("email_to_address", *_PARALLEL)
+        .filter(
+            (pl.col("email_to_status") == DELIVERED)
+            & ~pl.col("email_to_filter").fill_null(value=False)
+            & (pl.col("email_to_address") != "")
+        )
+        .with_columns(_clean(pl.col("email_to_address").str.to_lowercase()))
+        .unique(["_mail", "email_to_address"], maintain_order=True)
+        .with_columns(_inside=internal_address(inside, district))
+        .with_columns(
+            _value=pl.concat_str(
+                [pl.when("_inside").then(pl.lit("internal")).otherwise(pl.lit("outside")), "_key", "email_to_address"],
+                separator=VALUE_SEPARATOR,
+            )
+        )
+        .group_by("_mail", maintain_order=True)
+        .agg(
+            delivered_recipients=pl.col("_value"),
+            recipients_internal=pl.col("_inside").sum().cast(pl.Int64),
+            recipients_outside=(~pl.col("_inside")).sum().cast(pl.Int64),
+        )
+    )
+
+
+def _clean(text: pl.Expr) -> pl.Expr:
+    """Without the separator: an address that contains it must not shift the parts of a value."""
+    return text.str.replace_all(VALUE_SEPARATOR, "", literal=True)
