@@ -3,7 +3,8 @@
 Understood, with or without a leading `<PRI>`:
 
 - RFC 3164 section 4.1.2 and its common dialects: `Mmm dd hh:mm:ss host tag[pid]: message`, with a fraction, with a
-  year before the month, after the day or after the time, without a host, with an empty tag;
+  year before the month, after the day or after the time, without a host, with an empty tag, with the address of a
+  relay between host and tag;
 - the same with an RFC 3339 or ISO 8601 time in front (rsyslog's `RSYSLOG_FileFormat`, systemd's `short-iso`);
 - RFC 5424: `<PRI>1 time host app procid msgid structured-data message`, also where a sender puts an RFC 3164 tag
   after such a start (seen from OPNsense).
@@ -28,6 +29,7 @@ _TAG = r"([^\s\[\]:]*)(?:\[([^\]\s]*)\])?(?: <\w+>)?:(?: +|$)(.*)"
 
 # The host must not end in a colon: then it is the tag of a line without a host.
 _TAGGED = re.compile(rf"(?:<\d{{1,3}}>)?(?:1 )?({_BSD}|{_ISO}) +{_LEVEL}(?:(\S*[^\s:]) +)?{_TAG}", re.DOTALL | re.ASCII)
+_RELAYED = re.compile(rf"(?:<\d{{1,3}}>)?({_BSD}|{_ISO}) +(\S+) +(?:\d{{1,3}}\.){{3}}\d{{1,3}} +{_TAG}", re.DOTALL | re.ASCII)
 _UNTAGGED = re.compile(rf"(?:<\d{{1,3}}>)?({_BSD}|{_ISO}) +{_LEVEL}(\S+) +(.*)", re.DOTALL | re.ASCII)
 _SD = r'(?:-|(?:\[[^\]"]*(?:"(?:[^"\\]|\\.)*"[^\]"]*)*\])+)'
 _RFC5424 = re.compile(
@@ -65,7 +67,7 @@ def split(line: str) -> SyslogLine | None:
         stamp, host, app, procid, _, message = rfc5424.groups()
         text = (message or "").removeprefix("\ufeff")
         return SyslogLine(stamp, _named(host), _named(app), _pid(procid), text)
-    tagged = _TAGGED.match(line)
+    tagged = _TAGGED.match(line) or _RELAYED.match(line)
     if tagged is None:
         untagged = _UNTAGGED.match(line)
         return None if untagged is None else SyslogLine(untagged[1], untagged[2], None, None, untagged[3])

@@ -1,0 +1,246 @@
+"""ISC dhcpd's log to DHCP events.
+
+`event_action` is one of `ACTIONS`; `event_outcome` is `success` for an offer, an acknowledgement, a release that was found
+and a BOOTREPLY, `failure` for NAK, DECLINE, no free leases and whatever the server says that it ignores or cannot do,
+else `unknown`. `event_reason` is what the server says behind the message, in its words.
+
+Facts: the format strings of `server/dhcp.c`, `server/bootp.c` and `server/failover.c` of ISC DHCP 4.1 to 4.4, and what
+Infoblox's build of it adds behind them (`TransID`, `relay`, `lease-duration`, `uid`, `(RENEW)`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from schemas.kinds import EventKind
+from streams.normalisers import addresses
+from streams.normalisers.lines import Fields, LineNormaliser, Taken, Unreadable, starts_with_any
+from streams.normalisers.reasons import Ignored, Refused
+from streams.normalisers.syslog import SyslogLine
+
+ACTIONS: Final = (
+    "discover",
+    "offer",
+    "request",
+    "ack",
+    "nak",
+    "decline",
+    "release",
+    "inform",
+    "no_free_leases",
+    "expire",
+    "bootp",
+)
+
+_VERBS: Mapping[str, tuple[str, str]] = {
+    "DISCOVER": ("discover", "unknown"),
+    "OFFER": ("offer", "success"),
+    "REQUEST": ("request", "unknown"),
+    "ACK": ("ack", "success"),
+    "NAK": ("nak", "failure"),
+    "NACK": ("nak", "failure"),  # some builds spell it so
+    "DECLINE": ("decline", "failure"),
+    "RELEASE": ("release", "success"),
+    "INFORM": ("inform", "unknown"),
+    "EXPIRE": ("expire", "unknown"),
+}
+
+# The client chooses its host name, so it may hold anything: the *last* `) via` ends it, what follows is the server's.
+_WITH_VIA = re.compile(
+    r"DHCP([A-Z]+)(?: (?:on|for|of|to) (\S+))?(?: \(([^()\s]*)\))?(?: (?:from|to) (<no identifier>|\S+))?"
+    r"(?: \((.*)\))? via ([^\s:]+(?::\d+)?):?(?: (.*))?\Z",
+    re.DOTALL | re.ASCII,
+)
+_WITHOUT_VIA = re.compile(
+    r"DHCP([A-Z]+)(?: (?:on|for|of|to) ([^\s:]+))?(?: \(([^()\s]*)\))?(?: (?:from|to) (<no identifier>|\S*[^\s:]))?"
+    r"(?: \((.*)\))?(?:: *| +|\Z)(.*)\Z",
+    re.DOTALL | re.ASCII,
+)
+_BOOTP = re.compile(
+    r"BOOT(REQUEST|REPLY)(?: (?:for|on) (\S+))?(?: (?:from|to) (\S+))?(?: \((.*)\))? via ([^\s:]+):?(?: (.*))?\Z",
+    re.DOTALL | re.ASCII,
+)
+_LEASEQUERY = re.compile(r"DHCPLEASE(?:QUERY|ACTIVE|UNASSIGNED|UNKNOWN)\b")
+
+_TRANSACTION = re.compile(r"(?:^| )TransID (?:0x)?([0-9A-Fa-f]{1,8})(?= |$)")
+_RELAY = re.compile(r"(?:^| )relay (\S+)")
+_DURATION = re.compile(r"(?:^| )lease-duration (\d{1,10})(?= |$)", re.ASCII)
+_UID = re.compile(r"(?:^| )uid (\S+)")
+_EXTRAS = re.compile(
+    r"(?:^| )(?:TransID \S+|relay \S+|(?:lease|offered)-duration \d+|uid \S+|"
+    r"\((?:RENEW|REBIND|SELECTING|INIT-REBOOT)\)|r-l-e:\S+)(?= |$)"
+)
+_NETWORK = re.compile(r"network (.+?): (?:no free leases|.*)\Z", re.DOTALL)
+_SUBNET = re.compile(r"(?:on|for) (?:subnet|shared-network) (\S+)")
+_FAILS = re.compile(
+    r"unknown network segment|no free leases|wrong network|unavailable|unknown lease|ignored|unknown client|"
+    r"not found|not authoritative|peer holds all|denied|disallowed|bootp disallowed|not responding|"
+    r"lease owned by peer|in transition state|no available|non-?existent lease"
+)
+_NO_LEASES = re.compile(r"no free leases|no available leases|peer holds all free leases|no dynamic leases")
+
+_CHATTER = starts_with_any(
+    {
+        **dict.fromkeys(("failover", "Failover", "peer ", "bind update", "Sent update", "bind lease"), Ignored.DHCP_FAILOVER),
+        **dict.fromkeys(
+            (
+                "balanc", "pool ", "Wrote ", "reuse_lease", "Abandoning IP", "ICMP Echo", "uid lease", "lease ",
+                "Dynamic and static", "Remove host declaration", "from the dynamic address pool", "Reclaiming",
+                "client ", "Lease ", "abandoned", "dhcp: lease",
+            ),
+            Ignored.DHCP_POOL,
+        ),
+        **dict.fromkeys(
+            (
+                "Added new forward", "Added forward", "added reverse", "Added reverse", "Removed forward", "removed reverse",
+                "Removed reverse", "Unable to add", "Unable to set up", "DDNS", "Forward map", "Reverse map", "if IN ",
+                "if ", "delete ", "add ", "Can't update", "can't add", "dns",
+            ),
+            Ignored.DHCP_DNS,
+        ),
+        **dict.fromkeys(
+            (
+                "Solicit", "Request message", "Renew message", "Rebind message", "Release message", "Confirm message",
+                "Decline message", "Information-request", "Advertise", "Reply NA", "Reply PD", "Reply TA", "Sending Advertise",
+                "Sending Reply", "Sending Relay", "Relay-forward", "Relay-reply", "Picking pool address",
+                "Unpacking", "Encapsulated", "Client ", "Wrote 0 NA", "Released lease", "Discarding",
+            ),
+            Ignored.DHCP_V6,
+        ),
+        **dict.fromkeys(
+            (
+                "Internet Systems Consortium", "Copyright", "All rights", "For info", "Listening on", "Sending on",
+                "Config file", "Database file", "PID file", "Server starting", "Not searching LDAP", "Configuration file",
+                "Multiple interfaces", "No subnet declaration", "** Ignoring", "you want,", "in your dhcpd.conf",
+                "to which interface", "Exiting", "exiting", "Unable to open", "Can't open", "Can't create", "There's already",
+                "/etc/", "WARNING", "Warning", "warning", "shutdown", "startup", "Source compiled", "Not configured",
+            ),
+            Ignored.SERVICE_STATE,
+        ),
+        **dict.fromkeys(
+            (
+                "receive_packet", "send_packet", "bad udp", "bad IP", "dhcp: send", "icmp_", "fallback_discard", "parse_option",
+                "accepting packet",
+            ),
+            Ignored.DHCP_NETWORK,
+        ),
+    }
+)
+_BAD_CHECKSUMS = re.compile(r"\d{1,9} bad (?:udp|IP) checksums")
+
+
+class IscDhcpdNormaliser(LineNormaliser):
+    """Lines that ISC dhcpd wrote through syslog."""
+
+    kind = EventKind.DHCP
+    type_name = "isc_dhcpd"
+    COLUMNS = (
+        "event_dataset",
+        "event_action",
+        "event_outcome",
+        "event_reason",
+        "source_ip",
+        "source_mac",
+        "host_name",
+        "dhcp_client_id",
+        "dhcp_transaction_id",
+        "dhcp_relay_ip",
+        "dhcp_interface",
+        "dhcp_server_ip",
+        "dhcp_lease_seconds",
+        "dhcp_network",
+    )
+
+    def take(self, line: SyslogLine) -> Taken:
+        """What a line says."""
+        program = line.program
+        if program is not None and "dhcpd" not in program and program not in ("dhcp", "isc-dhcp-server"):
+            return Ignored.OTHER_PROGRAM
+        message = line.message
+        if message.startswith("DHCP"):
+            return _dhcp(message)
+        if message.startswith("BOOT"):
+            return _bootp(message)
+        if not message:
+            return Ignored.BLANK_LINE
+        if _BAD_CHECKSUMS.match(message):
+            return Ignored.DHCP_NETWORK
+        return _CHATTER(message) or Ignored.DHCP_OTHER
+
+
+def _dhcp(message: str) -> Taken:
+    found = _WITH_VIA.match(message)
+    if found is not None:
+        verb, address, bracket, client, name, via, rest = found.groups()
+    else:
+        found = _WITHOUT_VIA.match(message)
+        if found is None:
+            return Unreadable(Refused.UNKNOWN_FORM, "a dhcpd message of unknown form")
+        verb, address, bracket, client, name, rest = found.groups()
+        via = None
+    if verb not in _VERBS:
+        if _LEASEQUERY.match(message):
+            return Ignored.DHCP_LEASEQUERY
+        return Unreadable(Refused.UNKNOWN_FORM, "a dhcpd message of an unknown type")
+    action, outcome = _VERBS[verb]
+    source_ip = addresses.ip(address) if address else None
+    if address and source_ip is None:
+        return Unreadable(Refused.BAD_FIELD, "the client's address is none")
+    server, source_mac, client_id = None, None, None
+    if bracket:  # the server's address in a REQUEST, the hardware address in an ACK of an INFORM
+        server, source_mac = addresses.ip(bracket), addresses.mac(bracket)
+    if client:
+        source_mac = addresses.mac(client) or source_mac
+        if source_mac is None:
+            source_ip = addresses.ip(client) or source_ip
+            client_id = client if client != "<no identifier>" and addresses.ip(client) is None else None
+    if source_ip is None and source_mac is None and client_id is None and client is None:
+        return Unreadable(Refused.UNKNOWN_FORM, "a dhcpd message that names no client")
+    known = (source_ip, source_mac, name or None, client_id, via, server)
+    return _event(action, outcome, known, rest or "")
+
+
+def _bootp(message: str) -> Taken:
+    found = _BOOTP.match(message)
+    if found is None:
+        return Unreadable(Refused.UNKNOWN_FORM, "a BOOTP message of unknown form")
+    verb, address, client, bracket, via, rest = found.groups()
+    mac = addresses.mac(client or "")
+    name = bracket
+    if mac is None:  # a reply names the host and puts its hardware address in brackets
+        mac, name = addresses.mac(bracket or ""), client
+    if mac is None:
+        return Unreadable(Refused.BAD_FIELD, "the client's hardware address is none")
+    ip = addresses.ip(address) if address else None
+    return _event("bootp", "success" if verb == "REPLY" else "unknown", (ip, mac, name, None, via, None), rest or "")
+
+
+def _event(action: str, outcome: str, known: tuple[str | None, ...], rest: str) -> Fields:
+    """The row; `known` is (address, hardware address, name, client id, via, server), `rest` what follows `via`."""
+    ip, mac, name, client_id, via, server = known
+    relay = addresses.ip(via) if via else None
+    interface = via if relay is None else None
+    if not rest:
+        return ("isc_dhcpd", action, outcome, None, ip, mac, name, client_id, None, relay, interface, server, None, None)
+    transaction, duration, uid = _TRANSACTION.search(rest), _DURATION.search(rest), _UID.search(rest)
+    named_relay = _RELAY.search(rest)
+    reason = _EXTRAS.sub("", rest).strip(" :.") or None
+    network = None
+    if reason is not None:
+        named = _NETWORK.match(reason) or _SUBNET.search(reason)
+        network = named[1] if named else None
+        if _NO_LEASES.search(reason) and action in ("discover", "request", "bootp"):
+            action = "no_free_leases" if action != "bootp" else action
+        if _FAILS.search(reason) or reason.startswith("(not"):
+            outcome = "failure"
+    return (
+        "isc_dhcpd", action, outcome, reason, ip, mac, name,
+        uid[1] if uid else client_id,
+        transaction[1].lower() if transaction else None,
+        relay or (addresses.ip(named_relay[1]) if named_relay else None),
+        interface, server,
+        int(duration[1]) if duration else None,
+        network,
+    )  # fmt: skip

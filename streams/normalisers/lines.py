@@ -1,0 +1,199 @@
+"""What all formats share whose every line is decided by itself: the loop, the repeats, the saved clock."""
+
+from __future__ import annotations
+
+import json
+import re
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeAlias
+
+from schemas.errors import StateError
+from schemas.ids import MAX_SUB
+from streams.normalisers.abstract import LineChunk, Normalised, Normaliser, NormaliserSettings, Reject
+from streams.normalisers.columns import LINE, empty_frame, event_frame
+from streams.normalisers.masking import mask_bytes
+from streams.normalisers.reasons import Ignored, Refused
+from streams.normalisers.syslog import SyslogLine, split
+from streams.normalisers.times import SourceClock
+
+MAX_REPEATS = 1_000
+"""Events that one "message repeated" line makes at most; a larger number under-counts to this."""
+
+HEADER_COLUMNS = ("timestamp", "observer_hostname", "process_name", "process_pid")
+
+_REPEATED = re.compile(r"message repeated (\d{1,9}) times: \[ ?(.*?)\]?\Z", re.DOTALL | re.ASCII)
+_LAST_REPEATED = re.compile(r"last message repeated (\d{1,9}) times?\Z", re.ASCII)
+_HINT = "remove the source's saved state to read it from its start"
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A line that becomes a dead letter: the reason, and what exactly (never a secret)."""
+
+    reason: Refused
+    detail: str
+
+
+Fields: TypeAlias = tuple[Any, ...]
+"""Values of one event, in the order of the normaliser's `COLUMNS`."""
+
+Taken: TypeAlias = Fields | list[Fields] | Ignored | Unreadable
+"""What a message says: an event, several, nothing by design, or something that cannot be read."""
+
+
+@dataclass(slots=True)
+class Collected:
+    """What a chunk has given so far."""
+
+    rows: list[Fields] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    subs: list[int] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    ignored: list[tuple[int, str]] = field(default_factory=list)
+
+
+class LineNormaliser(Normaliser):
+    """Lines with a syslog header, each decided by itself.
+
+    A subclass names its `COLUMNS` and says in `take` what a message is. Bytes that are no UTF-8 become `\\xNN`. A line
+    of syslogd's `message repeated N times: [ … ]` is N events with `log_sub` 0 to N-1, `last message repeated N times` N
+    more of the event before it; both at most `MAX_REPEATS`.
+
+    Args:
+        settings: What the source's configuration tells.
+    """
+
+    COLUMNS: ClassVar[tuple[str, ...]]
+
+    def __init__(self, settings: NormaliserSettings) -> None:
+        self._settings = settings
+        self._clock = SourceClock(settings)
+        self._last: list[Fields] = []  # events of the line before, without the header's columns
+
+    @abstractmethod
+    def take(self, line: SyslogLine) -> Taken:
+        """What a line says; its header is added by the caller. Pure."""
+
+    def normalise(self, chunk: LineChunk) -> Normalised:
+        """Take the next lines; see `Normaliser.normalise`."""
+        out = Collected()
+        longest = self._settings.max_line_bytes
+        for index, raw in enumerate(chunk.lines):
+            if len(raw) > longest:
+                self._refuse(out, index, raw[:longest], Unreadable(Refused.LINE_TOO_LONG, f"{len(raw)} bytes"), None)
+                continue
+            self._line(out, index, raw)
+        return self._normalised(out)
+
+    def _line(self, out: Collected, index: int, raw: bytes) -> None:
+        line = split(raw.decode("utf-8", "backslashreplace"))
+        if line is None:
+            self._headerless(out, index, raw)
+            return
+        timestamp = self._clock.micros(line.stamp)
+        if timestamp is None:
+            self._refuse(out, index, raw, Unreadable(Refused.BAD_TIME, f"no such time: {line.stamp}"), None)
+            return
+        self._add(out, index, raw, (timestamp, line.host, line.program, line.pid), self._taken(line))
+
+    def _headerless(self, out: Collected, index: int, raw: bytes) -> None:
+        if not raw.strip():
+            out.ignored.append((index, Ignored.BLANK_LINE))
+        else:
+            self._refuse(out, index, raw, Unreadable(Refused.NO_HEADER, "no syslog header"), None)
+
+    def _taken(self, line: SyslogLine) -> Taken:
+        """`take`, with syslogd's repeats spelled out."""
+        message = line.message
+        if "repeated" not in message:
+            return self.take(line)
+        last = _LAST_REPEATED.match(message) or (line.program is None and _LAST_REPEATED.search(message))
+        if last:
+            return (self._last * min(int(last[1]), MAX_REPEATS)) or Ignored.REPEATED_OTHER
+        repeated = _REPEATED.match(message)
+        if repeated is None:
+            return self.take(line)
+        taken = self.take(line._replace(message=repeated[2]))
+        if isinstance(taken, (Ignored, Unreadable)):
+            return taken
+        return ((taken if isinstance(taken, list) else [taken]) * min(int(repeated[1]), MAX_REPEATS)) or taken
+
+    def _add(self, out: Collected, index: int, raw: bytes, head: Fields, taken: Taken) -> None:
+        if isinstance(taken, tuple):
+            out.rows.append(head + taken)
+            out.lines.append(index)
+            out.subs.append(0)
+            self._last = [taken]
+        elif isinstance(taken, list):
+            kept = taken[: MAX_SUB + 1]
+            out.rows.extend(head + fields for fields in kept)
+            out.lines.extend([index] * len(kept))
+            out.subs.extend(range(len(kept)))
+            self._last = kept[:1]
+        elif isinstance(taken, Unreadable):
+            self._refuse(out, index, raw, taken, head[0])
+            self._last = []
+        else:
+            out.ignored.append((index, taken))
+            self._last = []
+
+    def _refuse(self, out: Collected, index: int, raw: bytes, why: Unreadable, timestamp: int | None) -> None:
+        masked, changed = mask_bytes(raw)
+        out.rejects.append(Reject(index, why.reason, why.detail, masked, changed, timestamp))
+
+    def _normalised(self, out: Collected) -> Normalised:
+        if not out.rows:
+            return Normalised(empty_frame(self.kind), tuple(out.rejects), tuple(out.ignored))
+        names = HEADER_COLUMNS + self.COLUMNS
+        columns = dict(zip(names, zip(*out.rows, strict=True), strict=True))
+        frame = event_frame(self.kind, {**columns, "log_sub": out.subs, LINE: out.lines})
+        return Normalised(frame, tuple(out.rejects), tuple(out.ignored))
+
+    def save(self) -> bytes:
+        """The clock, and the last event for a "last message repeated" to come."""
+        state = {"type": self.type_name, "version": 1, "clock": self._clock.state(), "last": self._last}
+        return json.dumps(state, ensure_ascii=False).encode()
+
+    def load(self, state: bytes) -> None:
+        """Take back what `save` gave.
+
+        Raises:
+            StateError: it is something else.
+        """
+        saved = read_state(state, self.type_name)
+        last, clock = saved.get("last", []), saved.get("clock", {})
+        if not isinstance(clock, Mapping) or not isinstance(last, list) or any(
+            not isinstance(row, list) or len(row) != len(self.COLUMNS) for row in last
+        ):
+            raise StateError(f"saved state of a {self.type_name} source has another form", hint=_HINT)
+        self._clock.restore(clock)
+        self._last = [tuple(row) for row in last]
+
+
+def read_state(state: bytes, type_name: str) -> Mapping[str, Any]:
+    """A saved state as an object, empty where nothing was saved.
+
+    Raises:
+        StateError: it is no JSON object, or one of another type.
+    """
+    try:
+        saved = json.loads(state)
+    except ValueError as error:
+        raise StateError(f"saved state of a {type_name} source is no JSON", hint=_HINT) from error
+    if not isinstance(saved, dict) or saved.get("type", type_name) != type_name:
+        raise StateError(f"saved state is not one of a {type_name} source", hint=_HINT)
+    return saved
+
+
+def starts_with_any(table: Mapping[str, Ignored]) -> Callable[[str], Ignored | None]:
+    """A look-up of a message by how it starts, in one pass; where several fit, the first of the table."""
+    pattern = re.compile("|".join(f"({re.escape(start)})" for start in table))
+    reasons = list(table.values())
+
+    def look_up(message: str) -> Ignored | None:
+        match = pattern.match(message)
+        return None if match is None or match.lastindex is None else reasons[match.lastindex - 1]
+
+    return look_up
