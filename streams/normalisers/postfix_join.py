@@ -1,0 +1,229 @@
+"""Lines of one queue id, joined into one message; and all messages that are open.
+
+The key of a join is host and queue id, without the instance's name: `postfix/smtpd` and `postfix-submission/smtpd` may
+well be the same queue, and two instances on one host cannot have the same inode open.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from heapq import heapify, heappop, heappush
+from typing import Any
+
+from streams.normalisers.postfix_columns import MailRow
+from streams.normalisers.postfix_lines import Delivery
+
+FULL_BYTES = 600_000
+"""An open join whose recipients, relays and line positions take this many bytes is flushed; the next recipient makes a
+further event of the same message. So an event fits into a Kafka message (about 900 KB); nothing is lost. About 6,000
+recipients with common addresses, and never more than 40,000."""
+
+MAX_REASON = 1_000  # characters of `event_reason`; longer ones are cut
+_LINE_BYTES = 6
+_RECIPIENT_BYTES = 16
+_GOOD = frozenset({"sent", "deliverable"})
+
+_PLAIN = (
+    "key", "qid", "host", "program", "pid", "first", "newest", "seq", "message_id", "resent_id", "sender", "size",
+    "nrcpt", "ip", "port", "domain", "user", "method", "helo", "protocol", "subject", "reason", "hint", "began",
+    "queued", "tried", "doomed", "weight",
+)  # fmt: skip
+
+
+def short(text: str) -> str:
+    """A reason, cut to `MAX_REASON`."""
+    return text if len(text) <= MAX_REASON else f"{text[: MAX_REASON - 1]}…"
+
+
+class Join:
+    """What the lines of one queue id said so far. Mutable; owned by one `Joins`."""
+
+    __slots__ = (*_PLAIN, "offsets", "recipients")
+
+    def __init__(self, key: str, qid: str, host: str | None, first: int) -> None:
+        self.key, self.qid, self.host = key, qid, host
+        self.program: str | None = None
+        self.pid: int | None = None
+        self.first = self.newest = first
+        self.seq = 0  # number of its newest line among all lines of the source
+        self.message_id: str | None = None
+        self.resent_id: str | None = None
+        self.sender: str | None = None
+        self.size: int | None = None
+        self.nrcpt: int | None = None
+        self.ip: str | None = None
+        self.port: int | None = None
+        self.domain: str | None = None
+        self.user: str | None = None
+        self.method: str | None = None
+        self.helo: str | None = None
+        self.protocol: str | None = None
+        self.subject: str | None = None
+        self.reason: str | None = None
+        self.hint: str | None = None  # a recipient that is only mentioned, told if no other comes
+        self.began = False  # its first line (client=, uid=) was seen
+        self.queued = False  # the queue manager has named its sender
+        self.tried = False  # a delivery was tried
+        self.doomed = False  # refused for its content: complete once its Message-ID is known
+        self.weight = 0
+        self.offsets: list[int] = []
+        # address -> [original, status, dsn, relay, filter, attempts]
+        self.recipients: dict[str, list[Any]] = {}
+
+    def deliver(self, said: Delivery, *, to_filter: bool) -> None:
+        """One more try for a recipient: its state is that of the last."""
+        to, original, relay, dsn, status, _ = said
+        known = self.recipients.get(to)
+        if known is None:
+            self.recipients[to] = [original, status, dsn, relay, to_filter, 1]
+            self.weight += len(to) + len(original) + len(status) + len(dsn) + len(relay) + _RECIPIENT_BYTES
+        else:
+            self.weight += len(relay) - len(known[3])
+            known[1:] = [status, dsn, relay, to_filter, known[5] + 1]
+
+    def refuse(self, to: str, status: str, dsn: str) -> None:
+        """A recipient that was refused, without a delivery."""
+        if to not in self.recipients:
+            self.recipients[to] = ["", status, dsn, "", False, 0]
+            self.weight += len(to) + len(status) + len(dsn) + _RECIPIENT_BYTES
+
+    def expire(self) -> None:
+        """The queue manager gives up on those that are still deferred."""
+        for value in self.recipients.values():
+            if value[1] == "deferred":
+                value[1] = "expired"
+
+    def row(self, timestamp: int, line: int, sub: int, *, complete: bool) -> MailRow:
+        """The event that the join is now, completed or flushed by a line (index in the chunk)."""
+        if not self.recipients and self.hint is not None:
+            self.recipients[self.hint] = ["", "accepted", "", "", False, 0]
+        values = list(self.recipients.values())
+        return MailRow(
+            timestamp, "message", self._outcome(), self.reason, self.host, self.program, self.pid, sub, self.first,
+            self.offsets, self.message_id or self.resent_id, self.qid, self.sender, list(self.recipients),
+            [v[0] for v in values], [v[1] for v in values], [v[2] for v in values], [v[3] for v in values],
+            [v[4] for v in values], [v[5] for v in values], self.size, self.nrcpt, self.subject, self.ip, self.port,
+            self.domain, self.user, self.method, self.helo, self.protocol, complete, line,
+        )  # fmt: skip
+
+    def _outcome(self) -> str:
+        good = bad = 0
+        for value in self.recipients.values():
+            if value[1] in _GOOD:
+                good += 1
+            elif not value[4]:
+                bad += 1
+        if not good and not bad:
+            return "failure" if self.doomed else "unknown"
+        return "success" if not bad else "unknown" if good else "failure"
+
+    @property
+    def full(self) -> bool:
+        """Whether it must be flushed for its size."""
+        return self.weight + _LINE_BYTES * len(self.offsets) > FULL_BYTES
+
+    def further(self, first: int) -> Join:
+        """An empty join of the same message, for what is still to come of it."""
+        join = Join(self.key, self.qid, self.host, first)
+        for name in ("message_id", "resent_id", "sender", "size", "nrcpt", "ip", "port", "domain", "user", "method",
+                     "helo", "protocol", "subject", "began", "queued"):  # fmt: skip
+            setattr(join, name, getattr(self, name))
+        return join
+
+    def dump(self) -> list[Any]:
+        """JSON-able form, for `read`."""
+        return [*(getattr(self, name) for name in _PLAIN), self.offsets, self.recipients]
+
+    @staticmethod
+    def read(saved: list[Any]) -> Join:
+        """Take back what `dump` gave; raises ValueError where it is something else."""
+        *plain, offsets, recipients = saved
+        join = Join("", "", None, 0)
+        for name, value in zip(_PLAIN, plain, strict=True):
+            setattr(join, name, value)
+        join.offsets, join.recipients = list(offsets), dict(recipients)
+        return join
+
+
+class Memory:
+    """Envelopes of messages whose event is out, for what may still come of them: the newest `limit` of them."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.kept: OrderedDict[str, Join] = OrderedDict()
+
+    def keep(self, join: Join) -> None:
+        """Remember a join, without its recipients and lines."""
+        join.recipients, join.offsets = {}, []
+        self.kept.pop(join.key, None)
+        self.kept[join.key] = join
+        if len(self.kept) > self._limit:
+            self.kept.popitem(last=False)
+
+    def forget(self, key: str) -> None:
+        """The queue id is in use again."""
+        if self.kept:
+            self.kept.pop(key, None)
+
+
+class Joins:
+    """All open joins, and the order in which they are flushed: by the time of their newest line, then its place.
+
+    Args:
+        limit: Open joins kept at most.
+        wait: Microseconds of the log's own time after its newest line at which a join is flushed.
+    """
+
+    def __init__(self, limit: int, wait: int) -> None:
+        self.limit, self.wait = limit, wait
+        self.open: dict[str, Join] = {}
+        self.lines = 0  # held in open joins
+        # Lower bounds of (newest, seq) by key: an entry is put right when it comes up, so that a line costs no push.
+        self._queue: list[tuple[int, int, str]] = []
+
+    def add(self, join: Join) -> None:
+        """Open a join; its `newest` and `seq` are set."""
+        self.open[join.key] = join
+        heappush(self._queue, (join.newest, join.seq, join.key))
+        if len(self._queue) > 2 * len(self.open) + 1024:
+            self._queue = [(j.newest, j.seq, j.key) for j in self.open.values()]
+            heapify(self._queue)
+
+    def close(self, join: Join) -> None:
+        """Take a join out; its event is the caller's business."""
+        del self.open[join.key]
+        self.lines -= len(join.offsets)
+
+    def restore(self, joins: Iterable[Join]) -> None:
+        """Replace all that is open."""
+        self.open = {join.key: join for join in joins}
+        self.lines = sum(len(join.offsets) for join in self.open.values())
+        self._queue = [(j.newest, j.seq, j.key) for j in self.open.values()]
+        heapify(self._queue)
+
+    @property
+    def next_due(self) -> int:
+        """No join is due before a line later than this; microseconds."""
+        return self._queue[0][0] + self.wait if self._queue else 2**62
+
+    def due(self, now: int) -> Iterator[Join]:
+        """Close and give the joins that a line of this time flushes, oldest first."""
+        while self._queue and self._queue[0][0] + self.wait < now:
+            oldest = self.pop_oldest(now - self.wait)
+            if oldest is not None:
+                yield oldest
+
+    def pop_oldest(self, before: int = 2**62) -> Join | None:
+        """Close and give the open join whose newest line is oldest, if that is before a time; else None."""
+        while self._queue and self._queue[0][0] < before:
+            newest, seq, key = heappop(self._queue)
+            join = self.open.get(key)
+            if join is None:
+                continue
+            if (join.newest, join.seq) != (newest, seq):
+                heappush(self._queue, (join.newest, join.seq, key))
+                continue
+            self.close(join)
+            return join
+        return None
