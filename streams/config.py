@@ -1,0 +1,116 @@
+"""What a source's configuration tells its collector. Frozen: nothing below the composition root changes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from schemas.errors import ConfigError
+from streams.normalisers.abstract import NormaliserSettings
+
+LEDGER_CHUNK = 1 << 20  # bytes of decompressed content a ledger chunk; part of the ledger's meaning, not a setting
+
+
+@dataclass(frozen=True, slots=True)
+class SourceConfig:
+    """One log.
+
+    Attributes:
+        name: Configured name; part of every event id.
+        type: Type of its normaliser, e.g. `squid`.
+        path: File, or `-` for standard input.
+        mode: `once` (read to its end, then progress is plus infinity) or `follow` (through rotation, for ever).
+        timezone: Zone of times that carry none.
+        year: Year of the first line where times carry none; None: from the date the source was first read.
+        lateness_s: Disorder tolerated, seconds of event time.
+        join_max_s: Event-time seconds after which an open join is flushed.
+        max_joins: Open joins kept at most; beyond it the oldest is flushed.
+        jump_max_s: A row further ahead of the source's maximum than this is held until it is confirmed or refuted.
+        batch_rows: Rows a batch at most. Changes how rows travel, never what they say.
+        block_bytes: Bytes of decompressed content a position block; a block goes whole to one partition.
+        linger_ms: A row waits so long at most for its batch to fill.
+        encoding: Character set of the log as configured. Normalisers take UTF-8; another one is decoded here.
+        max_line_bytes: Longer lines are dead letters.
+        timeline: Empty for live, else the name of a backfill or replay.
+        idle_covers_s: A followed log that has been read to its end for so many seconds is taken to have covered the
+            time since its newest line, so that a quiet log does not hold up rules that read it beside others. Lines
+            that are older all the same are stamped late. None: progress stands still while the log is quiet.
+    """
+
+    name: str
+    type: str
+    path: str = "-"
+    mode: str = "once"
+    timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+    year: int | None = None
+    lateness_s: float = 30.0
+    join_max_s: int = 86_400
+    max_joins: int = 100_000
+    jump_max_s: float = 30 * 86_400.0
+    batch_rows: int = 5_000
+    block_bytes: int = 1 << 20
+    linger_ms: int = 250
+    encoding: str = "utf-8"
+    max_line_bytes: int = 65_536
+    timeline: str = ""
+    idle_covers_s: float | None = 30.0
+
+    def __post_init__(self) -> None:
+        where = f"sources.{self.name or '?'}"
+        if not self.name:
+            raise ConfigError("a source has no name", where=where, hint="give it a name, e.g. its type")
+        if self.mode not in ("once", "follow"):
+            raise ConfigError(f"mode is {self.mode!r}", where=f"{where}.mode", hint="write once or follow")
+        if self.mode == "follow" and self.path == "-":
+            raise ConfigError(
+                "standard input cannot be followed", where=f"{where}.mode", hint='write mode = "once" for path = "-"'
+            )
+        for key in ("batch_rows", "block_bytes", "max_line_bytes", "max_joins"):
+            if getattr(self, key) < 1:
+                raise ConfigError(f"{key} is {getattr(self, key)}", where=f"{where}.{key}", hint="write 1 or more")
+        for key in ("lateness_s", "jump_max_s", "linger_ms", "join_max_s"):
+            if getattr(self, key) < 0:
+                raise ConfigError(f"{key} is {getattr(self, key)}", where=f"{where}.{key}", hint="write 0 or more")
+        _check_encoding(self.encoding, where)
+
+    @property
+    def lateness_us(self) -> int:
+        """Lateness in microseconds."""
+        return round(self.lateness_s * 1_000_000)
+
+    @property
+    def jump_max_us(self) -> int:
+        """Largest credible jump ahead in microseconds."""
+        return round(self.jump_max_s * 1_000_000)
+
+    def normaliser_settings(self, first_seen: date) -> NormaliserSettings:
+        """What the normaliser is to know; `first_seen` is the date at which this source was first read."""
+        return NormaliserSettings(
+            timezone=self.timezone,
+            year=self.year,
+            first_seen=first_seen,
+            join_max_s=self.join_max_s,
+            max_joins=self.max_joins,
+            max_line_bytes=self.max_line_bytes,
+        )
+
+
+def _check_encoding(encoding: str, where: str) -> None:
+    """Refuse what is unknown, and what has line ends of more than one byte.
+
+    Raises:
+        ConfigError: the name is unknown or lines cannot be found in such content.
+    """
+    try:
+        newline = "\n".encode(encoding)
+    except LookupError as error:
+        raise ConfigError(
+            f"encoding {encoding!r} is unknown", where=f"{where}.encoding", hint="write e.g. utf-8 or latin-1"
+        ) from error
+    if newline != b"\n":
+        raise ConfigError(
+            f"encoding {encoding!r} does not end lines with one byte",
+            where=f"{where}.encoding",
+            hint="convert the file to UTF-8 first, e.g. with iconv",
+        )

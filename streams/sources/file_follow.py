@@ -1,0 +1,263 @@
+"""A log that is still being written, followed through rotation.
+
+What can happen to it, and what is done:
+
+- *Renamed* (logrotate's default, with or without `create`): the old file is read to its end through the open
+  handle, wherever it is now, even if it is compressed and removed meanwhile. Reading goes over to the new file once that
+  one has bytes and the old one has had none for `grace_us`, since a writer goes on writing to the old file until it
+  is told to reopen.
+- *Copied and truncated*: the content shrinks or begins otherwise. What was not read yet is read in the copy, which is
+  known by its generation.
+- *Any of it several times*, while the collector was down or slow: the contents between the last one read and the
+  log are the rotated files that are newer; they are read in order.
+
+Paths and inodes only help to find files; which content a file has, its first line says.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from schemas.errors import InputError
+from streams.sources.abstract import Source, SourceChunk
+from streams.sources.content import Content, open_content, unreadable
+from streams.sources.decompress import ByteReader
+from streams.sources.siblings import Generations, Sibling, siblings
+
+_HEAD = 1_024  # bytes at the start of the content by which a replaced content is noticed
+_SEEN = 64  # generations remembered as read
+GRACE_US = 2_000_000
+
+
+class LiveReader(ByteReader):
+    """Bytes of a plain file that may be truncated and written anew at any time.
+
+    A block is handed out only if, *after* it was read, the file still begins as it did and is not shorter than what
+    was read: then it cannot have been of another content.
+    """
+
+    def __init__(self, stream: io.FileIO) -> None:
+        self._stream = stream
+        self._head = b""
+        self.changed = False
+
+    def read(self, size: int) -> bytes:
+        if self.changed:
+            return b""
+        position = self._stream.tell()
+        data = self._stream.read(size) or b""
+        head = self._head
+        if position <= len(head) < _HEAD:
+            head += data[len(head) - position :][: _HEAD - len(head)]
+        now = os.pread(self._stream.fileno(), len(head), 0)
+        if now != head or os.fstat(self._stream.fileno()).st_size < position + len(data):
+            self.changed = True
+            return b""
+        self._head = head
+        return data
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class FileFollow(Source):
+    """See the module.
+
+    Args:
+        path: The log's own name.
+        max_line_bytes: Longer lines are cut.
+        grace_us: See the module; microseconds.
+    """
+
+    def __init__(self, path: Path, max_line_bytes: int, *, grace_us: int = GRACE_US) -> None:
+        self._path, self._max, self._grace_us = path, max_line_bytes, grace_us
+        self._generations = Generations(max_line_bytes)
+        self._seen: list[str] = []  # contents read or being read, oldest first
+        self._mtime_ns = 0  # of the content last read
+        self._content: Content | None = None
+        self._file: Sibling | None = None  # what the content was opened from
+        self._final = False  # nothing more will be written to the content
+        self._quiet_since: int | None = None
+        self._at_end = False
+        self._lost: tuple[str, int] | None = None  # where a disk error stopped reading
+
+    @property
+    def ended(self) -> bool:
+        return False
+
+    @property
+    def at_end(self) -> bool:
+        return self._at_end
+
+    def save(self) -> dict[str, Any]:
+        if self._content is not None and self._content.stream is not None:
+            self._mtime_ns = os.fstat(self._content.stream.fileno()).st_mtime_ns
+        return {"seen": self._seen, "mtime_ns": self._mtime_ns}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        self._seen = [str(g) for g in state.get("seen", [])][-_SEEN:]
+        self._mtime_ns = int(state.get("mtime_ns", 0))
+
+    def seek(self, generation: str, offset: int) -> bool:
+        if generation not in self._seen:
+            self._seen.append(generation)
+        same = [f for f in siblings(self._path) if self._generations.of(f) == generation]
+        same.sort(key=lambda f: not f.live)
+        return any(self._open(file, offset) for file in same)
+
+    def read(self, max_lines: int, now_us: int) -> SourceChunk | None:
+        self._at_end = False
+        for _ in range(64):  # contents without lines passed over in one call
+            if self._content is None and not self._open_lost() and not self._open_next():
+                return None
+            assert self._content is not None
+            chunk = self._read_content(max_lines)
+            if chunk is not None:
+                self._quiet_since = None
+                return chunk
+            if self._content is None:
+                return None
+            if self._final:
+                self._retire()
+            elif self._changed():
+                self._follow_copy()
+            elif not self._moved_on(now_us):
+                return None
+        return None
+
+    def close(self) -> None:
+        if self._content is not None:
+            self._content.close()
+            self._content = None
+
+    def _read_content(self, max_lines: int) -> SourceChunk | None:
+        assert self._content is not None
+        try:
+            chunk = self._content.read(max_lines, final=self._final)
+        except OSError as error:  # a disk error, or a network file system that went away: open it anew next time
+            self.problem = unreadable(self._path, error)
+            self._lost = (self._content.generation, self._content.offset)
+            self.close()
+            return None
+        if chunk is not None and (not self._seen or self._seen[-1] != chunk.generation):
+            self._seen = [*self._seen, chunk.generation][-_SEEN:]
+        return chunk
+
+    def _changed(self) -> bool:
+        assert self._content is not None
+        return isinstance(self._content.reader, LiveReader) and self._content.reader.changed
+
+    def _moved_on(self, now_us: int) -> bool:
+        """At the end of a content: True where it is final. Says so too where the log is just quiet."""
+        assert self._file is not None
+        try:
+            here = self._path.stat()
+        except OSError as error:
+            self.problem = None if isinstance(error, FileNotFoundError) else unreadable(self._path, error)
+            here = None
+        if here is not None and (here.st_dev, here.st_ino) == self._file.identity:
+            self.problem, self._at_end, self._quiet_since = None, True, None
+            return False
+        following = self._successors()
+        if not following or (following[0].live and following[0].size == 0):
+            return False
+        if self._quiet_since is None:
+            self._quiet_since = now_us
+        if following[0].live and now_us - self._quiet_since < self._grace_us:
+            return False
+        self._final = True
+        return True
+
+    def _follow_copy(self) -> None:
+        """The content was replaced under the handle: read its rest in the copy, if there is one."""
+        assert self._content is not None
+        generation, offset = self._content.generation, self._content.offset
+        self._retire()
+        if generation:
+            copies = [f for f in siblings(self._path) if not f.live and self._generations.of(f) == generation]
+            any(self._open(copy, offset, final=True) for copy in copies)
+
+    def _retire(self) -> None:
+        if self._content is not None and self._file is not None:
+            self._mtime_ns = self._file.mtime_ns
+            self.save()
+            self.damage = self._content.damage or self.damage
+            self._content.close()
+        self._content, self._file, self._final, self._quiet_since = None, None, False, None
+
+    def _open_lost(self) -> bool:
+        """Go back to where a disk error stopped reading; False where nothing was lost or the content is gone."""
+        if self._lost is None:
+            return False
+        found = bool(self._lost[0]) and self.seek(*self._lost)
+        if found or siblings(self._path):
+            self._lost = None
+        return found
+
+    def _open_next(self) -> bool:
+        """Open the oldest content that comes after the last one read; False where there is none."""
+        for _ in range(5):
+            following = self._successors()
+            if not following:
+                self._explain_nothing()
+                return False
+            if not self._open(following[0], 0):
+                return False
+            again = self._successors()  # a rotation in between would have changed what the name means
+            if again and self._file is not None and again[0].identity == self._file.identity:
+                return True
+            self.close()
+        return False
+
+    def _explain_nothing(self) -> None:
+        if not self._path.exists():
+            self.problem = InputError(
+                "the log is not there yet", where=str(self._path), hint="it is read as soon as it is; check the path"
+            )
+        else:
+            self.problem = InputError(
+                "the log begins with the same line as a content that was read before",
+                where=str(self._path),
+                hint="its lines cannot be told from those; read it as a source of another name",
+            )
+
+    def _successors(self) -> list[Sibling]:
+        """Contents newer than the last one read, oldest first; the log itself last."""
+        files = siblings(self._path)
+        if not self._seen:
+            return [f for f in files if f.live]
+        names = [self._generations.of(f) for f in files]
+        held = self._file.identity if self._file is not None else None
+        known = [i for i, f in enumerate(files) if names[i] in self._seen or f.identity == held]
+        newer = range(known[-1] + 1 if known else 0, len(files))
+        return [
+            files[i]
+            for i in newer
+            if files[i].live or (names[i] and (known or files[i].mtime_ns > self._mtime_ns))
+        ]
+
+    def _open(self, file: Sibling, offset: int, *, final: bool = False) -> bool:
+        """Open a file at a place in its content; False where it cannot be, `problem` then says why."""
+        try:
+            content = open_content(file.path, self._max)
+            if content.stream is not None:
+                content.reader = LiveReader(content.stream)
+            else:
+                final = True  # compressed: what is in it is all there is
+            if offset and not content.start_at(offset, final=final):
+                content.close()
+                return False
+        except OSError as error:
+            self.problem = unreadable(file.path, error)
+            return False
+        if content.stream is not None:
+            status = os.fstat(content.stream.fileno())
+            file = Sibling(file.path, (status.st_dev, status.st_ino), status.st_size, status.st_mtime_ns, file.live)
+        self.close()
+        self._content, self._file, self._final, self._quiet_since = content, file, final, None
+        self.problem = None
+        return True

@@ -1,0 +1,65 @@
+"""A file that is read once, from its start (or where an earlier run stopped) to its end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from streams.sources.abstract import Source, SourceChunk
+from streams.sources.content import Content, open_content, unreadable
+from streams.sources.decompress import Progress
+
+
+class FileOnce(Source):
+    """Plain or gzip, chosen by its first bytes. A last line without line end is a line.
+
+    A damaged gzip file is read up to the damage, less the line that is cut there; `damage` then says where it is.
+
+    Args:
+        path: The file, or a named pipe.
+        max_line_bytes: Longer lines are cut.
+        progress: Told how many bytes were taken from the disk.
+    """
+
+    def __init__(self, path: Path, max_line_bytes: int, progress: Progress | None = None) -> None:
+        self._path, self._max, self._progress = path, max_line_bytes, progress
+        self._content: Content | None = None
+        self._ended = False
+
+    def seek(self, generation: str, offset: int) -> bool:
+        content = self._opened()
+        if content.identify(final=True) == generation and content.start_at(offset, final=True):
+            return True
+        content.close()
+        self._content = None
+        return False
+
+    def read(self, max_lines: int, now_us: int) -> SourceChunk | None:
+        del now_us
+        if self._ended:
+            return None
+        content = self._opened()
+        try:
+            chunk = content.read(max_lines, final=True)
+        except OSError as error:
+            raise unreadable(self._path, error) from error
+        if chunk is None:
+            self._ended = True
+            self.damage = content.damage
+        return chunk
+
+    @property
+    def ended(self) -> bool:
+        return self._ended
+
+    def close(self) -> None:
+        if self._content is not None:
+            self._content.close()
+            self._content = None
+
+    def _opened(self) -> Content:
+        if self._content is None:
+            try:
+                self._content = open_content(self._path, self._max, self._progress)
+            except OSError as error:
+                raise unreadable(self._path, error) from error
+        return self._content
