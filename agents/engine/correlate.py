@@ -17,7 +17,7 @@ from agents.engine.keystate import KeyState
 from agents.engine.rows import KeyedRow, Row
 from agents.rules.model import Rule
 from schemas.errors import StateError
-from schemas.headers import FOREVER, NEVER
+from schemas.headers import NEVER
 
 MAX_PENDING = 2_000_000  # rows waiting for the watermark in one bucket; beyond it the worker stops with a word
 STATE_VERSION = 1
@@ -234,7 +234,3 @@ class Bucket:
             newest = key.window.rows[-1].t if key.window.rows else key.used[0]
             self._set_timer(state, group_key, key, newest)
 
-
-def everything_told(rules: Iterable[Rule], earliest: Mapping[str, int | None]) -> dict[str, RuleTime]:
-    """Times at the end of all sources: nothing more can come. `earliest` by rule id."""
-    return {r.id: RuleTime(FOREVER, earliest.get(r.id)) for r in rules}

@@ -1,0 +1,248 @@
+"""The configuration: one TOML file and the environment, typed, every mistake named with file and key.
+
+Environment variables win over the file: `AUPSTREAM_` and the key, sections joined by two underscores, e.g.
+`AUPSTREAM_KAFKA__BOOTSTRAP` or `AUPSTREAM_CLICKHOUSE__DSN`. Paths are relative to the file they stand in; those from the
+environment to the working directory.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from agents.settings import AgentSettings, DistrictSettings, NotifySettings
+from schemas.errors import AupstreamError, ConfigError, Errors
+from streams.config import SourceConfig
+from streams.normalisers.registry import types
+
+_STRICT = ConfigDict(frozen=True, extra="forbid")
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"{name!r} is no time zone; use a name such as America/Denver") from error
+    return name
+
+
+def _known_type(name: str) -> str:
+    if name not in types():
+        raise ValueError(f"{name!r} is no source type; known are {', '.join(sorted(types()))}")
+    return name
+
+
+Zone = Annotated[str, AfterValidator(_zone)]
+
+
+class Source(BaseModel):
+    """One `[[sources]]` table."""
+
+    model_config = _STRICT
+
+    name: str | None = Field(None, description="Name, part of every event id; default: the type.")
+    type: Annotated[str, AfterValidator(_known_type)]
+    path: str = Field("-", description="File, or - for standard input.")
+    mode: str = Field("once", pattern="^(once|follow)$", description="once or follow")
+    timezone: Zone | None = Field(None, description="Zone of times without one; default: the district's.")
+    year: int | None = Field(None, ge=1970, le=2200)
+    lateness_s: float = Field(30.0, ge=0)
+    join_max_s: int = Field(86_400, ge=1)
+    jump_max_s: float = Field(30 * 86_400.0, ge=0)
+    batch_rows: int = Field(5_000, ge=1, le=100_000)
+    block_bytes: int = Field(1 << 20, ge=1)
+    linger_ms: int = Field(250, ge=0)
+    encoding: str = "utf-8"
+
+    def collector(self, district_zone: str) -> SourceConfig:
+        """What the collector is told. Raises `ConfigError`."""
+        given = self.model_dump(exclude={"name", "timezone"})
+        return SourceConfig(name=self.name or self.type, timezone=ZoneInfo(self.timezone or district_zone), **given)
+
+
+class Kafka(BaseModel):
+    """`[kafka]`: empty means the embedded one."""
+
+    model_config = _STRICT
+
+    bootstrap: str = ""
+    event_partitions: int = Field(4, ge=1, le=512)
+    detection_partitions: int = Field(4, ge=1, le=512)
+    replication: int = Field(1, ge=1, le=10)
+    heap_mb: int = Field(512, ge=128, description="Java heap of the embedded one.")
+
+
+class ClickHouse(BaseModel):
+    """`[clickhouse]`: empty means the embedded one."""
+
+    model_config = _STRICT
+
+    dsn: str = Field("", repr=False, description="clickhouse://user:password@host:port/database")
+
+
+class Workers(BaseModel):
+    """`[agents]`: processes of each agent, and how often they save."""
+
+    model_config = _STRICT
+
+    identify: int = Field(1, ge=1, le=64)
+    detect: int = Field(1, ge=1, le=64)
+    correlate: int = Field(1, ge=1, le=64)
+    persist: int = Field(1, ge=1, le=64)
+    notify: int = Field(1, ge=1, le=64)
+    checkpoint_s: float = Field(2.0, gt=0)
+    session_timeout_s: float = Field(10.0, ge=6)
+
+
+class Rules(BaseModel):
+    """`[rules]`: folders and files; empty means the policy pack that comes with aupstream."""
+
+    model_config = _STRICT
+
+    paths: tuple[Path, ...] = ()
+
+
+class Config(BaseSettings):
+    """All of it."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix="AUPSTREAM_", env_nested_delimiter="__", env_ignore_empty=True
+    )
+
+    data: Path = Field(Path("data"), description="Folder for everything that is kept.")
+    district: DistrictSettings = DistrictSettings()
+    sources: tuple[Source, ...] = ()
+    kafka: Kafka = Kafka()
+    clickhouse: ClickHouse = ClickHouse()
+    agents: Workers = Workers()
+    rules: Rules = Rules()
+    notify: NotifySettings = NotifySettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file, whose values come in as arguments."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+    def collectors(self) -> list[SourceConfig]:
+        """What each source's collector is told.
+
+        Raises:
+            Errors: every source that is wrong; two of one name among them.
+        """
+        errors: list[AupstreamError] = []
+        made: list[SourceConfig] = []
+        for i, source in enumerate(self.sources):
+            try:
+                made.append(source.collector(self.district.timezone))
+            except ConfigError as error:
+                errors.append(error)
+            name = source.name or source.type
+            if any((s.name or s.type) == name for s in self.sources[:i]):
+                where = f"sources.{i + 1}.name"
+                errors.append(ConfigError(f"two sources are called {name!r}", where=where, hint="give each its own"))
+        if errors:
+            raise Errors(errors)
+        return made
+
+    def agent_settings(self, kafka: str, clickhouse: str, status: Path) -> AgentSettings:
+        """What worker processes are told."""
+        return AgentSettings(
+            kafka=kafka,
+            clickhouse=clickhouse,
+            event_partitions=self.kafka.event_partitions,
+            detection_partitions=self.kafka.detection_partitions,
+            checkpoint_s=self.agents.checkpoint_s,
+            session_timeout_s=self.agents.session_timeout_s,
+            status=status,
+            rules=self.rules.paths,
+            district=self.district,
+            notify=self.notify,
+        )
+
+
+_PATHS = (("data",), ("district", "inventory"), ("district", "permits"))
+
+
+def load(path: Path | None) -> Config:
+    """Read a configuration file; None: defaults and the environment only.
+
+    Raises:
+        ConfigError: the file cannot be read or is no TOML (with line and column).
+        Errors: every key that is wrong.
+    """
+    data = {} if path is None else _read(path)
+    if path is not None:
+        _resolve(data, path.absolute().parent)
+    try:
+        return Config(**data)
+    except ValidationError as error:
+        raise Errors([_mistake(path, dict(e), data) for e in error.errors()]) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        hint = "name another with --config, or make one with `aupstream simulate` to start from"
+        raise ConfigError("there is no such configuration file", where=str(path), hint=hint) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot be read: {error}", where=str(path)) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"this is no TOML: {error}", where=str(path)) from error
+
+
+def _resolve(data: dict[str, Any], folder: Path) -> None:
+    """Make paths absolute; wrong types are left for the validation to name."""
+    for *sections, key in _PATHS:
+        table = data
+        for section in sections:
+            table = table.get(section, {}) if isinstance(table, dict) else {}
+        if isinstance(table, dict) and isinstance(table.get(key), str):
+            table[key] = str(folder / table[key])
+    data.setdefault("data", str(folder / "data"))
+    sources = data.get("sources", [])
+    for source in sources if isinstance(sources, list) else []:
+        if isinstance(source, dict) and isinstance(source.get("path"), str) and source["path"] != "-":
+            source["path"] = str(folder / source["path"])
+    rules = data.get("rules", {})
+    if isinstance(rules, dict) and isinstance(rules.get("paths"), list):
+        rules["paths"] = [str(folder / p) if isinstance(p, str) else p for p in rules["paths"]]
+
+
+def _mistake(path: Path | None, error: dict[str, Any], data: dict[str, Any]) -> ConfigError:
+    parts = [str(p + 1) if isinstance(p, int) else str(p) for p in error["loc"]]
+    key = ".".join(parts)
+    file = str(path) if path is not None and _is_in(data, error["loc"]) else None
+    if error["type"] == "extra_forbidden":
+        what, hint = "there is no such key", "remove it, or look for a typing mistake"
+    else:
+        what, hint = str(error["msg"]).removeprefix("Value error, "), ""
+    where = f"{file}: {key}" if file else f"environment AUPSTREAM_{'__'.join(parts).upper()}"
+    if error["type"] == "missing":
+        where, what = f"{path}: {key}", "this key is missing"
+    return ConfigError(what, where=where, hint=hint)
+
+
+def _is_in(data: Any, loc: tuple[Any, ...]) -> bool:
+    for part in loc:
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return True
+
+
+__all__ = ["Config", "Source", "load"]
