@@ -1,0 +1,1 @@
+"""DDL of the tables, as numbered migrations."""

@@ -1,0 +1,164 @@
+"""Processes: started, watched, started again when they end, stopped in order. Crash-only workers rely on it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 15.0
+STEADY_S = 30.0  # a process that ran so long starts again at once, with the first pause
+LOG_BYTES = 20_000_000  # a process log over this is moved aside at the next start; one older is kept
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A process to keep running.
+
+    Attributes:
+        name: For people, logs and status; unique.
+        argv: Command line; no secrets.
+        env: Additions to this process's environment.
+        cwd: Working directory.
+    """
+
+    name: str
+    argv: Sequence[str]
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: Path | None = None
+
+
+@dataclass(slots=True)
+class _Child:
+    spec: Spec
+    process: subprocess.Popen[bytes] | None = None
+    started_s: float = 0.0
+    pause_s: float = FIRST_PAUSE_S
+    again_s: float = 0.0
+    starts: int = 0
+    done: bool = False
+
+
+class Supervisor:
+    """Keeps processes running. Call `poll` about once a second from one thread.
+
+    A child dies with this process (Linux), so that nothing is left behind by a kill.
+
+    Args:
+        logs: Folder for one log file a process.
+    """
+
+    def __init__(self, logs: Path) -> None:
+        self._logs = logs
+        self._children: dict[str, _Child] = {}
+        logs.mkdir(parents=True, exist_ok=True)
+
+    def start(self, spec: Spec) -> None:
+        """Start a process and keep it running."""
+        child = self._children[spec.name] = _Child(spec)
+        self._spawn(child)
+
+    def poll(self) -> list[str]:
+        """Start again what ended; what happened, as sentences. A process that ended with 0 is done."""
+        happened = []
+        now = time.monotonic()
+        for child in self._children.values():
+            if child.process is None:
+                if not child.done and now >= child.again_s:
+                    self._spawn(child)
+                    happened.append(f"{child.spec.name} was started again (start {child.starts})")
+                continue
+            code = child.process.poll()
+            if code is None:
+                continue
+            child.process = None
+            if code == 0:
+                child.done = True
+                continue
+            if now - child.started_s > STEADY_S:
+                child.pause_s = FIRST_PAUSE_S
+            child.again_s = now + child.pause_s
+            happened.append(
+                f"{child.spec.name} ended with {code}; it starts again in {child.pause_s:.1f} s "
+                f"(log: {self.log_of(child.spec.name)})"
+            )
+            child.pause_s = min(child.pause_s * 2, LONGEST_PAUSE_S)
+        return happened
+
+    def log_of(self, name: str) -> Path:
+        """Log file of a process."""
+        return self._logs / f"{name}.log"
+
+    def pid(self, name: str) -> int | None:
+        """Process id, or None while it does not run."""
+        process = self._children[name].process
+        return None if process is None or process.poll() is not None else process.pid
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Process ids of those that run."""
+        return {name: pid for name in self._children if (pid := self.pid(name)) is not None}
+
+    @property
+    def starts(self) -> dict[str, int]:
+        """How often each was started."""
+        return {name: child.starts for name, child in self._children.items()}
+
+    def is_done(self, name: str) -> bool:
+        """True where it ended by itself with 0."""
+        return self._children[name].done
+
+    def remove(self, name: str, within_s: float = 20.0) -> None:
+        """Stop one process and forget it."""
+        self._stop([self._children.pop(name)], within_s)
+
+    def stop(self, within_s: float = 20.0) -> None:
+        """Ask all to end, the newest started first; kill what does not end in time. Idempotent."""
+        self._stop(list(reversed(self._children.values())), within_s)
+        self._children.clear()
+
+    def _stop(self, children: Sequence[_Child], within_s: float) -> None:
+        running = [c.process for c in children if c.process is not None and c.process.poll() is None]
+        for process in running:
+            process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + within_s
+        for process in running:
+            try:
+                process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _spawn(self, child: _Child) -> None:
+        child.starts += 1
+        child.started_s = time.monotonic()
+        with self._open_log(child.spec.name) as log:
+            child.process = subprocess.Popen(
+                child.spec.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **child.spec.env},
+                cwd=child.spec.cwd,
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  # no threads yet
+                start_new_session=True,  # Ctrl-C is for the supervisor alone: it stops its children in order
+            )
+
+    def _open_log(self, name: str) -> BinaryIO:
+        path = self.log_of(name)
+        if path.exists() and path.stat().st_size > LOG_BYTES:
+            path.replace(path.with_suffix(".log.1"))
+        return path.open("ab")
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
