@@ -99,7 +99,7 @@ class RuleReader:
             value_field=value_field,
             learn_us=learn_us,
             learn_unless_inventory=unless,
-            informational_bases=frozenset(informational),
+            informational_when=frozenset(informational),
             attributed=any(_waits(b, used, aliases) for b in bases),
             aliases=aliases,
         )

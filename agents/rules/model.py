@@ -104,7 +104,7 @@ class Rule:
         learn_us: New values: how long, from the earliest event of its sources, values are learned and nothing is
             reported, microseconds; 0 for none. Ask `learning_us`, which knows about the inventory.
         learn_unless_inventory: True where a district with an inventory needs no learning.
-        informational_bases: Bases whose rows make an episode informational: it is one while all its rows are of them.
+        informational_when: Bases whose rows make an episode informational: it is one while all its rows are of them.
         attributed: It needs to know whose device an address was: its rows go by the lane `attributed`.
         permit_tolerance: Counted values (rows, where none are counted) of an episode that may lie outside a permit's
             time and the permit still covers the episode.
@@ -131,7 +131,7 @@ class Rule:
     value_field: str | None = None
     learn_us: int = 0
     learn_unless_inventory: bool = False
-    informational_bases: frozenset[str] = frozenset()
+    informational_when: frozenset[str] = frozenset()
     attributed: bool = False
     permit_tolerance: int = 0
     innocent_causes: tuple[str, ...] = ()

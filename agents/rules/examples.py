@@ -1,0 +1,305 @@
+"""Examples inside rule files: events with their times, and the violations that they must and must not make.
+
+An example under `aupstream: examples:` has
+
+- `name`: a sentence;
+- `context` (optional): `domains`, `timezone`, `sites`, `inventory`, `permits`, as a district's own configuration has
+  them (without `inventory` there is none; the district is `school.example` in America/Denver);
+- `events`: each with `kind`, `at` (ISO 8601 with an offset) and columns of that kind. `repeat: {times, every}` makes
+  several of one, `{n}` in its texts standing for 1, 2, … A list may be written `{text: "p{i}@x", from: 1, to: 40}`,
+  with `more:` for another such behind it. For mail every recipient is `sent` and no filter unless said otherwise, and
+  one value for a list that runs parallel to the recipients means it for all;
+- `violations`: all that this rule must make, in the order of their first events: `group_key`, and optionally
+  `status`, `first_seen`, `last_seen`, `count`, `value`, `thresholds` (names), `permit` (true or false). An empty list: none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import polars as pl
+
+from agents.context.district import District, Site
+from agents.context.inventory import Device, Inventory
+from agents.context.mac import normalise_mac
+from agents.context.permits import COLUMNS as PERMIT_COLUMNS
+from agents.context.permits import Permits
+from agents.rules.columns import ColumnType, column_types, derived_columns
+from agents.rules.model import Rule, RuleSet
+from agents.rules.shape import TIMESPAN, UNIT_SECONDS, suggestion
+from schemas.errors import AupstreamError, RuleError
+from schemas.ids import event_id, generation_of
+from schemas.kinds import EventKind
+
+Frames = dict[EventKind, pl.DataFrame]
+Violation = Mapping[str, Any]  # a record of the `violation` schema
+Runner = Callable[[RuleSet, District, Inventory, Permits, Frames], Sequence[Violation]]
+
+MAX_EVENTS = 100_000  # events that one example may make
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LINE_BYTES = 100  # offsets between events: any distinct ones do
+_PARALLEL = {"email_to_status": "sent", "email_to_filter": False, "email_to_original_address": "", "email_to_dsn": "",
+             "email_to_relay": "", "email_to_attempts": 1}  # fmt: skip
+_DTYPES: Mapping[ColumnType, pl.DataType] = {
+    ColumnType.TEXT: pl.String(),
+    ColumnType.NUMBER: pl.Int64(),
+    ColumnType.BOOL: pl.Boolean(),
+    ColumnType.TEXTS: pl.List(pl.String),
+    ColumnType.NUMBERS: pl.List(pl.Int64),
+    ColumnType.BOOLS: pl.List(pl.Boolean),
+    ColumnType.TIME: pl.Datetime("us", "UTC"),
+}
+_EXPECTED = ("group_key", "status", "first_seen", "last_seen", "count", "value", "thresholds", "permit")
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleResult:
+    """What became of one example.
+
+    Attributes:
+        rule_id: Rule that it belongs to.
+        name: Its name.
+        passed: True where the violations were as it says.
+        problem: What was different; empty where nothing was.
+        where: file:line of the rule.
+    """
+
+    rule_id: str
+    name: str
+    passed: bool
+    problem: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """An example, read.
+
+    Attributes:
+        name: A sentence.
+        district: Its district.
+        inventory: Its inventory.
+        permits: Its permits.
+        frames: Its events by kind, in the order of the file.
+        violations: What must come out, as written.
+    """
+
+    name: str
+    district: District
+    inventory: Inventory
+    permits: Permits
+    frames: Frames
+    violations: tuple[Mapping[str, Any], ...]
+
+
+def run_examples(ruleset: RuleSet, runner: Runner) -> list[ExampleResult]:
+    """Run every example of every rule.
+
+    Args:
+        ruleset: The rules; each example runs with all of them and is judged by the violations of its own.
+        runner: Judges events and gives the violations in their last versions.
+
+    Returns:
+        One result an example, in the order of the rules. An example that cannot be read is one that did not pass.
+    """
+    return [_run(ruleset, rule, raw, runner) for rule in ruleset.rules for raw in rule.examples]
+
+
+def _run(ruleset: RuleSet, rule: Rule, raw: Mapping[str, Any], runner: Runner) -> ExampleResult:
+    where, name = f"{rule.file}:{rule.line}", str(raw.get("name", "without a name"))
+    try:
+        example = read_example(raw, where)
+        found = runner(ruleset, example.district, example.inventory, example.permits, example.frames)
+        problem = _difference(example.violations, [v for v in found if v["rule_id"] == rule.id])
+    except AupstreamError as error:
+        problem = str(error)
+    return ExampleResult(rule.id, name, not problem, problem, where)
+
+
+def read_example(raw: Mapping[str, Any], where: str) -> Example:
+    """Read an example.
+
+    Args:
+        raw: As it stands in the rule file.
+        where: file:line for errors.
+
+    Raises:
+        AupstreamError: something in it is wrong.
+    """
+    name = str(raw.get("name", ""))
+    place = f"{where} example {name!r}"
+    context = raw.get("context") or {}
+    violations = raw.get("violations")
+    if not isinstance(context, dict) or not isinstance(raw.get("events"), list) or not isinstance(violations, list):
+        raise RuleError("an example needs a list of events and a list of violations", where=place)
+    for violation in violations:
+        unknown = [k for k in violation if k not in _EXPECTED] if isinstance(violation, dict) else ["?"]
+        if unknown or "group_key" not in violation:
+            raise RuleError(f"violation {violation!r} cannot be read", where=place, hint=suggestion("", _EXPECTED))
+    sites = [
+        Site(s["name"], tuple(s.get("networks", ())), tuple(s.get("access_points", ())))
+        for s in context.get("sites", ())
+    ]
+    district = District.of(
+        "Example",
+        context.get("timezone", "America/Denver"),
+        context.get("domains", ["school.example"]),
+        sites,
+        where=place,
+    )
+    inventory = _inventory(context.get("inventory"), place)
+    return Example(
+        name, district, inventory, _permits(context, district, place), _frames(raw, place), tuple(violations)
+    )
+
+
+def _inventory(rows: Sequence[Mapping[str, str]] | None, place: str) -> Inventory:
+    if rows is None:
+        return Inventory.none()
+    devices = []
+    for row in rows:
+        mac = normalise_mac(str(row.get("mac", "")))
+        if mac is None:
+            raise RuleError(f"{row.get('mac')!r} is no MAC address", where=place)
+        devices.append(Device(mac, row.get("owner", ""), row.get("kind", "").lower(), row.get("site", "")))
+    return Inventory.of(devices)
+
+
+def _permits(context: Mapping[str, Any], district: District, place: str) -> Permits:
+    """Permits by way of the very file format, so that examples say the same as a district's own file."""
+    quoted = ['"' + '","'.join(str(p.get(c, "")) for c in PERMIT_COLUMNS) + '"' for p in context.get("permits", ())]
+    return Permits.parse("\n".join([",".join(PERMIT_COLUMNS), *quoted]), place, district)
+
+
+def _frames(raw: Mapping[str, Any], place: str) -> Frames:
+    rows: dict[EventKind, list[dict[str, Any]]] = {}
+    for event in raw["events"]:
+        for row in _repeated(event, place):
+            kind = _kind(row, place)
+            made = rows.setdefault(kind, [])
+            made.append(_complete(row, kind, len(made), place))
+    if sum(map(len, rows.values())) > MAX_EVENTS:
+        raise RuleError(f"an example may make {MAX_EVENTS} events", where=place, hint="make it smaller")
+    return {kind: frame_of(kind, made) for kind, made in rows.items()}
+
+
+def frame_of(kind: EventKind, rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """A frame of a kind's schema from dicts; what a dict does not say is null."""
+    schema = {n: _DTYPES[t] for n, t in column_types(kind).items() if n not in derived_columns(kind)}
+    return pl.DataFrame(list(rows), schema=schema, orient="row")
+
+
+def _kind(row: Mapping[str, Any], place: str) -> EventKind:
+    try:
+        return EventKind(row.get("kind", ""))
+    except ValueError:
+        hint = suggestion(str(row.get("kind")), [k.value for k in EventKind])
+        raise RuleError(f"event has no kind {row.get('kind')!r}", where=place, hint=hint) from None
+
+
+def _repeated(event: Mapping[str, Any], place: str) -> list[dict[str, Any]]:
+    if not isinstance(event, dict) or "at" not in event:
+        raise RuleError(f"event {event!r} says no time", where=place, hint="add `at:` in ISO 8601 with an offset")
+    start = _time(event["at"], place)
+    repeat = event.get("repeat", {"times": 1, "every": "1s"})
+    every = TIMESPAN.fullmatch(str(repeat.get("every", "1s")))
+    times = repeat.get("times", 1)
+    if every is None or not isinstance(times, int) or not 1 <= times <= MAX_EVENTS:
+        raise RuleError(f"repeat {repeat!r} cannot be read", where=place, hint="write {times: 8, every: 20s}")
+    step = timedelta(seconds=int(every[1]) * UNIT_SECONDS[every[2]])
+    plain = {k: v for k, v in event.items() if k not in ("at", "repeat")}
+    return [
+        {k: v.replace("{n}", str(n + 1)) if isinstance(v, str) else v for k, v in plain.items()}
+        | {"timestamp": start + n * step}
+        for n in range(times)
+    ]
+
+
+def _complete(row: dict[str, Any], kind: EventKind, number: int, place: str) -> dict[str, Any]:
+    """A row of the schema: lists written out, and what the collector would add."""
+    types = column_types(kind)
+    for column in row:
+        if column != "kind" and (column not in types or column in derived_columns(kind)):
+            hint = suggestion(column, types)[:200]
+            raise RuleError(f"there is no column {column!r} in {kind.value} events", where=place, hint=hint)
+    source = row.pop("log_source", row.pop("kind"))
+    made = {c: _expanded(v, place) if types[c].element is not None else v for c, v in row.items()}
+    if kind is EventKind.MAIL:
+        recipients = made.setdefault("email_to_address", [])
+        for column, usual in _PARALLEL.items():
+            given = made.get(column, usual)
+            made[column] = given if isinstance(given, list) else [given] * len(recipients)
+        made.setdefault("email_complete", True)
+        made.setdefault("log_offsets", [])
+    offset, generation = number * _LINE_BYTES, generation_of(b"example")
+    return {
+        "event_dataset": kind.value,
+        "event_id": event_id(str(source), generation, offset),
+        "log_source": source,
+        "log_generation": generation,
+        "log_offset": offset,
+        "log_sub": 0,
+        "log_hash": f"{number:032x}",
+        "late": False,
+        "time_suspect": False,
+    } | made
+
+
+def _expanded(value: Any, place: str) -> Any:
+    """A list as written, or as its pattern says; a single value stays one."""
+    if not isinstance(value, dict):
+        return value
+    first, last, text = value.get("from"), value.get("to"), value.get("text")
+    if not isinstance(first, int) or not isinstance(last, int) or not isinstance(text, str):
+        raise RuleError(f"list {value!r} cannot be read", where=place, hint='write {text: "p{i}@x", from: 1, to: 40}')
+    more = _expanded(value["more"], place) if "more" in value else []
+    return [text.replace("{i}", str(i)) for i in range(first, last + 1)] + list(more)
+
+
+def _time(value: object, place: str) -> datetime:
+    try:
+        when = datetime.fromisoformat(str(value))
+    except ValueError:
+        when = None
+    if when is None or when.tzinfo is None:
+        raise RuleError(f"{value!r} is no time", where=place, hint="write ISO 8601 with an offset")
+    return when.astimezone(UTC)
+
+
+def _difference(expected: Sequence[Mapping[str, Any]], found: Sequence[Violation]) -> str:
+    """What is different between what must come out and what did; empty for nothing."""
+    ordered = sorted(found, key=lambda v: (v["first_seen"], str(v["group_key"])))
+    wanted = sorted(expected, key=lambda v: (_micros(v.get("first_seen")), str(v["group_key"])))
+    got = [_plain(v) for v in ordered]
+    if len(got) != len(wanted):
+        return f"expected {len(wanted)} violations, found {len(got)}: {got}"
+    problems = []
+    for want, have in zip(wanted, got, strict=True):
+        for key, value in want.items():
+            meant = _micros(value) if key.endswith("_seen") else value
+            if have[key] != meant:
+                problems.append(f"{key} of {have['group_key']} is {have[key]!r}, expected {meant!r}")
+    return "; ".join(problems)
+
+
+def _plain(violation: Violation) -> dict[str, Any]:
+    return {
+        "group_key": dict(violation["group_key"]),
+        "status": violation["status"],
+        "first_seen": violation["first_seen"],
+        "last_seen": violation["last_seen"],
+        "count": violation["count"],
+        "value": violation["value"],
+        "thresholds": [t["name"] for t in violation["thresholds"]],
+        "permit": violation["permit"] is not None,
+    }
+
+
+def _micros(value: object) -> int:
+    """Microseconds UTC of a time as written; 0 for none."""
+    if value is None:
+        return 0
+    return (_time(value, "violation") - _EPOCH) // timedelta(microseconds=1)
