@@ -116,7 +116,7 @@ def _locked(file: IO[str]) -> bool:
 
 
 def _clear(clone: Clone) -> None:
-    """Remove what an earlier set-up left: first away in one step, so that no half of it is ever mistaken for a whole."""
+    """Remove what an earlier set-up left: first away in one step, so that no half is ever mistaken for a whole."""
     if clone.venv.exists() or clone.venv.is_symlink():
         have = clone.stamp()
         if have is None and (clone.venv.is_symlink() or any(clone.venv.iterdir())):
@@ -124,11 +124,7 @@ def _clear(clone: Clone) -> None:
                 f"{clone.venv} was not made by this script", "move it away or remove it, and run this again"
             )
         if have is not None:
-            say(
-                "an unfinished .venv is made anew"
-                if have.state == "making"
-                else "a .venv that no longer fits is made anew"
-            )
+            say(f"{'an unfinished' if have.state == 'making' else 'an outdated'} .venv is made anew")
         os.replace(clone.venv, Path(tempfile.mkdtemp(dir=clone.scratch, prefix="rubbish-")) / "venv")
     for rubbish in clone.scratch.glob("rubbish-*"):
         shutil.rmtree(rubbish)
