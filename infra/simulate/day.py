@@ -1,0 +1,107 @@
+"""One school day: its date, its hours, and times as the formats write them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from infra.simulate.draw import Draw, Ints
+from infra.simulate.names import words
+
+ZONE = "America/Denver"
+OPENS = 6 * 3600 + 1800  # the first line of any log is not before, seconds since local midnight
+CLOSES = 18 * 3600  # nor the last one much after
+
+_FIRST_DAY = date(2026, 1, 12)
+_SCHOOL_WEEKS = 19
+_MONTHS = words("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec")
+_WEEKDAYS = words("Mon Tue Wed Thu Fri Sat Sun")
+
+# Traffic of the half hours from 6:30 on, in shares: arrivals, lessons, lunch, afternoon, the last at their desks.
+_SHARES = (1, 4, 9, 12, 13, 13, 12, 13, 13, 12, 9, 10, 13, 13, 12, 10, 7, 4, 3, 2, 2, 1, 1)
+
+
+@dataclass(frozen=True)
+class Day:
+    """A school day in the district's zone. Seconds are since local midnight; no school day has a change of clocks.
+
+    Attributes:
+        date: Its date.
+        zone: The district's zone.
+    """
+
+    date: date
+    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo(ZONE))
+
+    @staticmethod
+    def of_seed(seed: int) -> Day:
+        """A weekday from January to May 2026, so that both winter and summer time occur."""
+        number = Draw(seed, "day").below(_SCHOOL_WEEKS * 5)
+        return Day(_FIRST_DAY + timedelta(weeks=number // 5, days=number % 5))
+
+    @cached_property
+    def midnight(self) -> int:
+        """Local midnight, seconds since 1970 UTC."""
+        return int(datetime.combine(self.date, time(), self.zone).timestamp())
+
+    def utc(self, second: int) -> str:
+        """ISO 8601 in UTC with a Z."""
+        return datetime.fromtimestamp(self.midnight + second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def local(self, second: int) -> str:
+        """ISO 8601 in local time with its offset."""
+        return datetime.fromtimestamp(self.midnight + second, self.zone).isoformat()
+
+    @cached_property
+    def _clock(self) -> tuple[str, ...]:
+        pairs = [f"{n:02d}" for n in range(60)]
+        return tuple(f"{hour}:{minute}:{second}" for hour in pairs[:24] for minute in pairs for second in pairs)
+
+    @cached_property
+    def _syslog_day(self) -> str:
+        return f"{_MONTHS[self.date.month - 1]} {self.date.day:2d} "
+
+    @cached_property
+    def _radius_day(self) -> str:
+        return f"{_WEEKDAYS[self.date.weekday()]} {self._syslog_day}"
+
+    def syslog(self, second: int) -> str:
+        """RFC 3164: `Mmm dd hh:mm:ss`, local time, no year."""
+        return self._syslog_day + self._clock[second]
+
+    def radius(self, second: int) -> str:
+        """FreeRADIUS (C's `ctime`): `Www Mmm dd hh:mm:ss yyyy`, local time."""
+        return f"{self._radius_day}{self._clock[second]} {self.date.year}"
+
+    @cached_property
+    def clf(self) -> tuple[str, ...]:
+        """Common log format, by second of the day: `dd/Mmm/yyyy:hh:mm:ss -0700`."""
+        start = datetime.combine(self.date, time(12), self.zone)
+        head = f"{self.date.day:02d}/{_MONTHS[self.date.month - 1]}/{self.date.year}:"
+        tail = start.strftime(" %z")
+        return tuple(f"{head}{clock}{tail}" for clock in self._clock)
+
+    def spread(self, draw: Draw, first: int, last: int, total: int, *, opens: int = OPENS) -> Ints:
+        """Times of things number `first` to `last` (excluded) of `total` over the day, by the day's traffic.
+
+        Args:
+            draw: Chance.
+            first: Number of the first one.
+            last: Number after the last one.
+            total: How many there are over the day.
+            opens: Second before which none is.
+
+        Returns:
+            Milliseconds since local midnight, ascending; those of the next piece go on from there.
+        """
+        steps = draw.array(last - first, 1 << 20).astype(np.float64) / (1 << 20)
+        place = (np.arange(first, last, dtype=np.float64) + steps) / max(total, 1)
+        shares = np.concatenate([[0.0], np.cumsum(np.array(_SHARES, dtype=np.float64))]) / sum(_SHARES)
+        knots = np.linspace(OPENS, CLOSES, len(_SHARES) + 1)
+        begin = float(np.interp(opens, knots, shares))
+        seconds = np.interp(begin + place * (1.0 - begin), shares, knots)
+        return (seconds * 1000.0).astype(np.int64)
