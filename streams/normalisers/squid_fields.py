@@ -1,0 +1,132 @@
+"""Captures of Squid lines to the columns of proxy events, column by column."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import polars as pl
+
+from streams.normalisers import addresses
+from streams.normalisers.masking import MAY_HOLD_SECRET, mask_text
+
+_URL = (
+    r"(?s)^(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]*)://)?(?:[^/?#@]*@)?(?P<host>\[[^\]/?#]*\]|[^/?#:\[]*)"
+    r"(?::(?P<port>[0-9]{1,5}))?(?P<path>/[^?#]*)?(?:\?(?P<query>[^#]*))?"
+)
+_EXTENSION = r"[^/]\.([A-Za-z0-9]{1,10})$"
+_CONNECT = "CONNECT"
+
+
+def proxy_columns(captures: pl.DataFrame) -> dict[str, pl.Series]:
+    """Columns of proxy events from captures (see `squid_forms`), all rows with a timestamp."""
+    captures = captures.with_columns(
+        pl.when(pl.col(pl.String) != "-").then(pl.col(pl.String)).name.keep(),
+    )
+    captures = captures.with_columns(
+        _masked_urls(captures), _masked(captures["referrer"]), _masked(captures["agent"])
+    )
+    peer_ip = _mapped(captures["peer"], addresses.ip)
+    columns = captures.lazy().with_columns(*_url_parts()).select(*_direct(), *_verdict()).collect()
+    client, port = _clients(captures["client"])
+    named = {name: columns[name] for name in columns.columns}
+    named["source_ip"], named["source_port"] = client, port
+    named["destination_ip"] = peer_ip
+    named["destination_domain"] = _names(captures["peer"], peer_ip)
+    return named
+
+
+def _url_parts() -> list[pl.Expr]:
+    parts = pl.col("url").str.extract_groups(_URL)
+    return [parts.struct.field(name).alias(f"u_{name}") for name in ("scheme", "host", "port", "path", "query")]
+
+
+def _direct() -> list[pl.Expr]:
+    """Columns that are a capture, cast or cut."""
+    has_host = pl.col("u_scheme").is_not_null() | (pl.col("method") == _CONNECT)
+    host = pl.col("u_host").str.strip_chars("[]").str.to_lowercase()
+    port = pl.col("u_port").cast(pl.Int32)
+    is_path = has_host | pl.col("url").str.starts_with("/")
+    status = pl.col("status").cast(pl.Int32)
+    milliseconds = pl.col("duration").cast(pl.Int64)
+    version = pl.col("version").str.strip_prefix("HTTP/")
+    path = pl.when(is_path).then(pl.col("u_path"))
+    return [
+        pl.col("timestamp"),
+        pl.col("user").alias("user_name"),
+        pl.col("method").alias("http_request_method"),
+        pl.when(pl.col("version").str.starts_with("HTTP/")).then(version).alias("http_version"),
+        pl.col("url").alias("url_original"),
+        pl.when(has_host).then(pl.col("u_scheme")).str.to_lowercase().alias("url_scheme"),
+        pl.when(has_host & (host != "")).then(host).alias("url_domain"),
+        pl.when(has_host & (port <= 65_535)).then(port).alias("url_port"),
+        path.alias("url_path"),
+        pl.when(is_path & (pl.col("u_query") != "")).then(pl.col("u_query")).alias("url_query"),
+        path.str.extract(_EXTENSION).str.to_lowercase().alias("url_extension"),
+        pl.when(status > 0).then(status).alias("http_response_status_code"),
+        pl.col("bytes").cast(pl.Int64).alias("http_response_bytes"),
+        pl.col("mime").str.strip_chars_end(";").alias("http_response_mime_type"),
+        pl.col("referrer").alias("http_request_referrer"),
+        pl.col("agent").alias("user_agent_original"),
+        pl.when(milliseconds >= 0).then(milliseconds * 1_000_000).alias("event_duration"),
+        pl.col("result").alias("proxy_result"),
+        pl.col("hierarchy").alias("proxy_hierarchy"),
+    ]
+
+
+def _verdict() -> list[pl.Expr]:
+    """Action and outcome: denied by the proxy's own word, or by a 403 or 407 that it made itself."""
+    status = pl.col("status").cast(pl.Int32)
+    own = pl.col("result").str.contains(r"^(?:TAG_)?NONE").fill_null(False) & status.is_in([403, 407]).fill_null(False)
+    denied = pl.col("result").str.contains("DENIED", literal=True).fill_null(False) | own
+    good = (status > 0) & (status < 400)
+    outcome = pl.when(denied | (status >= 400)).then(pl.lit("failure")).when(good).then(pl.lit("success"))
+    return [
+        pl.lit("squid.access").alias("event_dataset"),
+        pl.when(denied).then(pl.lit("denied")).otherwise(pl.lit("allowed")).alias("event_action"),
+        outcome.otherwise(pl.lit("unknown")).alias("event_outcome"),
+    ]
+
+
+def _masked_urls(captures: pl.DataFrame) -> pl.Series:
+    """URLs without credentials. The scan finds the few that may hold any; those are masked one by one."""
+    urls = captures["url"]
+    places = urls.str.contains(MAY_HOLD_SECRET).fill_null(value=False).arg_true()
+    if not len(places):
+        return urls
+    pairs = zip(captures["method"].gather(places), urls.gather(places), strict=True)
+    masked = [
+        mask_text(f"{_CONNECT} {url}")[len(_CONNECT) + 1 :] if method == _CONNECT else mask_text(url)
+        for method, url in pairs
+    ]
+    return urls.scatter(places, masked)
+
+
+def _masked(texts: pl.Series) -> pl.Series:
+    places = texts.str.contains(MAY_HOLD_SECRET).fill_null(value=False).arg_true()
+    return texts.scatter(places, [mask_text(t) for t in texts.gather(places)]) if len(places) else texts
+
+
+def _mapped(texts: pl.Series, read: Callable[[str], str | None]) -> pl.Series:
+    """`read` of every distinct text."""
+    distinct = texts.unique().drop_nulls()
+    if not len(distinct):
+        return pl.Series(texts.name, [None] * len(texts), dtype=pl.String)
+    values = pl.Series([read(text) for text in distinct], dtype=pl.String)
+    return texts.replace_strict(distinct, values, default=None, return_dtype=pl.String)
+
+
+def _clients(clients: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Addresses, and the ports of sites that log `%>a:%>p`. A name (`log_fqdn`) is no address: null."""
+    found = _mapped(clients, addresses.ip)
+    if found.null_count() == 0:
+        return found, pl.repeat(None, len(found), dtype=pl.Int32, eager=True)
+    split = clients.str.extract_groups(r"^(?P<host>[0-9.]+|\[[^\]]+\]):(?P<port>[0-9]{1,5})$").struct.unnest()
+    ports = split["port"].cast(pl.Int32)
+    with_port = _mapped(split["host"], addresses.ip)
+    number = pl.DataFrame({"p": ports}).select(pl.when(pl.col("p") <= 65_535).then(pl.col("p")))["p"]
+    return found.zip_with(found.is_not_null(), with_port), number
+
+
+def _names(peers: pl.Series, known: pl.Series) -> pl.Series:
+    frame = pl.DataFrame({"name": peers.str.to_lowercase(), "ip": known})
+    return frame.select(pl.when(pl.col("ip").is_null() & (pl.col("name") != "")).then(pl.col("name")))["name"]
