@@ -29,8 +29,8 @@ from streams.normalisers import postfix_lines as lines
 from streams.normalisers.abstract import LineChunk, Normalised, Normaliser, NormaliserSettings, Reject
 from streams.normalisers.lines import MAX_REPEATS, read_state
 from streams.normalisers.masking import mask_bytes
-from streams.normalisers.postfix_chatter import daemon_of, reason_of
-from streams.normalisers.postfix_columns import frame
+from streams.normalisers.postfix_chatter import COMMONEST, daemon_of, reason_of
+from streams.normalisers.postfix_columns import Events
 from streams.normalisers.postfix_messages import HELD, UNREADABLE, Messages
 from streams.normalisers.postfix_single import single
 from streams.normalisers.reasons import Ignored, Refused
@@ -65,15 +65,14 @@ class PostfixNormaliser(Normaliser):
     def normalise(self, chunk: LineChunk) -> Normalised:
         """Take the next lines; see `Normaliser.normalise`."""
         self._start()
-        at, longest, offsets = self._messages.at, self._settings.max_line_bytes, chunk.offsets
-        line = self._line
+        at, longest, offsets, decide = self._messages.at, self._settings.max_line_bytes, chunk.offsets, self._line
         for index, raw in enumerate(chunk.lines):
             at.index, at.sub, at.offset = index, 0, offsets[index]
             if len(raw) > longest:
                 self._refuse(raw[:longest], Refused.LINE_TOO_LONG, f"{len(raw)} bytes", None)
             else:
-                line(raw)
-        return Normalised(frame(self._messages.rows), tuple(self._rejects), tuple(self._ignored))
+                decide(raw)
+        return Normalised(self._messages.events.frame(), tuple(self._rejects), tuple(self._ignored))
 
     def finish(self) -> Normalised | None:
         """Flush all open joins, in the order of their newest lines. They are remembered: further lines may follow."""
@@ -82,7 +81,7 @@ class PostfixNormaliser(Normaliser):
         self._start()
         self._messages.at.index = self._messages.at.sub = 0
         self._messages.flush_all()
-        return Normalised(frame(self._messages.rows))
+        return Normalised(self._messages.events.frame())
 
     @property
     def open_lines(self) -> int:
@@ -90,7 +89,7 @@ class PostfixNormaliser(Normaliser):
         return self._messages.joins.lines
 
     def _start(self) -> None:
-        self._messages.rows, self._rejects, self._ignored = [], [], []
+        self._messages.events, self._rejects, self._ignored = Events(), [], []
 
     def _line(self, raw: bytes) -> None:
         """Decide one line; its place is set."""
@@ -140,6 +139,9 @@ class PostfixNormaliser(Normaliser):
         self._ignore((Ignored.REPEATED_OTHER if last else Ignored.OTHER_PROGRAM).value)
 
     def _without_queue(self, raw: bytes, qid: str | None, rest: str) -> None:
+        if rest.startswith(COMMONEST):
+            self._ignore("connection")
+            return
         times = 1
         repeated = lines.REPEATED.match(rest) if rest.startswith("message repeated") else None
         if repeated is not None:
@@ -149,14 +151,12 @@ class PostfixNormaliser(Normaliser):
                 self._decide(raw, self._messages.take(known[1], known[2]))
                 return
             qid, rest = (known[1], known[2]) if known is not None else (None, rest)
-        at = self._messages.at
-        row = single(at, qid, rest)
-        if row is None or times == 0:
-            self._chatter(raw, qid, rest)
-            return
         for _ in range(times):
-            self._messages.rows.append(row._replace(log_sub=at.sub))
-            at.sub += 1
+            if not single(self._messages.events, self._messages.at, qid, rest):
+                self._chatter(raw, qid, rest)
+                return
+        if not times:
+            self._ignore(Ignored.REPEATED_OTHER.value)
 
     def _chatter(self, raw: bytes, qid: str | None, rest: str) -> None:
         """A line without a queue id that is no event, or one about a queue id in other words."""

@@ -26,6 +26,9 @@ IGNORED: Mapping[str, str] = {
 }
 """Reason -> what such lines are. The list is closed."""
 
+COMMONEST = ("connect from ", "disconnect from ")
+"""Starts of the lines that are a quarter of a log: `connection`."""
+
 _LEVELS = r"(?:warning|error|fatal|panic|info): "
 _PATTERNS = {
     "protocol_violation": rf"(?:{_LEVELS})?(?:non-SMTP command|improper command pipelining|Illegal address syntax"

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heappush
 from typing import Any
 
-from streams.normalisers.postfix_columns import MailRow
+from streams.normalisers.postfix_columns import MailRow, Recipient
 from streams.normalisers.postfix_lines import Delivery
 
 FULL_BYTES = 600_000
@@ -20,8 +20,9 @@ further event of the same message. So an event fits into a Kafka message (about 
 recipients with common addresses, and never more than 40,000."""
 
 MAX_REASON = 1_000  # characters of `event_reason`; longer ones are cut
-_LINE_BYTES = 6
+LINE_BYTES = 6
 _RECIPIENT_BYTES = 16
+_NEVER = 2**62  # microseconds
 _GOOD = frozenset({"sent", "deliverable"})
 
 _PLAIN = (
@@ -68,43 +69,39 @@ class Join:
         self.doomed = False  # refused for its content: complete once its Message-ID is known
         self.weight = 0
         self.offsets: list[int] = []
-        # address -> [original, status, dsn, relay, filter, attempts]
-        self.recipients: dict[str, list[Any]] = {}
+        self.recipients: dict[str, Recipient] = {}  # by address, in order of first appearance
 
     def deliver(self, said: Delivery, *, to_filter: bool) -> None:
         """One more try for a recipient: its state is that of the last."""
         to, original, relay, dsn, status, _ = said
         known = self.recipients.get(to)
         if known is None:
-            self.recipients[to] = [original, status, dsn, relay, to_filter, 1]
+            self.recipients[to] = (original, status, dsn, relay, to_filter, 1)
             self.weight += len(to) + len(original) + len(status) + len(dsn) + len(relay) + _RECIPIENT_BYTES
         else:
             self.weight += len(relay) - len(known[3])
-            known[1:] = [status, dsn, relay, to_filter, known[5] + 1]
+            self.recipients[to] = (known[0], status, dsn, relay, to_filter, known[5] + 1)
 
     def refuse(self, to: str, status: str, dsn: str) -> None:
         """A recipient that was refused, without a delivery."""
         if to not in self.recipients:
-            self.recipients[to] = ["", status, dsn, "", False, 0]
+            self.recipients[to] = ("", status, dsn, "", False, 0)
             self.weight += len(to) + len(status) + len(dsn) + _RECIPIENT_BYTES
 
     def expire(self) -> None:
         """The queue manager gives up on those that are still deferred."""
-        for value in self.recipients.values():
-            if value[1] == "deferred":
-                value[1] = "expired"
+        for to, (original, status, dsn, relay, to_filter, attempts) in self.recipients.items():
+            if status == "deferred":
+                self.recipients[to] = (original, "expired", dsn, relay, to_filter, attempts)
 
     def row(self, timestamp: int, line: int, sub: int, *, complete: bool) -> MailRow:
         """The event that the join is now, completed or flushed by a line (index in the chunk)."""
         if not self.recipients and self.hint is not None:
-            self.recipients[self.hint] = ["", "accepted", "", "", False, 0]
-        values = list(self.recipients.values())
+            self.recipients[self.hint] = ("", "accepted", "", "", False, 0)
         return MailRow(
             timestamp, "message", self._outcome(), self.reason, self.host, self.program, self.pid, sub, self.first,
-            self.offsets, self.message_id or self.resent_id, self.qid, self.sender, list(self.recipients),
-            [v[0] for v in values], [v[1] for v in values], [v[2] for v in values], [v[3] for v in values],
-            [v[4] for v in values], [v[5] for v in values], self.size, self.nrcpt, self.subject, self.ip, self.port,
-            self.domain, self.user, self.method, self.helo, self.protocol, complete, line,
+            self.message_id or self.resent_id, self.qid, self.sender, self.size, self.nrcpt, self.subject, self.ip,
+            self.port, self.domain, self.user, self.method, self.helo, self.protocol, complete, line,
         )  # fmt: skip
 
     def _outcome(self) -> str:
@@ -112,16 +109,13 @@ class Join:
         for value in self.recipients.values():
             if value[1] in _GOOD:
                 good += 1
+            elif value[1] == "accepted":
+                return "unknown"
             elif not value[4]:
                 bad += 1
         if not good and not bad:
             return "failure" if self.doomed else "unknown"
         return "success" if not bad else "unknown" if good else "failure"
-
-    @property
-    def full(self) -> bool:
-        """Whether it must be flushed for its size."""
-        return self.weight + _LINE_BYTES * len(self.offsets) > FULL_BYTES
 
     def further(self, first: int) -> Join:
         """An empty join of the same message, for what is still to come of it."""
@@ -142,7 +136,7 @@ class Join:
         join = Join("", "", None, 0)
         for name, value in zip(_PLAIN, plain, strict=True):
             setattr(join, name, value)
-        join.offsets, join.recipients = list(offsets), dict(recipients)
+        join.offsets, join.recipients = list(offsets), {to: tuple(known) for to, known in recipients.items()}
         return join
 
 
@@ -178,7 +172,8 @@ class Joins:
     def __init__(self, limit: int, wait: int) -> None:
         self.limit, self.wait = limit, wait
         self.open: dict[str, Join] = {}
-        self.lines = 0  # held in open joins
+        self.next_due = _NEVER
+        """No join is due before a line later than this; microseconds."""
         # Lower bounds of (newest, seq) by key: an entry is put right when it comes up, so that a line costs no push.
         self._queue: list[tuple[int, int, str]] = []
 
@@ -187,25 +182,27 @@ class Joins:
         self.open[join.key] = join
         heappush(self._queue, (join.newest, join.seq, join.key))
         if len(self._queue) > 2 * len(self.open) + 1024:
-            self._queue = [(j.newest, j.seq, j.key) for j in self.open.values()]
-            heapify(self._queue)
+            self._rebuild()
+        self.next_due = self._queue[0][0] + self.wait
 
     def close(self, join: Join) -> None:
         """Take a join out; its event is the caller's business."""
         del self.open[join.key]
-        self.lines -= len(join.offsets)
+
+    @property
+    def lines(self) -> int:
+        """Number of lines held."""
+        return sum(len(join.offsets) for join in self.open.values())
 
     def restore(self, joins: Iterable[Join]) -> None:
         """Replace all that is open."""
         self.open = {join.key: join for join in joins}
-        self.lines = sum(len(join.offsets) for join in self.open.values())
-        self._queue = [(j.newest, j.seq, j.key) for j in self.open.values()]
-        heapify(self._queue)
+        self._rebuild()
 
-    @property
-    def next_due(self) -> int:
-        """No join is due before a line later than this; microseconds."""
-        return self._queue[0][0] + self.wait if self._queue else 2**62
+    def _rebuild(self) -> None:
+        self._queue = [(join.newest, join.seq, join.key) for join in self.open.values()]
+        heapify(self._queue)
+        self.next_due = self._queue[0][0] + self.wait if self._queue else _NEVER
 
     def due(self, now: int) -> Iterator[Join]:
         """Close and give the joins that a line of this time flushes, oldest first."""
@@ -213,8 +210,9 @@ class Joins:
             oldest = self.pop_oldest(now - self.wait)
             if oldest is not None:
                 yield oldest
+        self.next_due = self._queue[0][0] + self.wait if self._queue else _NEVER
 
-    def pop_oldest(self, before: int = 2**62) -> Join | None:
+    def pop_oldest(self, before: int = _NEVER) -> Join | None:
         """Close and give the open join whose newest line is oldest, if that is before a time; else None."""
         while self._queue and self._queue[0][0] < before:
             newest, seq, key = heappop(self._queue)

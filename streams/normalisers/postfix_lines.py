@@ -59,10 +59,15 @@ DELIVERY = re.compile(
     re.DOTALL | re.ASCII,
 )
 ACTIVE = re.compile(rf"from=(?:{_ADDRESS}|([^,]*)), size=(\d{{1,18}}), nrcpt=(\d{{1,9}})", re.DOTALL | re.ASCII)
-EXPIRED = re.compile(rf"from=(?:{_ADDRESS}|([^,]*)), (status=[\w-]*expired, .*)", re.DOTALL | re.ASCII)
+EXPIRED = re.compile(rf"from=(?:{_ADDRESS}|([^,]*)), status=([\w-]*expired, .*)", re.DOTALL | re.ASCII)
 PICKUP = re.compile(rf"uid=(\d{{1,10}}) from=(?:{_ADDRESS}|(\S*))", re.DOTALL | re.ASCII)
-CLIENT = re.compile(r"([^\[\]\s]*)\[([^\]\s]*)\](?::(\d{1,5}))?", re.ASCII)
-_NEXT_KEY = re.compile(r", (?=[a-z_]+=)", re.ASCII)
+_NAMED_ADDRESS = re.compile(r"([^\[\]\s]*)\[([^\]\s]*)\](?::(\d{1,5}))?", re.ASCII)
+_VALUE = r"([^,]*(?:,(?! [a-z_]+=)[^,]*)*)"
+CLIENT = re.compile(
+    rf"client={_NAMED_ADDRESS.pattern}(?:, sasl_method={_VALUE})?(?:, sasl_username={_VALUE})?"
+    rf"(?:, (?!orig_client=)[a-z_]+=[^,]*)*(?:, orig_client={_VALUE})?",
+    re.ASCII,
+)
 SASL_FAILED = re.compile(
     r"(?:warning: )?([^\[\]\s]*)\[([^\]\s]*)\](?::(\d{1,5}))?: SASL (\S{1,100}) authentication (failed|aborted)"
     r"(?:: (.*?))?(?:, sasl_username=(.*))?\s*$",
@@ -160,6 +165,8 @@ _NO_TAIL = _Tail(None, None, None, None, None, "")
 
 def address(text: str) -> str:
     """An address with its domain in lower case, its local part as it is (RFC 5321 section 2.4)."""
+    if text.islower():
+        return text
     local, at, domain = text.rpartition("@")
     return f"{local}@{domain.lower()}" if at else text
 
@@ -169,21 +176,20 @@ def client(domain: str | None, ip: str | None, port: str | None) -> tuple[str | 
     return (
         None if domain in {None, "", "unknown"} else domain,
         addresses.ip(ip) if ip else None,
-        addresses.port(port),
+        addresses.port(port) if port else None,
     )
 
 
 def submission(rest: str) -> Submission | None:
     """Read a `client=` line; None where it is none. Behind a proxy the client is `orig_client`, not the proxy."""
-    match = CLIENT.match(rest, len("client="))
+    match = CLIENT.match(rest)
     if match is None:
         return None
-    method = user = None
-    if match.end() < len(rest):
-        more = dict(part.partition("=")[::2] for part in _NEXT_KEY.split(rest[match.end() :]))
-        method, user = more.get("sasl_method"), more.get("sasl_username")
-        match = CLIENT.match(more.get("orig_client", "")) or match
-    return Submission(*client(match[1], match[2], match[3]), method, user)
+    domain, ip, port, method, user, original = match.groups()
+    proxied_for = None if original is None else _NAMED_ADDRESS.match(original)
+    if proxied_for is not None:
+        domain, ip, port = proxied_for.groups()
+    return Submission(*client(domain, ip, port), method, user)
 
 
 def delivery(rest: str) -> Delivery | None:
@@ -207,14 +213,12 @@ def handed_to_filter(daemon: str, found: Delivery) -> bool:
 
     A tunnel on loopback to a smart host outside looks like a filter: name the tunnel in Postfix's transport instead.
     """
-    if found.status != "sent":
+    place = _place(found.relay)
+    if (place == "elsewhere" and daemon != "local") or found.status != "sent":
         return False
     response = found.response or ""
     if daemon == "local":
         return response.startswith("forwarded as ")
-    place = _place(found.relay)
-    if place == "elsewhere":
-        return False
     if place == "named":
         return True
     if _QUEUED_AS.search(response) is not None:

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from schemas.ids import MAX_SUB
 from streams.normalisers import postfix_lines as lines
-from streams.normalisers.postfix_columns import MailRow
-from streams.normalisers.postfix_join import Join, Joins, Memory, short
+from streams.normalisers.postfix_columns import Events
+from streams.normalisers.postfix_join import FULL_BYTES, LINE_BYTES, Join, Joins, Memory, short
 
 MOST_JOINS = MAX_SUB - 15
 """Open joins kept at most, whatever the settings say: one line or `finish` may flush them all, and each needs a
@@ -59,7 +59,7 @@ class Messages:
         self.joins = Joins(max(1, min(limit, MOST_JOINS)), wait)
         self.flushed, self.removed = Memory(FLUSHED_KEPT), Memory(REMOVED_KEPT)
         self.seq = 0
-        self.rows: list[MailRow] = []
+        self.events = Events()
         self.at = Place()
         self._handlers = {
             "to": self._delivery, "from": self._sender, "client": self._client, "uid": self._pickup,
@@ -258,18 +258,18 @@ class Messages:
             join.newest = at.now
         join.seq, join.program, join.pid = self.seq, at.program, at.pid
         join.offsets.append(at.offset)
-        self.joins.lines += 1
-        if join.full:
+        join.weight += LINE_BYTES
+        if join.weight > FULL_BYTES:
             self._flush_open(join)
         return HELD
 
     def _complete(self, join: Join) -> str:
         at = self.at
         join.offsets.append(at.offset)
-        self.joins.lines += 1
         join.newest, join.program, join.pid = max(join.newest, at.now), at.program, at.pid
         self.joins.close(join)
-        self.rows.append(join.row(at.now, at.index, at.sub, complete=True))
+        row = join.row(at.now, at.index, at.sub, complete=True)
+        self.events.add(row, join.offsets, join.recipients)
         at.sub += 1
         self.removed.keep(join)
         return HELD
@@ -281,7 +281,8 @@ class Messages:
     def _flush(self, join: Join) -> None:
         """The event of a join that is closed already, though more may come of its message."""
         at = self.at
-        self.rows.append(join.row(join.newest, at.index, at.sub, complete=False))
+        row = join.row(join.newest, at.index, at.sub, complete=False)
+        self.events.add(row, join.offsets, join.recipients)
         at.sub += 1
         self.flushed.keep(join)
 

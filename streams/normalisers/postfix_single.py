@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streams.normalisers import postfix_lines as lines
 from streams.normalisers.masking import mask_text, masked_user
-from streams.normalisers.postfix_columns import MailRow
+from streams.normalisers.postfix_columns import Events, MailRow, Recipient
 from streams.normalisers.postfix_join import short
 from streams.normalisers.postfix_messages import Place
 
@@ -28,65 +28,73 @@ _OTHER_ACTION = ("noted", "unknown", "accepted")
 _TO_FILTER = frozenset({"filter", "proxy-accept"})  # the message comes again, under a queue id
 
 
-def single(at: Place, qid: str | None, body: str) -> MailRow | None:
-    """The event that a line without a queue id is; None where it is none.
+_NONE_SAID = lines.Handling("", "", None, None, None, "", "", None, None, None, None, None, "")
+
+
+def single(events: Events, at: Place, qid: str | None, body: str) -> bool:
+    """Add the event that a line without a queue id is; False where it is none.
 
     Args:
-        at: Its place and header.
+        events: Where to.
+        at: The line's place and header. Its `sub` moves on.
         qid: `NOQUEUE` where that stood before `body`, else None.
         body: The rest.
     """
     if qid is None:
         if body.startswith("proxy-"):
             said = lines.proxied(body)
-            return None if said is None else _handled(at, said, lines.queued_as(said.reason))
-        return _failed(at, body) if "SASL" in body else None
+            return said is not None and _handled(events, at, said, lines.queued_as(said.reason))
+        return "SASL" in body and _failed(events, at, body)
     if body.startswith("client="):
-        return _authenticated(at, body)
+        return _authenticated(events, at, body)
     said = lines.handling(body)
-    return None if said is None else _handled(at, said, None)
+    return said is not None and _handled(events, at, said, None)
 
 
-def _handled(at: Place, said: lines.Handling, qid: str | None) -> MailRow:
+def _handled(events: Events, at: Place, said: lines.Handling, qid: str | None) -> bool:
     action, outcome, status = _ACTIONS.get(said.action, _OTHER_ACTION)
-    to = [] if said.to is None else [said.to]
-    more = [""] * len(to)
-    return _blank(at)._replace(
-        event_action=action, event_outcome=outcome, event_reason=short(said.reason) or None, email_local_id=qid,
-        email_from_address=said.sender, email_to_address=to, email_to_original_address=more,
-        email_to_status=[status] * len(to), email_to_dsn=[said.dsn] * len(to), email_to_relay=more,
-        email_to_filter=[said.action in _TO_FILTER] * len(to), email_to_attempts=[0] * len(to), source_ip=said.ip,
-        source_port=said.port, source_domain=said.domain, user_name=said.user, email_helo=said.helo,
-        email_protocol=said.protocol,
-    )  # fmt: skip
+    recipients: dict[str, Recipient] = {}
+    if said.to is not None:
+        recipients[said.to] = ("", status, said.dsn, "", said.action in _TO_FILTER, 0)
+    _add(events, at, (action, outcome, short(said.reason) or None), said, recipients, qid=qid)
+    return True
 
 
-def _failed(at: Place, body: str) -> MailRow | None:
+def _failed(events: Events, at: Place, body: str) -> bool:
     match = lines.SASL_FAILED.match(body)
     if match is None:
-        return None
+        return False
     domain, ip, port = lines.client(match[1], match[2], match[3])
     user = None if match[7] in {None, "", "(unavailable)"} else masked_user(match[7])
     reason = f"authentication {match[5]}" + (f": {mask_text(match[6])}" if match[6] else "")
-    return _blank(at)._replace(
-        event_action="authentication_failed", event_outcome="failure", event_reason=short(reason), source_ip=ip,
-        source_port=port, source_domain=domain, user_name=user, login_method=match[4],
+    said = _NONE_SAID._replace(domain=domain, ip=ip, port=port, user=user)
+    _add(events, at, ("authentication_failed", "failure", short(reason)), said, {}, method=match[4])
+    return True
+
+
+def _authenticated(events: Events, at: Place, body: str) -> bool:
+    by = lines.submission(body)
+    if by is None or by.user is None:
+        return False
+    said = _NONE_SAID._replace(domain=by.domain, ip=by.ip, port=by.port, user=by.user)
+    _add(events, at, ("authenticated", "success", None), said, {}, method=by.method)
+    return True
+
+
+def _add(
+    events: Events,
+    at: Place,
+    happened: tuple[str, str, str | None],
+    said: lines.Handling,
+    recipients: dict[str, Recipient],
+    *,
+    qid: str | None = None,
+    method: str | None = None,
+) -> None:
+    """One event of one line. `email_complete` is true: nothing of it is to come."""
+    row = MailRow(
+        at.now, *happened, at.host, at.program, at.pid, at.sub, None, None, qid, said.sender, None, None, None, said.ip,
+        said.port, said.domain, said.user, method, said.helo, said.protocol, True, at.index,
     )  # fmt: skip
-
-
-def _authenticated(at: Place, body: str) -> MailRow | None:
-    said = lines.submission(body)
-    if said is None or said.user is None:
-        return None
-    return _blank(at)._replace(
-        event_action="authenticated", event_outcome="success", source_ip=said.ip, source_port=said.port,
-        source_domain=said.domain, user_name=said.user, login_method=said.method,
-    )  # fmt: skip
-
-
-def _blank(at: Place) -> MailRow:
-    """Position and header; everything else as in an event that knows nothing. `email_complete`: nothing is to come."""
-    return MailRow(
-        at.now, "", "", None, at.host, at.program, at.pid, at.sub, None, [], None, None, None, [], [], [], [], [], [],
-        [], None, None, None, None, None, None, None, None, None, None, True, at.index,
-    )  # fmt: skip
+    events.add(row, (), recipients)
+    at.sub += 1
