@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+import sys
 import tomllib
 from collections.abc import Iterable
 
@@ -10,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tests.project.tree import ROOT
+from tests.project.tree import LAYERS, ROOT, imports, modules, text_of
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
@@ -72,6 +73,21 @@ def test_what_is_installed_is_what_the_lock_says() -> None:
     for name, choices in pins("requirements-dev.lock").items():
         expected = [version for marker, version in choices if _applies(marker)]
         assert not expected or [installed.get(name)] == expected, f"{name}: run ./infra/test, which mends .venv"
+
+
+def test_every_library_that_is_imported_is_asked_for_by_name() -> None:
+    runtime = {canonicalize_name(Requirement(text).name) for text in PROJECT["dependencies"]}
+    allowed = {"tests": runtime | {canonicalize_name(Requirement(text).name) for text in EXTRAS["dev"]}}
+    providers = importlib.metadata.packages_distributions()
+    faults = []
+    for path in modules():
+        for line, name in imports(path, text_of(path)):
+            top = name.partition(".")[0]
+            if top in sys.stdlib_module_names or top in LAYERS:
+                continue
+            if not {canonicalize_name(found) for found in providers.get(top, [])} & allowed.get(path.parts[0], runtime):
+                faults.append(f"{path}:{line}: {name} comes by accident: name its distribution in pyproject.toml")
+    assert not faults, "\n".join(faults)
 
 
 def test_no_library_forbids_what_the_licence_of_the_project_allows() -> None:
