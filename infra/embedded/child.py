@@ -21,6 +21,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+import psutil
+
 _TETHER: Final = Path(__file__).with_name("tether.py")
 _POLL_SEC: Final = 0.02
 
@@ -93,21 +95,16 @@ def stop_stale(pid_file: Path, within_sec: float) -> int | None:
     return pid
 
 
-def start_time(pid: int) -> str | None:
-    """When the process started, as an opaque text that differs between processes; None when it does not run."""
+def start_time(pid: int) -> float | None:
+    """When the process started (Unix time, the same at every call); None when it does not run. A zombie has ended."""
     try:
-        content = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        if sys.platform == "linux":
-            return None
-        answer = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
-        return answer.stdout.strip() or None
-    # proc(5): after the parenthesised name, field 3 is the state and field 22 the start time. A zombie is gone for us.
-    fields = content.rpartition(")")[2].split()
-    return None if fields[0] == "Z" else fields[19]
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
+    except psutil.NoSuchProcess:
+        return None
 
 
-def _gone_within(pid: int, started: str, seconds: float) -> bool:
+def _gone_within(pid: int, started: float, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while start_time(pid) == started:
         if time.monotonic() >= deadline:
@@ -120,7 +117,7 @@ def _spawn(spec: ChildSpec) -> subprocess.Popen[bytes]:
     """Runs on the spawner's thread."""
     tether: Sequence[str] = (sys.executable, "-S", "-E", str(_TETHER), str(os.getpid()))
     with spec.log.open("ab") as log:
-        return subprocess.Popen(  # noqa: S603 - the command is built by this package
+        return subprocess.Popen(
             (*tether, *spec.command),
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -142,9 +139,9 @@ def _write_pid_file(path: Path, pid: int) -> None:
     os.replace(part, path)
 
 
-def _read_pid_file(path: Path) -> tuple[int, str] | None:
+def _read_pid_file(path: Path) -> tuple[int, float] | None:
     try:
         content = json.loads(path.read_text())
-        return int(content["pid"]), str(content["started"])
+        return int(content["pid"]), float(content["started"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

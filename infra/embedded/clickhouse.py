@@ -48,11 +48,11 @@ def child_spec(config: ClickHouseConfig) -> ChildSpec:
 def is_ready(port: int, user: str, password: str, timeout_sec: float = 2.0) -> tuple[bool, str]:
     """Whether the server lets ``user`` in, answers a ping, and why not. Blocks at most a few ``timeout_sec``."""
     # Imported here: the wire format is the server's; this is its smallest client.
-    from infra.embedded.native import probe  # noqa: PLC0415
+    from infra.embedded.native.probe import hello_and_ping  # noqa: PLC0415
 
     try:
         with socket.create_connection((LOOPBACK, port), timeout=timeout_sec) as connection:
             connection.settimeout(timeout_sec)
-            return probe.hello_and_ping(connection, user, password)
+            return hello_and_ping(connection, user, password)
     except (OSError, EOFError) as error:
         return False, f"no answer: {error}"

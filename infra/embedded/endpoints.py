@@ -35,10 +35,12 @@ class Layout:
 
     @property
     def lock(self) -> Path:
+        """Held while an `up` runs."""
         return self.folder / "up.lock"
 
     @property
     def ports(self) -> Path:
+        """The remembered port numbers."""
         return self.folder / "ports.json"
 
     @property
@@ -48,14 +50,17 @@ class Layout:
 
     @property
     def logs(self) -> Path:
+        """``kafka.log`` and ``clickhouse.log``, with one older file each."""
         return self.folder / "logs"
 
     @property
     def kafka(self) -> Path:
+        """Kafka's configuration and data."""
         return self.folder / "kafka"
 
     @property
     def clickhouse(self) -> Path:
+        """ClickHouse's data."""
         return self.folder / "clickhouse"
 
     def password(self, user: str) -> Path:
@@ -63,6 +68,7 @@ class Layout:
         return self.folder / "secrets" / f"{user}.password"
 
     def pid_file(self, part: str) -> Path:
+        """Process id of a part and when it started."""
         return self.folder / "run" / f"{part}.pid"
 
 

@@ -1,4 +1,4 @@
-"""One supervised part: a child process with the ports it needs, how to prepare it and how to ask whether it is ready."""
+"""One supervised part: a child process, the ports it needs, how to prepare it and how to ask whether it is ready."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def ensure(path: Path) -> str:
     if not path.exists():
         _create(path)
     try:
-        os.chmod(path, 0o600)
+        path.chmod(0o600)
         value = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise FolderError(

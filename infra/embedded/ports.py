@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
+import psutil
+
 from infra.embedded.errors import FolderError
 
 LOOPBACK: Final = "127.0.0.1"
@@ -91,29 +93,13 @@ def save(path: Path, ports: Ports) -> None:
 
 
 def holder_of(port: int) -> str:
-    """Who listens on ``port``, as well as can be told: needs Linux and rights to look at that process."""
-    inodes = _listening_inodes(port)
-    for link in Path("/proc").glob("[0-9]*/fd/*") if inodes else ():
-        try:
-            target = os.readlink(link)
-        except OSError:
-            continue
-        if target.startswith("socket:[") and target[8:-1] in inodes:
-            pid = link.parts[2]
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            return f"process {pid} ({command.strip()[:120]})"
+    """Who listens on ``port``, as well as can be told: the system may not show other users' processes."""
+    try:
+        for found in psutil.net_connections("tcp"):
+            listens_there = found.status == psutil.CONN_LISTEN and tuple(found.laddr)[1:] == (port,)
+            if listens_there and found.pid is not None:
+                command = " ".join(psutil.Process(found.pid).cmdline())
+                return f"process {found.pid} ({command[:120]})"
+    except psutil.Error:
+        pass
     return "a process that cannot be named from here"
-
-
-def _listening_inodes(port: int) -> set[str]:
-    """Socket inodes in state LISTEN (0A) on ``port``, from /proc/net/tcp and tcp6 (proc_net_tcp.rst of Linux)."""
-    found = set()
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        try:
-            lines = Path(table).read_text().splitlines()[1:]
-        except OSError:
-            continue
-        for fields in (line.split() for line in lines):
-            if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
-                found.add(fields[9])
-    return found

@@ -102,7 +102,11 @@ def _stream_can_be_left(session: Session) -> bool:
 
 
 def _statements_are_classified(session: Session) -> bool:
-    expected = {"SELECT 1": ("READ_ONLY", 1), "KILL QUERY WHERE 1": ("CONTROL", 1), "SELECT 1; SELECT 2": ("READ_ONLY", 2)}
+    expected = {
+        "SELECT 1": ("READ_ONLY", 1),
+        "KILL QUERY WHERE 1": ("CONTROL", 1),
+        "SELECT 1; SELECT 2": ("READ_ONLY", 2),
+    }
     return all(session.classify(text) == found for text, found in expected.items())
 
 
@@ -114,7 +118,11 @@ def _tree_shows_functions(session: Session) -> bool:
 def _readonly_is_final(session: Session) -> bool:
     """Last of all: it cannot be taken back in this session."""
     session.set("readonly", "1")
-    for query in ("SET readonly = 0", "SELECT * FROM file('/dev/null', 'LineAsString')", "CREATE TABLE selftest_never (a UInt8) ENGINE = Memory"):
+    for query in (
+        "SET readonly = 0",
+        "SELECT * FROM file('/dev/null', 'LineAsString')",
+        "CREATE TABLE selftest_never (a UInt8) ENGINE = Memory",
+    ):
         try:
             session.run(query)
         except ServerError as error:

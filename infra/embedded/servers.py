@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final, TypedDict
+from typing import Final, Self, TypedDict
 
 from infra.embedded import clickhouse, endpoints, jars, kafka, logs, password, ports
 from infra.embedded.child import stop_stale
@@ -182,11 +182,11 @@ class EmbeddedServers:
                     raise part.start_error("ended before it was ready")
             waiting = {name: part for name, part in waiting.items() if not part.is_ready()[0]}
             if waiting and time.monotonic() > deadline:
-                name, part = next(iter(waiting.items()))
+                part = next(iter(waiting.values()))
                 raise part.start_error(f"was not ready after {START_WITHIN_SEC:.0f} s ({part.is_ready()[1]})")
             time.sleep(_POLL_SEC if waiting else 0)
 
-    def __enter__(self) -> EmbeddedServers:
+    def __enter__(self) -> Self:
         self.start()
         return self
 

@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> None:
             sys.exit("the parent process is gone")
     # Ctrl-C reaches the whole foreground group; the parent alone decides when its parts stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.execv(arguments[1], arguments[1:])
+    os.execv(arguments[1], arguments[1:])  # noqa: S606 - without a shell is what is wanted
 
 
 if __name__ == "__main__":

@@ -16,12 +16,12 @@ from infra.embedded.native.types import TypeTree, parse
 from infra.embedded.native.wire import Reader, string, varuint
 
 _WIDTH: Final = {
-    **{name: 1 for name in ("UInt8", "Int8", "Bool", "Enum8", "Nothing")},
-    **{name: 2 for name in ("UInt16", "Int16", "Enum16", "Date", "BFloat16")},
-    **{name: 4 for name in ("UInt32", "Int32", "Float32", "Date32", "DateTime", "IPv4", "Decimal32", "Time")},
-    **{name: 8 for name in ("UInt64", "Int64", "Float64", "DateTime64", "Decimal64", "Time64")},
-    **{name: 16 for name in ("UInt128", "Int128", "UUID", "IPv6", "Decimal128", "Point")},
-    **{name: 32 for name in ("UInt256", "Int256", "Decimal256")},
+    **dict.fromkeys(("UInt8", "Int8", "Bool", "Enum8", "Nothing"), 1),
+    **dict.fromkeys(("UInt16", "Int16", "Enum16", "Date", "BFloat16"), 2),
+    **dict.fromkeys(("UInt32", "Int32", "Float32", "Date32", "DateTime", "IPv4", "Decimal32", "Time"), 4),
+    **dict.fromkeys(("UInt64", "Int64", "Float64", "DateTime64", "Decimal64", "Time64"), 8),
+    **dict.fromkeys(("UInt128", "Int128", "UUID", "IPv6", "Decimal128", "Point"), 16),
+    **dict.fromkeys(("UInt256", "Int256", "Decimal256"), 32),
 }
 _ALIAS: Final = {
     "Ring": "Array(Point)",

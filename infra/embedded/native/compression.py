@@ -55,6 +55,7 @@ class FrameReader(Reader):
         self._source = source
 
     def fill(self) -> None:
+        """Unpack the next frame. Raises a fatal `ServerError` for one that is damaged."""
         start = self._source.need(_CHECKSUM_BYTES + _HEADER.size)
         method, packed_size, size = _HEADER.unpack_from(self._source.buffer, start + _CHECKSUM_BYTES)
         if packed_size < _HEADER.size or max(size, packed_size) > MAX_BLOCK_BYTES:

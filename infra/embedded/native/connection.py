@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import sys
 import uuid
@@ -57,10 +58,8 @@ class Connection:
 
     def close(self) -> None:
         """End it from another thread."""
-        try:
+        with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
 
     def _greet(self) -> tuple[messages.ClientHello, User]:
         first = self._transport.reader.u8()
@@ -122,5 +121,3 @@ class Connection:
                 pass
         except OSError:
             pass
-
-

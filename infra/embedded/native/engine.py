@@ -20,9 +20,14 @@ from infra.embedded.native.sql import quote
 class Insert(Protocol):
     """An open INSERT that takes Native blocks."""
 
-    def append(self, data: bytes) -> None: ...
-    def finish(self) -> Any: ...
-    def cancel(self) -> None: ...
+    def append(self, data: bytes) -> None:
+        """One block."""
+
+    def finish(self) -> Any:
+        """Store it all."""
+
+    def cancel(self) -> None:
+        """Store no more."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,7 @@ class Session:
             if result is not None:
                 # Does nothing at the regular end; after an early one the connection must not stay in the stream.
                 with contextlib.suppress(Exception):
-                    result.close()
+                    result.close()  # type: ignore[no-untyped-call] # chdb's own annotations are partial
 
     def insert(self, target: str) -> Insert:
         """Begin an INSERT; ``target`` is the statement up to where its data would start."""

@@ -16,8 +16,10 @@ from infra.embedded.native.engine import Session
 from infra.embedded.native.faults import refuse
 
 _HARMLESS: Final = frozenset(
-    ("generate_series", "generateseries", "merge", "null", "numbers", "numbers_mt", "primes", "values", "view")
-    + ("zeros", "zeros_mt", "format")
+    {
+        *("generate_series", "generateseries", "merge", "null", "numbers", "numbers_mt", "primes", "values", "view"),
+        *("zeros", "zeros_mt", "format"),
+    }
 )
 _OUTSIDE: Final = frozenset(("file", "python", "fuzzquery", "catboostevaluate"))
 _AI: Final = re.compile(r"ai[A-Z]|AI[A-Z]")
@@ -53,5 +55,5 @@ class AnalystGuard:
             raise refuse(Code.ACCESS_DENIED, "analyst: Not enough privileges: SHOW with an expression")
         for line in tree:
             found = _FUNCTION.match(line)
-            if found is not None and found[1].strip("`\"").lower() in self._refused:
+            if found is not None and found[1].strip('`"').lower() in self._refused:
                 raise refuse(Code.ACCESS_DENIED, f"analyst: Not enough privileges: function {found[1]}")

@@ -73,7 +73,7 @@ class QueryRunner:
         listed = ", ".join(f"({quote(database)}, {quote(name)})" for database, name in tables)
         if not listed:
             return []
-        rows = self._session.rows(f"SELECT database, name FROM system.tables WHERE (database, name) IN ({listed})")
+        rows = self._session.rows(f"SELECT database, name FROM system.tables WHERE (database, name) IN ({listed})")  # noqa: S608 - quoted, or the own text of who asks
         return [(str(database), str(name)) for database, name in rows]
 
     def _run(self, query: messages.Query) -> None:
@@ -98,6 +98,8 @@ class QueryRunner:
         return Running(self._transport.socket, self._mark, quiet, self._transport.lock)
 
     def _answer(self, statement: Statement) -> None:
+        if self._transport.take_early_cancel():
+            return
         with self._shared.watcher.during(self._running()) as running:
             try:
                 if statement.kind is Kind.SELECT:
@@ -123,15 +125,19 @@ class QueryRunner:
             for chunk in chunks:
                 if running.cancelled:
                     return
-                body = chunk.body
-                if TypeRestorer.is_wanted(body):
-                    restorer = restorer or TypeRestorer(self._described_elsewhere(text))
-                    body = restorer.restore(body)
-                self._send_block(body, chunk.rows)
+                if restorer is None:
+                    restorer = TypeRestorer(chunk.body, lambda: self._described_elsewhere(text))
+                    if restorer.header is not None:
+                        self._send_block(restorer.header, 0)
+                self._send_block(restorer.restore(chunk.body), chunk.rows)
 
     def _whole(self, text: str) -> None:
         chunk: Chunk = self._session.run(text)
-        for body in blocks_of(chunk):
+        for index, body in enumerate(blocks_of(chunk)):
+            if index == 0:
+                header = TypeRestorer(body, lambda: None).header
+                if header is not None:
+                    self._send_block(header, 0)
             self._send_block(body, chunk.rows)
 
     def _described_elsewhere(self, text: str) -> list[tuple[str, str]] | None:

@@ -47,7 +47,9 @@ class NativeServer:
             data=data,
             users=users,
             identity=_identity(self._admin),
-            settings={str(name): str(kind) for name, kind in self._admin.rows("SELECT name, type FROM system.settings")},
+            settings={
+                str(name): str(kind) for name, kind in self._admin.rows("SELECT name, type FROM system.settings")
+            },
             guard=AnalystGuard(self._admin),
             watcher=Watcher(self._kill),
             limits=default_limits(),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from infra.embedded.native import constants
 from infra.embedded.native.columns import BlockShape, walk_block
 from infra.embedded.native.compression import FrameReader
-from infra.embedded.native.constants import Code
+from infra.embedded.native.constants import ClientPacket, Code
 from infra.embedded.native.faults import refuse
 from infra.embedded.native.wire import Reader, SocketReader
 
@@ -42,6 +42,17 @@ class Transport:
         with self.lock:
             for piece in pieces:
                 self.socket.sendall(piece)
+
+    def take_early_cancel(self) -> bool:
+        """Whether a cancel was received together with the query; it is taken out then.
+
+        The watcher looks at the socket and would never see it.
+        """
+        reader = self.reader
+        if len(reader.buffer) > reader.position and reader.buffer[reader.position] == ClientPacket.CANCEL:
+            reader.position += 1
+            return True
+        return False
 
     def read_block(self, *, compressed: bool) -> ClientBlock:
         """The block after a data packet's number. Raises a fatal `ServerError` when its end cannot be found."""

@@ -52,7 +52,7 @@ def _rest_skipped(tree: TypeTree, tokens: list[str], at: int) -> tuple[TypeTree,
 
 
 def _parse_arguments(tokens: list[str], at: int) -> tuple[tuple[TypeTree, ...], int]:
-    arguments = []
+    arguments: list[TypeTree] = []
     while at < len(tokens):
         if tokens[at] == ")":
             return tuple(arguments), at + 1

@@ -28,7 +28,7 @@ class Reader(ABC):
         """Append at least one byte to ``buffer``; blocks. Raises `EOFError` at the end and `OSError`."""
 
     def need(self, count: int) -> int:
-        """Have ``count`` bytes from the position on; the position. Raises what `fill` does, or a fatal `ServerError`."""
+        """Have ``count`` bytes from the position on; the position. Raises as `fill`, or a fatal `ServerError`."""
         if count > MAX_BLOCK_BYTES:
             raise refuse(Code.TOO_LARGE, f"More than {MAX_BLOCK_BYTES} bytes in one piece", fatal=True)
         end = self.position + count
@@ -113,6 +113,7 @@ class SocketReader(Reader):
         self._connection = connection
 
     def fill(self) -> None:
+        """Wait for more from the socket."""
         piece = self._connection.recv(_RECEIVE_BYTES)
         if not piece:
             raise EOFError("the client closed the connection")
@@ -127,6 +128,7 @@ class BytesReader(Reader):
         self.buffer = bytearray(content)
 
     def fill(self) -> None:
+        """There is no more."""
         raise EOFError("the content ends in the middle of a value")
 
 
