@@ -9,10 +9,7 @@ import polars as pl
 from streams.normalisers import addresses
 from streams.normalisers.masking import MAY_HOLD_SECRET, mask_text
 
-_URL = (
-    r"(?s)^(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]*)://)?(?:[^/?#@]*@)?(?P<host>\[[^\]/?#]*\]|[^/?#:\[]*)"
-    r"(?::(?P<port>[0-9]{1,5}))?(?P<path>/[^?#]*)?(?:\?(?P<query>[^#]*))?"
-)
+_SCHEME = r"^[A-Za-z][A-Za-z0-9+.\-]*$"
 _EXTENSION = r"[^/]\.([A-Za-z0-9]{1,10})$"
 _CONNECT = "CONNECT"
 
@@ -26,7 +23,7 @@ def proxy_columns(captures: pl.DataFrame) -> dict[str, pl.Series]:
         _masked_urls(captures), _masked(captures["referrer"]), _masked(captures["agent"])
     )
     peer_ip = _mapped(captures["peer"], addresses.ip)
-    columns = captures.lazy().with_columns(*_url_parts()).select(*_direct(), *_verdict()).collect()
+    columns = captures.hstack(_url_parts(captures["url"])).select(*_direct(), *_verdict())
     client, port = _clients(captures["client"])
     named = {name: columns[name] for name in columns.columns}
     named["source_ip"], named["source_port"] = client, port
@@ -35,16 +32,34 @@ def proxy_columns(captures: pl.DataFrame) -> dict[str, pl.Series]:
     return named
 
 
-def _url_parts() -> list[pl.Expr]:
-    parts = pl.col("url").str.extract_groups(_URL)
-    return [parts.struct.field(name).alias(f"u_{name}") for name in ("scheme", "host", "port", "path", "query")]
+def _url_parts(urls: pl.Series) -> list[pl.Series]:
+    """URLs cut as in RFC 3986 appendix B: `u_scheme`, `u_host`, `u_port`, `u_path`, `u_query`, null where missing."""
+    frame = pl.DataFrame({"url": urls, "cut": urls.str.splitn("://", 2)})
+    before, behind = pl.col("cut").struct.field("field_0"), pl.col("cut").struct.field("field_1")
+    has_scheme = behind.is_not_null() & before.str.contains(_SCHEME)
+    frame = frame.select(
+        pl.when(has_scheme).then(before).alias("u_scheme"),
+        pl.when(has_scheme).then(behind).otherwise(pl.col("url")).str.splitn("#", 2).struct.field("field_0").alias("rest"),
+    )
+    frame = frame.select("u_scheme", pl.col("rest").str.splitn("?", 2).struct.rename_fields(["rest", "u_query"])).unnest("rest")
+    frame = frame.select(
+        "u_scheme", "u_query", pl.col("rest").str.splitn("/", 2).struct.rename_fields(["authority", "tail"])
+    ).unnest("rest")
+    authority = pl.col("authority").str.split("@").list.last()
+    frame = frame.with_columns(authority, ("/" + pl.col("tail")).alias("u_path"))
+    bracketed = pl.col("authority").str.starts_with("[")
+    plain = pl.col("authority").str.splitn(":", 2)
+    host = pl.when(bracketed).then(pl.col("authority").str.extract(r"^(\[[^\]]*\])")).otherwise(plain.struct.field("field_0"))
+    port = pl.when(bracketed).then(pl.col("authority").str.extract(r"\]:([0-9]+)$")).otherwise(plain.struct.field("field_1"))
+    frame = frame.with_columns(host.alias("u_host"), port.cast(pl.Int32, strict=False).alias("u_port"))
+    return [frame[name] for name in ("u_scheme", "u_host", "u_port", "u_path", "u_query")]
 
 
 def _direct() -> list[pl.Expr]:
     """Columns that are a capture, cast or cut."""
     has_host = pl.col("u_scheme").is_not_null() | (pl.col("method") == _CONNECT)
     host = pl.col("u_host").str.strip_chars("[]").str.to_lowercase()
-    port = pl.col("u_port").cast(pl.Int32)
+    port = pl.col("u_port")
     is_path = has_host | pl.col("url").str.starts_with("/")
     status = pl.col("status").cast(pl.Int32)
     milliseconds = pl.col("duration").cast(pl.Int64)
@@ -58,7 +73,7 @@ def _direct() -> list[pl.Expr]:
         pl.col("url").alias("url_original"),
         pl.when(has_host).then(pl.col("u_scheme")).str.to_lowercase().alias("url_scheme"),
         pl.when(has_host & (host != "")).then(host).alias("url_domain"),
-        pl.when(has_host & (port <= 65_535)).then(port).alias("url_port"),
+        pl.when(has_host & port.is_between(0, 65_535)).then(port).alias("url_port"),
         path.alias("url_path"),
         pl.when(is_path & (pl.col("u_query") != "")).then(pl.col("u_query")).alias("url_query"),
         path.str.extract(_EXTENSION).str.to_lowercase().alias("url_extension"),
