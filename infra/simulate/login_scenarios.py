@@ -102,7 +102,7 @@ def _lease_churn(scene: Scene) -> None:
 
 def _nat(scene: Scene) -> None:
     at = scene.start()
-    ip = f"192.0.2.{scene.draw.between(2, 250)}"
+    ip = scene.outside_ip()
     for i in range(4):
         scene.sshd.accept(at + 240 * i, scene.world.account(), ip)
     scene.innocent("behind-nat", SHARED, ip, "four people from one public address: no device is known")
@@ -130,7 +130,7 @@ def _site_and_home(scene: Scene) -> None:
     person: Person = scene.world.hire(scene.site())
     at = scene.start()
     scene.radius.accept(at, person.user, person.device, scene.point(person.site))
-    scene.sshd.accept(at + 120, person.user, f"192.0.2.{scene.draw.between(2, 250)}")
+    scene.sshd.accept(at + 120, person.user, scene.outside_ip())
     why = "at a site and from an address that is at none (a relay, a phone's own network)"
     scene.innocent("site-and-elsewhere", SITES_RULE, person.user, why)
 

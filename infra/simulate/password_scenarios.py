@@ -20,10 +20,6 @@ def _somebody(scene: Scene) -> Person:
     return scene.world.hire(scene.site())
 
 
-def _stranger(scene: Scene) -> str:
-    return f"198.51.100.{scene.draw.between(2, 18)}"
-
-
 def _fail(scene: Scene, person: Person, ip: str, times: Sequence[int]) -> None:
     for second in times:
         scene.sshd.fail(second, person.user, ip)
@@ -31,14 +27,14 @@ def _fail(scene: Scene, person: Person, ip: str, times: Sequence[int]) -> None:
 
 def _by_ssh(scene: Scene) -> None:
     """Eight failures, the first of them only just inside the five minutes before the login."""
-    person, at, ip = _somebody(scene), scene.start(), _stranger(scene)
+    person, at, ip = _somebody(scene), scene.start(), scene.outside_ip()
     _fail(scene, person, ip, [at + 35 * i for i in range(8)])
     scene.sshd.accept(at + FIVE_MINUTES - 1, person.user, ip)
     scene.expect(GUESSED, person.user, at, "8 failures and then a login by ssh within 299 seconds")
 
 
 def _by_ssh_repeated(scene: Scene) -> None:
-    person, at, ip = _somebody(scene), scene.start(), _stranger(scene)
+    person, at, ip = _somebody(scene), scene.start(), scene.outside_ip()
     scene.sshd.fail(at, person.user, ip, repeated=2)
     scene.sshd.fail(at + 40, person.user, ip, repeated=4)
     scene.sshd.accept(at + 75, person.user, ip)
@@ -55,7 +51,7 @@ def _by_radius(scene: Scene) -> None:
 
 
 def _by_both(scene: Scene) -> None:
-    person, at, ip = _somebody(scene), scene.start(), _stranger(scene)
+    person, at, ip = _somebody(scene), scene.start(), scene.outside_ip()
     point = scene.point(person.site)
     for i in range(5):
         scene.radius.fail(at + 12 * i, person.user, person.device, point)
@@ -65,21 +61,21 @@ def _by_both(scene: Scene) -> None:
 
 
 def _seven(scene: Scene) -> None:
-    person, at, ip = _somebody(scene), scene.start(), _stranger(scene)
+    person, at, ip = _somebody(scene), scene.start(), scene.outside_ip()
     _fail(scene, person, ip, [at + 20 * i for i in range(7)])
     scene.sshd.accept(at + 150, person.user, ip)
     scene.innocent("seven-failures", GUESSED, person.user, "7 failures (14 lines with PAM's) and then a login")
 
 
 def _seven_repeated(scene: Scene) -> None:
-    person, at, ip = _somebody(scene), scene.start(), _stranger(scene)
+    person, at, ip = _somebody(scene), scene.start(), scene.outside_ip()
     scene.sshd.fail(at, person.user, ip, repeated=6)
     scene.sshd.accept(at + 60, person.user, ip)
     scene.innocent("seven-failures", GUESSED, person.user, "7 failures, 6 of them in syslog's short form, then a login")
 
 
 def _eight_slowly(scene: Scene) -> None:
-    person, at, ip = _somebody(scene), scene.start(), _stranger(scene)
+    person, at, ip = _somebody(scene), scene.start(), scene.outside_ip()
     _fail(scene, person, ip, [at + 50 * i for i in range(8)])
     scene.sshd.accept(at + 360, person.user, ip)
     scene.innocent("eight-failures-slowly", GUESSED, person.user, "8 failures and a login, but over six minutes")
@@ -87,7 +83,7 @@ def _eight_slowly(scene: Scene) -> None:
 
 def _eight_at_the_edge(scene: Scene) -> None:
     """Exactly five minutes after the first: the window (t - 5 min, t] leaves the first out."""
-    person, at, ip = _somebody(scene), scene.start(), _stranger(scene)
+    person, at, ip = _somebody(scene), scene.start(), scene.outside_ip()
     _fail(scene, person, ip, [at + 40 * i for i in range(8)])
     scene.sshd.accept(at + FIVE_MINUTES, person.user, ip)
     why = "8 failures, but the first of them five minutes before the login, to the second"
@@ -95,20 +91,20 @@ def _eight_at_the_edge(scene: Scene) -> None:
 
 
 def _never_in(scene: Scene) -> None:
-    person, at, ip = _somebody(scene), scene.start(), _stranger(scene)
+    person, at, ip = _somebody(scene), scene.start(), scene.outside_ip()
     _fail(scene, person, ip, [at + 9 * i for i in range(12)])
     scene.innocent("failures-without-login", GUESSED, person.user, "12 failures, but no login followed")
 
 
 def _login_before(scene: Scene) -> None:
-    person, at, ip = _somebody(scene), scene.start(), _stranger(scene)
+    person, at, ip = _somebody(scene), scene.start(), scene.outside_ip()
     scene.sshd.accept(at, person.user, person.device.ip)
     _fail(scene, person, ip, [at + 10 + 15 * i for i in range(9)])
     scene.innocent("login-before-failures", GUESSED, person.user, "9 failures, but the login came before them")
 
 
 def _spraying(scene: Scene) -> None:
-    at, ip = scene.start(), _stranger(scene)
+    at, ip = scene.start(), scene.outside_ip()
     for i in range(9):
         scene.sshd.fail(at + 10 * i, scene.world.account(), ip)
     person = _somebody(scene)
@@ -121,7 +117,7 @@ def _attack_on_root(scene: Scene) -> None:
     """Between :10 and :14 of a quarter, so that root's cron session at the next one falls into the window."""
     quarter = scene.start() // 900 * 900 + 901
     for i in range(10):
-        scene.sshd.fail(quarter - 200 + 15 * i, "root", _stranger(scene))
+        scene.sshd.fail(quarter - 200 + 15 * i, "root", scene.outside_ip())
     scene.innocent("attack-on-root", GUESSED, "root", "10 failures for root, and then only a cron job's session")
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 
 from infra.simulate.day import Day
 from infra.simulate.dhcpd import Dhcpd
@@ -71,6 +73,7 @@ class Scene:
     expected: list[Expected] = field(default_factory=list)
     lookalikes: list[Lookalike] = field(default_factory=list)
     permits: list[Permit] = field(default_factory=list)
+    _strangers: Iterator[int] = field(default_factory=count)
 
     def start(self) -> int:
         """A second of the day to begin a scenario at."""
@@ -79,6 +82,11 @@ class Scene:
     def site(self) -> Site:
         """Any site."""
         return self.draw.choice(SITES)
+
+    def outside_ip(self) -> str:
+        """An address outside the district that nothing else in the day uses (RFC 2544 keeps the network for tests)."""
+        number = next(self._strangers)
+        return f"198.18.{number // 250}.{number % 250 + 1}"
 
     def point(self, site: Site) -> str:
         """Any access point of a site."""
