@@ -7,6 +7,7 @@ trying, with chdb-core 26.9; another version may differ, and then it is better n
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from infra.embedded.errors import SelfTestError
@@ -14,7 +15,10 @@ from infra.embedded.native.columns import walk_block
 from infra.embedded.native.constants import Code
 from infra.embedded.native.engine import Session
 from infra.embedded.native.faults import ServerError
+from infra.embedded.native.insertion import RowSink
 from infra.embedded.native.wire import BytesReader
+
+_VIOLATED_CONSTRAINT = 469
 
 
 def verify(data: Path) -> None:
@@ -69,17 +73,23 @@ def _types_are_exact(session: Session) -> bool:
 def _insert_takes_blocks(session: Session) -> bool:
     session.run("CREATE TEMPORARY TABLE selftest_insert (a UInt64, b String DEFAULT 'd')")
     block = session.run("SELECT number AS a FROM numbers(3)").body
-    insert = session.insert("INSERT INTO selftest_insert (a)")
-    insert.append(block)
-    insert.append(block)
-    insert.finish()
+    _insert(session, "INSERT INTO selftest_insert (a)", block + block)
     return session.rows("SELECT count(), sum(a), min(b) FROM selftest_insert") == [[6, 6, "d"]]
 
 
-def _cancelled_insert_leaves_session_usable(session: Session) -> bool:
-    session.run("CREATE TEMPORARY TABLE selftest_cancel (a UInt64)")
-    session.insert("INSERT INTO selftest_cancel").cancel()
-    return session.rows("SELECT count() FROM selftest_cancel") == [[0]]
+def _failed_insert_is_reported(session: Session) -> bool:
+    session.run("CREATE TEMPORARY TABLE selftest_failure (a UInt64, CONSTRAINT small CHECK a < 2)")
+    try:
+        _insert(session, "INSERT INTO selftest_failure", session.run("SELECT number AS a FROM numbers(3)").body)
+    except ServerError as error:
+        return error.code == _VIOLATED_CONSTRAINT and session.rows("SELECT 1") == [[1]]
+    return False
+
+
+def _insert(session: Session, text: str, body: bytes) -> None:
+    with closing(RowSink(session, text)) as sink:
+        sink.take(body, 1)
+        sink.finish()
 
 
 def _errors_have_codes(session: Session) -> bool:
@@ -138,7 +148,7 @@ _CHECKS: dict[str, Callable[[Session], bool]] = {
     "an empty result has no block, and DESCRIBE tells its columns": _empty_result_is_nothing,
     "type names in Native blocks are exact": _types_are_exact,
     "an INSERT takes several Native blocks": _insert_takes_blocks,
-    "a cancelled INSERT leaves the session usable": _cancelled_insert_leaves_session_usable,
+    "an INSERT that fails says so": _failed_insert_is_reported,
     "errors carry ClickHouse's codes": _errors_have_codes,
     "a stream can be left early": _stream_can_be_left,
     "statements are classified": _statements_are_classified,

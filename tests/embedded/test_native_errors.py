@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
@@ -133,10 +134,8 @@ def test_a_query_whose_client_is_gone_is_killed(client: Any, embedded_servers: R
 
 
 def swallow(client: Any, query: str) -> None:
-    try:
+    with contextlib.suppress(Error, OSError, EOFError):
         client.execute(query)
-    except (Error, OSError, EOFError):
-        pass
 
 
 def wait_until(condition: Any, seconds: float = 20.0) -> None:

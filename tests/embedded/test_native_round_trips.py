@@ -15,7 +15,7 @@ from tests.embedded.servers_fixture import RunningServers
 
 pytestmark = pytest.mark.servers
 
-UTC = dt.timezone.utc
+UTC = dt.UTC
 MOMENT = dt.datetime(2025, 9, 3, 7, 59, 59, 123456, tzinfo=UTC)
 
 ROUND_TRIPS: list[tuple[str, list[Any]]] = [
@@ -95,7 +95,7 @@ def test_a_big_result_comes_in_blocks_and_whole(client: Any) -> None:
 
 def test_columnar_inserts_of_many_blocks(client: Any) -> None:
     client.execute("CREATE TABLE t (a UInt64, b String) ENGINE = MergeTree ORDER BY a")
-    columns = [list(range(300_000)), ["word %d" % n for n in range(300_000)]]
+    columns = [list(range(300_000)), [f"word {n}" for n in range(300_000)]]
     client.execute("INSERT INTO t VALUES", columns, columnar=True, settings={"insert_block_size": 50_000})
     assert client.execute("SELECT count(), sum(a), sum(length(b)) FROM t") == [
         (300_000, 299_999 * 150_000, sum(map(len, columns[1])))

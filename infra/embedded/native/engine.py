@@ -11,23 +11,10 @@ import json
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from infra.embedded.native.faults import from_engine
 from infra.embedded.native.sql import quote
-
-
-class Insert(Protocol):
-    """An open INSERT that takes Native blocks."""
-
-    def append(self, data: bytes) -> None:
-        """One block."""
-
-    def finish(self) -> Any:
-        """Store it all."""
-
-    def cancel(self) -> None:
-        """Store no more."""
 
 
 @dataclass(frozen=True)
@@ -81,14 +68,6 @@ class Session:
                 # Does nothing at the regular end; after an early one the connection must not stay in the stream.
                 with contextlib.suppress(Exception):
                     result.close()  # type: ignore[no-untyped-call] # chdb's own annotations are partial
-
-    def insert(self, target: str) -> Insert:
-        """Begin an INSERT; ``target`` is the statement up to where its data would start."""
-        try:
-            opened: Insert = self._connection.send_insert(target, "Native")
-        except Exception as error:
-            raise from_engine(error) from error
-        return opened
 
     def describe(self, what: str) -> list[tuple[str, str, str]]:
         """Name, type and kind of default of the columns of a table, a function or a SELECT in parentheses."""

@@ -14,6 +14,7 @@ from typing import Final
 from infra.embedded.native.constants import Code
 from infra.embedded.native.engine import Session
 from infra.embedded.native.faults import refuse
+from infra.embedded.native.sql import Kind, Statement
 
 _HARMLESS: Final = frozenset(
     {
@@ -35,17 +36,23 @@ class AnalystGuard:
         networked = {name.lower() for name in scalars if _AI.match(name)}
         self._refused = (tables - _HARMLESS) | networked | _OUTSIDE
 
-    def judge(self, session: Session, text: str) -> None:
+    def judge(self, session: Session, statement: Statement) -> None:
         """Raise `ServerError` 164 or 497 when the statement is not for an analyst. Runs nothing of it."""
-        kind, count = session.classify(text)
+        verdict, count = session.classify(statement.text)
         if count > 1:
             raise refuse(Code.SYNTAX_ERROR, "Syntax error: Multi-statements are not allowed")
-        if kind not in ("READ_ONLY", "CONTROL", "UNKNOWN"):
+        if verdict in ("READ_ONLY", "UNKNOWN") and statement.kind is not Kind.INSERT_DATA:
+            # For what is unknown because it cannot be parsed, this raises the engine's words about it.
+            self._judge_functions(session, statement.text)
+        if verdict != "READ_ONLY" and not (verdict == "CONTROL" and self._is_for_session(session, statement)):
             raise refuse(Code.READONLY, "analyst: Cannot execute query in readonly mode.")
-        if kind == "CONTROL" and not re.match(r"\s*(SET|USE)\s", text, re.IGNORECASE):
-            raise refuse(Code.READONLY, "analyst: Cannot execute query in readonly mode.")
-        if kind == "READ_ONLY":
-            self._judge_functions(session, text)
+
+    def _is_for_session(self, session: Session, statement: Statement) -> bool:
+        """SET and USE are left to the engine: it knows what an analyst may not set, which is everything."""
+        if statement.kind is not Kind.SESSION:
+            return False
+        tree = session.rows(f"EXPLAIN AST {statement.text}")
+        return bool(tree) and str(tree[0][0]).split()[0] in ("Set", "UseQuery")
 
     def _judge_functions(self, session: Session, text: str) -> None:
         # What cannot be parsed fails here with the engine's words.

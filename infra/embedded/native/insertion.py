@@ -7,10 +7,15 @@ from typing import Final
 
 from infra.embedded.native import sql
 from infra.embedded.native.columns import empty_block
-from infra.embedded.native.engine import Insert, Session
-from infra.embedded.native.faults import ServerError, from_engine
+from infra.embedded.native.engine import Session
+from infra.embedded.native.faults import ServerError
+from infra.embedded.native.spool import Spool
 
 _PLAIN_LIST: Final = re.compile(r"\(\s*(?:[\w.]+|`[^`]+`|\"[^\"]+\")(?:\s*,\s*(?:[\w.]+|`[^`]+`|\"[^\"]+\"))*\s*\)")
+_COMPUTED: Final = ("MATERIALIZED", "ALIAS", "EPHEMERAL")
+# ClickHouse's own min_insert_block_size_rows, and a quarter of its bytes: this is one machine.
+_PIECE_ROWS: Final = 1_048_449
+_PIECE_BYTES: Final = 64 * 1024 * 1024
 
 
 def sample_block(session: Session, text: str) -> bytes:
@@ -33,9 +38,6 @@ def sample_block(session: Session, text: str) -> bytes:
     return empty_block([(name, kind) for name, kind, _ in selected])
 
 
-_COMPUTED: Final = ("MATERIALIZED", "ALIAS", "EPHEMERAL")
-
-
 def _dotted(columns: str) -> str:
     """Names of nested columns (``a.b``) quoted, so that they are one token."""
     return re.sub(r"(?<![`\"\w])(\w+(?:\.\w+)+)(?![`\"\w])", r"`\1`", columns)
@@ -46,43 +48,51 @@ def _unquoted(token: sql.Token) -> str:
 
 
 class RowSink:
-    """Takes blocks until one fails; the failure is kept, because the client goes on sending until it is done."""
+    """Takes the client's blocks and gives them to the engine in pieces, as a ClickHouse server does.
 
-    def __init__(self, insert: Insert) -> None:
-        self._insert = insert
+    Blocks are gathered in an unnamed file in memory; at about a million rows or 64 MB, and at the end, the engine reads
+    it with ``INSERT … FROM INFILE``. chdb has an interface made for this, ``send_insert``, which must not be used: with
+    26.9 it reports success when a constraint or a materialised view fails, and the rows are gone.
+
+    A failure is kept, because the client goes on sending until it is done; what was stored before it stays stored.
+    """
+
+    def __init__(self, session: Session, text: str) -> None:
+        self._session = session
+        self._head, self._settings = sql.split_settings(text)
+        self._spool = Spool()
         self.failure: ServerError | None = None
         self.rows = 0
         self.size = 0
+        self._waiting_rows = 0
 
     def take(self, body: bytes, rows: int) -> None:
-        """One more block. Never raises."""
-        if self.failure is None:
-            try:
-                self._insert.append(body)
-            except Exception as error:  # noqa: BLE001 - chdb raises what it likes; the client gets it as ServerError
-                self.fail(from_engine(error))
-            self.rows += rows
-            self.size += len(body)
-
-    def fail(self, failure: ServerError) -> None:
-        """Give up: nothing more goes into the engine."""
-        if self.failure is None:
-            self.failure = failure
-            self.cancel()
-
-    def cancel(self) -> None:
-        """Drop what the engine has not stored yet. Never raises."""
-        try:
-            self._insert.cancel()
-        except Exception as error:  # noqa: BLE001 - see above
-            self.failure = self.failure or from_engine(error)
+        """One more block. Never raises a `ServerError`: `finish` does."""
+        if self.failure is not None:
+            return
+        self._spool.write(body)
+        self.rows += rows
+        self.size += len(body)
+        self._waiting_rows += rows
+        if self._waiting_rows >= _PIECE_ROWS or self._spool.size >= _PIECE_BYTES:
+            self._store()
 
     def finish(self) -> None:
-        """Make it durable. Raises the first failure as `ServerError`; after that parts of it may be stored."""
-        if self.failure is None:
-            try:
-                self._insert.finish()
-            except Exception as error:
-                raise from_engine(error) from error
+        """Have the rest stored; after this all rows are. Raises the first failure as `ServerError`."""
+        if self.failure is None and self._waiting_rows:
+            self._store()
         if self.failure is not None:
             raise self.failure
+
+    def close(self) -> None:
+        """Drop what is not stored yet."""
+        self._spool.close()
+
+    def _store(self) -> None:
+        text = f"{self._head} FROM INFILE {sql.quote(self._spool.path)} {self._settings} FORMAT Native"
+        try:
+            self._session.run(text)
+        except ServerError as error:
+            self.failure = error
+        self._spool.clear()
+        self._waiting_rows = 0

@@ -83,7 +83,7 @@ class QueryRunner:
         self._settings.apply(query.settings)
         statement = sql.understand(query.text)
         if self._user.read_only:
-            self._shared.guard.judge(self._session, statement.text)
+            self._shared.guard.judge(self._session, statement)
         if statement.kind is Kind.SESSION:
             self._settings.restore()
         if statement.kind is Kind.INSERT_DATA:
@@ -161,18 +161,11 @@ class QueryRunner:
                 sample_block(self._session, statement.text), self._transport.revision, compressed=self.compressed
             )
         )
-        sink = RowSink(self._session.insert(statement.text))
-        try:
-            complete = self._take_rows(sink)
-        except BaseException:
-            # The client is gone or talks nonsense in the middle of its rows: it gets no acknowledgement.
-            sink.cancel()
-            raise
-        if not complete:
-            sink.cancel()
-            raise refuse(Code.QUERY_WAS_CANCELLED, "Query was cancelled.")
-        with self._shared.watcher.during(self._running()):
-            sink.finish()
+        with closing(RowSink(self._session, statement.text)) as sink:
+            if not self._take_rows(sink):
+                raise refuse(Code.QUERY_WAS_CANCELLED, "Query was cancelled.")
+            with self._shared.watcher.during(self._running()):
+                sink.finish()
         progress = packets.progress(self._transport.revision, written_rows=sink.rows, written_size=sink.size)
         self._transport.send(progress)
 
@@ -219,6 +212,6 @@ class QueryRunner:
             self._session.run(f"CREATE TEMPORARY TABLE {name} ({columns})")
             made.append(block.name)
         if block.shape.rows:
-            sink = RowSink(self._session.insert(f"INSERT INTO {name}"))
-            sink.take(block.body, block.shape.rows)
-            sink.finish()
+            with closing(RowSink(self._session, f"INSERT INTO {name}")) as sink:
+                sink.take(block.body, block.shape.rows)
+                sink.finish()

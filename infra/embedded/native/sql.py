@@ -166,6 +166,16 @@ def insert_target(text: str) -> tuple[str, str]:
     return target, ""
 
 
+def split_settings(text: str) -> tuple[str, str]:
+    """An INSERT without its data, and the SETTINGS clause at its end or nothing."""
+    depth = 0
+    for token in tokens(text):
+        depth += {"(": 1, ")": -1}.get(token.word, 0)
+        if depth == 0 and token.word == "SETTINGS":
+            return text[: token.start], text[token.start :]
+    return text, ""
+
+
 def _closing(parts: list[Token], at: int) -> int:
     """Index of the parenthesis that closes the one at ``at``."""
     depth = 0
