@@ -37,7 +37,10 @@ _HEADER = (
     r"((?:[^%\\\"\]\r\n]|%(?!0[dDaA])|\\(?![rn]))+)"
 )
 _TYPED_NAME = r"((?:invalid|illegal|unknown) user |nonexistent user '|FOR '?)([^\s',]+)"
-_RADIUS = r"(: \[(?:host/)?[^\]/\s]{0,256}/)([^<].{0,512}?)(\](?: \(from client|$))"
+_RADIUS = (
+    r"((?:Login OK|Login incorrect|Invalid user|Rejected in post-auth|Multiple logins)[^\[]{0,512}"
+    r"(?:\[MPP attempt\])?: \[(?:host/[^\]/\s]{1,256}|[^\]/\s]{0,256})/)(?!<)(?:(?!\] \(from client ).)+"
+)
 
 _TEXT = [
     (re.compile(_USERINFO, re.ASCII), rf"\1{MASK}@"),
@@ -75,7 +78,7 @@ def mask_bytes(line: bytes) -> tuple[bytes, bool]:
     masked = line
     for pattern, replacement in _BYTES:
         masked = pattern.sub(replacement, masked)
-    masked = _RADIUS_BYTES.sub(rb"\1" + MASK.encode() + rb"\3", masked)
+    masked = _RADIUS_BYTES.sub(rb"\1" + MASK.encode(), masked)
     masked = _TYPED_NAME_BYTES.sub(_typed_name, masked)
     return masked, masked != line
 
