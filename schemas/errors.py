@@ -45,6 +45,10 @@ class RetryableError(ServerError):
     """The same call may succeed later, unchanged."""
 
 
+class SchemaError(AupstreamError):
+    """A schema is unknown or not compatible, or a frame or record does not fit the schema it is given for."""
+
+
 class CorruptBatchError(AupstreamError):
     """A batch's bytes, count, checksum or headers do not agree: the whole batch is refused."""
 
@@ -57,7 +61,7 @@ class StateError(AupstreamError):
     """Saved state cannot be read, or belongs to something else."""
 
 
-class Errors(AupstreamError):
+class Errors(AupstreamError):  # noqa: N818 - it is several
     """Several errors found in one reading, reported together.
 
     Args:

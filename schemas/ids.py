@@ -37,9 +37,7 @@ def event_id(source: str, generation: str, offset: int, sub: int = 0) -> str:
     return f"{event_prefix(source, generation)}{offset:012x}{sub:04x}"
 
 
-def event_ids(
-    source: str, generation: str, offsets: npt.NDArray[np.int64], subs: npt.NDArray[np.int64]
-) -> list[str]:
+def event_ids(source: str, generation: str, offsets: npt.NDArray[np.int64], subs: npt.NDArray[np.int64]) -> list[str]:
     """`event_id` of many positions at once."""
     prefix = event_prefix(source, generation).encode()
     packed = ((offsets.astype(np.uint64) << np.uint64(16)) | subs.astype(np.uint64)).astype(">u8")
@@ -63,7 +61,9 @@ def key_partition(rule_id: str, group_key: str, partitions: int) -> int:
 
 def violation_id(rule_id: str, group_key: str, first_event: str) -> str:
     """Id of the episode: hash of rule, canonical group key and first event, 32 hexadecimal digits."""
-    return blake2b(f"{rule_id}\0{group_key}\0{first_event}".encode(), digest_size=16, person=b"aup-violation").hexdigest()
+    return blake2b(
+        f"{rule_id}\0{group_key}\0{first_event}".encode(), digest_size=16, person=b"aup-violation"
+    ).hexdigest()
 
 
 def fact_id(kind: str, address: str, value: str, valid_from: int) -> str:
