@@ -79,7 +79,7 @@ _REFUSAL = re.compile(
     rf"{_CODES}(?:{_ADDRESS}: )?(.*)",
     re.DOTALL | re.ASCII,
 )
-REFUSED_START = re.compile(r"(?:milter-)?(?:reject|discard)(?:_warning)?: |client=", re.ASCII)
+REFUSED_START = re.compile(r"(?:milter-)?(?:reject|discard)(?:_warning)?: ", re.ASCII)
 _CONTENT = re.compile(r"([a-z_-]+): (header|body|content|mime-error) (.*)", re.DOTALL | re.ASCII)
 _PROXY = re.compile(rf"(proxy-[a-z]+): (\S+?): {_CODES}(.*)", re.DOTALL | re.ASCII)
 _TAIL = re.compile(
