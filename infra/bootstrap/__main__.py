@@ -25,8 +25,7 @@ def _run(clone: Clone, command: str, arguments: Sequence[str], environ: Mapping[
     if not env.get("HOME"):
         env.pop("HOME", None)
     env["PYTHONNOUSERSITE"] = "1"
-    if not env.get("AUPSTREAM_CACHE"):
-        env["AUPSTREAM_CACHE"] = str(clone.root / ".cache")
+    env["AUPSTREAM_CACHE"] = str(Path(env.get("AUPSTREAM_CACHE") or clone.root / ".cache").absolute())
     sys.stderr.flush()
     if command == "demo":
         program = [str(clone.venv / "bin" / "aupstream"), "demo", *arguments]
@@ -58,7 +57,7 @@ def main(argv: Sequence[str]) -> int:
         say(f"what to do: {error.todo}")
         return FAILED
     except KeyboardInterrupt:
-        say("interrupted; the next run starts over, with what has been downloaded")
+        say("interrupted; the next run starts over")
         return INTERRUPTED
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)

@@ -43,8 +43,8 @@ FAULTS: tuple[tuple[str, str, str], ...] = (
         ),
         "the package registry cannot be reached",
         (
-            "check the network; behind a proxy set HTTPS_PROXY, for a mirror set PIP_INDEX_URL. What has been "
-            "downloaded is kept, so running this again goes on from there"
+            "check the network, and run this again; behind a proxy set HTTPS_PROXY, for a mirror set PIP_INDEX_URL. "
+            "What pip has in its cache is not downloaded again"
         ),
     ),
     (
