@@ -58,7 +58,7 @@ def is_timestamp(schema: AvroSchema) -> bool:
 
 
 def kind_of(schema: AvroSchema) -> str:
-    """Avro's own word for the type, logical type left out: `long`, `array`, `record` …"""
+    """Avro's own word for the type, logical type left out: `long`, `array`, `record`."""
     return str(schema["type"]) if isinstance(schema, dict) else str(schema)
 
 

@@ -50,7 +50,7 @@ class SchemaError(AupstreamError):
 
 
 class CorruptBatchError(AupstreamError):
-    """A batch's bytes, count, checksum or headers do not agree: the whole batch is refused."""
+    """The bytes, count, checksum or headers of a batch or record do not agree: it is refused whole."""
 
 
 class MissingRowsError(AupstreamError):
