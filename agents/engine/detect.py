@@ -7,10 +7,9 @@ there. No clock, no state but counters: the same frame gives the same rows.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 import polars as pl
 
@@ -18,12 +17,14 @@ from agents.context.district import District
 from agents.context.inventory import Inventory
 from agents.engine.enrich import Enricher
 from agents.engine.evidence import summaries
+from agents.engine.jsoncolumns import json_objects
 from agents.rules.columns import ColumnType, column_types, derived_columns, identity_columns
 from agents.rules.compiled import Compiled
 from agents.rules.model import Detection, Rule, RuleSet
 from schemas.kinds import EventKind
 
 _UTC = pl.Datetime("us", "UTC")
+_EMPTY = pl.lit([], dtype=pl.List(pl.String))
 DETECTION_SCHEMA: Mapping[str, pl.DataType] = {
     "rule_id": pl.String(),
     "rule_version": pl.String(),
@@ -176,18 +177,20 @@ class Detector:
     def _attributed(self, matched: Matched, lane: str, attribution: Attribution) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Rows with their device filled in, and masks that take it into account."""
         frame, masks = matched.frame, matched.masks
-        facts: list[tuple[str, ...]] = [()] * frame.height
         if lane != "attributed" or "source_mac" not in identity_columns(matched.kind):
-            return frame.with_columns(facts=pl.Series(facts, dtype=pl.List(pl.String))), masks
+            return frame.with_columns(facts=_EMPTY), masks
+        macs: list[str | None] = [None] * frame.height
+        if "source_mac" in frame.columns:
+            macs = frame["source_mac"].to_list()
+        facts = [""] * frame.height
         rows = frame.select("source_ip", pl.col("timestamp").dt.timestamp("us").alias("t"))
-        macs: list[str | None] = (
-            frame["source_mac"].to_list() if "source_mac" in frame.columns else [None] * frame.height
-        )
         for i, (ip, t) in enumerate(rows.iter_rows()):
             if macs[i] is None and ip is not None:
-                macs[i], facts[i] = attribution.mac_of(ip, t)
-        frame = frame.with_columns(
-            pl.Series("source_mac", macs, dtype=pl.String), pl.Series("facts", facts, dtype=pl.List(pl.String))
+                macs[i], used = attribution.mac_of(ip, t)
+                facts[i] = " ".join(used)
+        joined = pl.Series("facts", facts, dtype=pl.String)
+        frame = frame.with_columns(pl.Series("source_mac", macs, dtype=pl.String), joined).with_columns(
+            pl.when(pl.col("facts") == "").then(_EMPTY).otherwise(pl.col("facts").str.split(" ")).alias("facts")
         )
         plan = self._plans[matched.kind]
         frame = self._enricher.add(frame, matched.kind, plan.derived & identity_columns(matched.kind))
@@ -208,7 +211,7 @@ class Detector:
             rule_id=pl.lit(rule.id),
             rule_version=pl.lit(rule.version),
             base=pl.lit(base.name),
-            group_key=_group_keys(keyed, rule.group_by),
+            group_key=json_objects(keyed, {n: f"_{n}" for n in rule.group_by}),
             timestamp=pl.col("timestamp").cast(_UTC),
             event_id="event_id",
             late=pl.col("late") | pl.col("time_suspect"),
@@ -225,13 +228,12 @@ class Detector:
         )
 
     def _values(self, rule: Rule, base: Detection, rows: pl.DataFrame) -> pl.Expr:
-        empty = pl.lit([], dtype=pl.List(pl.String))
         if rule.kind != "value_count" or rule.value_field is None:
-            return empty
+            return _EMPTY
         if column_types(base.kind)[rule.value_field] is ColumnType.TEXTS:
             return pl.col(rule.value_field)
         key = self._enricher.key(rule.value_field, rows.columns)
-        return pl.when(key.is_not_null()).then(pl.concat_list(key)).otherwise(empty)
+        return pl.when(key.is_not_null()).then(pl.concat_list(key)).otherwise(_EMPTY)
 
 
 def _plan(ruleset: RuleSet, kind: EventKind) -> _Plan:
@@ -258,17 +260,3 @@ def _number(rule: Rule) -> pl.Expr:
     if rule.kind == "value_sum" and rule.value_field is not None:
         return pl.col(rule.value_field).cast(pl.Float64)
     return pl.lit(None, dtype=pl.Float64)
-
-
-def _group_keys(rows: pl.DataFrame, names: tuple[str, ...]) -> pl.Series:
-    """Canonical JSON object of each row's group key; each distinct key is written once."""
-    ordered = sorted(names)
-    made: dict[tuple[Any, ...], str] = {}
-    out = []
-    for values in rows.select(f"_{n}" for n in ordered).iter_rows():
-        text = made.get(values)
-        if text is None:
-            key = dict(zip(ordered, values, strict=True))
-            text = made[values] = json.dumps(key, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        out.append(text)
-    return pl.Series(out, dtype=pl.String)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import polars as pl
 
+from agents.engine.jsoncolumns import json_objects
 from schemas.kinds import EventKind
 
 # Enough to find and understand the line, and no more: no recipients by name, no full URLs with queries.
@@ -30,13 +29,4 @@ SUMMARY_COLUMNS: dict[EventKind, tuple[str, ...]] = {
 
 def summaries(frame: pl.DataFrame, kind: EventKind) -> pl.Series:
     """JSON object of each row's evidence columns, keys sorted, what is null left out."""
-    names = sorted(c for c in SUMMARY_COLUMNS[kind] if c in frame.columns)
-    out = [
-        json.dumps(
-            {n: v for n, v in zip(names, values, strict=True) if v is not None},
-            separators=(",", ":"),
-            ensure_ascii=False,
-        )
-        for values in frame.select(names).iter_rows()
-    ]
-    return pl.Series("summary", out, dtype=pl.String)
+    return json_objects(frame, {c: c for c in SUMMARY_COLUMNS[kind] if c in frame.columns}).alias("summary")

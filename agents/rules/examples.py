@@ -10,7 +10,8 @@ An example under `aupstream: examples:` has
   with `more:` for another such behind it. For mail every recipient is `sent` and no filter unless said otherwise, and
   one value for a list that runs parallel to the recipients means it for all;
 - `violations`: all that this rule must make, in the order of their first events: `group_key`, and optionally
-  `status`, `first_seen`, `last_seen`, `count`, `value`, `thresholds` (names), `permit` (true or false). An empty list: none.
+  `status`, `first_seen`, `last_seen`, `count`, `value`, `thresholds` (names), `permit` (true or false). An empty list
+  says that there must be none.
 """
 
 from __future__ import annotations
