@@ -1,4 +1,4 @@
-"""The linter, the formatter and the type checker, as tests: so that the last line of a run speaks for them too."""
+"""The schema gate, the linter, the formatter and the type checker as tests; a run's last line covers them too."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from tests.project.tree import ROOT
 
 CHECKS = {
+    "the schemas fit their released versions": ["schemas.compat"],
     "the linter finds nothing": ["ruff", "check", "--output-format=concise", "."],
     "everything is formatted": ["ruff", "format", "--check", "."],
     "the types hold": ["mypy"],
