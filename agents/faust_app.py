@@ -196,7 +196,7 @@ class Runtime:
         slots = {}
         for tp, slot in self._slots.items():
             high = self._app.consumer.highwater(tp) if self._app.consumer else None
-            extra = getattr(slot.stage, "figures", dict)()
+            extra = slot.stage.figures()
             slots[f"{tp.topic}/{tp.partition}"] = {
                 "next": slot.next,
                 "applied": slot.stage.applied,

@@ -45,18 +45,18 @@ class Source(BaseModel):
 
     model_config = _STRICT
 
-    name: str | None = Field(None, description="Name, part of every event id; default: the type.")
+    name: str | None = Field(default=None, description="Name, part of every event id; default: the type.")
     type: Annotated[str, AfterValidator(_known_type)]
-    path: str = Field("-", description="File, or - for standard input.")
-    mode: str = Field("once", pattern="^(once|follow)$", description="once or follow")
-    timezone: Zone | None = Field(None, description="Zone of times without one; default: the district's.")
-    year: int | None = Field(None, ge=1970, le=2200)
-    lateness_s: float = Field(30.0, ge=0)
-    join_max_s: int = Field(86_400, ge=1)
-    jump_max_s: float = Field(30 * 86_400.0, ge=0)
-    batch_rows: int = Field(5_000, ge=1, le=100_000)
-    block_bytes: int = Field(1 << 20, ge=1)
-    linger_ms: int = Field(250, ge=0)
+    path: str = Field(default="-", description="File, or - for standard input.")
+    mode: str = Field(default="once", pattern="^(once|follow)$", description="once or follow")
+    timezone: Zone | None = Field(default=None, description="Zone of times without one; default: the district's.")
+    year: int | None = Field(default=None, ge=1970, le=2200)
+    lateness_s: float = Field(default=30.0, ge=0)
+    join_max_s: int = Field(default=86_400, ge=1)
+    jump_max_s: float = Field(default=30 * 86_400.0, ge=0)
+    batch_rows: int = Field(default=5_000, ge=1, le=100_000)
+    block_bytes: int = Field(default=1 << 20, ge=1)
+    linger_ms: int = Field(default=250, ge=0)
     encoding: str = "utf-8"
 
     def collector(self, district_zone: str) -> SourceConfig:
@@ -71,10 +71,10 @@ class Kafka(BaseModel):
     model_config = _STRICT
 
     bootstrap: str = ""
-    event_partitions: int = Field(4, ge=1, le=512)
-    detection_partitions: int = Field(4, ge=1, le=512)
-    replication: int = Field(1, ge=1, le=10)
-    heap_mb: int = Field(512, ge=128, description="Java heap of the embedded one.")
+    event_partitions: int = Field(default=4, ge=1, le=512)
+    detection_partitions: int = Field(default=4, ge=1, le=512)
+    replication: int = Field(default=1, ge=1, le=10)
+    heap_mb: int = Field(default=512, ge=128, description="Java heap of the embedded one.")
 
 
 class ClickHouse(BaseModel):
@@ -82,7 +82,7 @@ class ClickHouse(BaseModel):
 
     model_config = _STRICT
 
-    dsn: str = Field("", repr=False, description="clickhouse://user:password@host:port/database")
+    dsn: str = Field(default="", repr=False, description="clickhouse://user:password@host:port/database")
 
 
 class Workers(BaseModel):
@@ -90,13 +90,13 @@ class Workers(BaseModel):
 
     model_config = _STRICT
 
-    identify: int = Field(1, ge=1, le=64)
-    detect: int = Field(1, ge=1, le=64)
-    correlate: int = Field(1, ge=1, le=64)
-    persist: int = Field(1, ge=1, le=64)
-    notify: int = Field(1, ge=1, le=64)
-    checkpoint_s: float = Field(2.0, gt=0)
-    session_timeout_s: float = Field(10.0, ge=6)
+    identify: int = Field(default=1, ge=1, le=64)
+    detect: int = Field(default=1, ge=1, le=64)
+    correlate: int = Field(default=1, ge=1, le=64)
+    persist: int = Field(default=1, ge=1, le=64)
+    notify: int = Field(default=1, ge=1, le=64)
+    checkpoint_s: float = Field(default=2.0, gt=0)
+    session_timeout_s: float = Field(default=10.0, ge=6)
 
 
 class Rules(BaseModel):

@@ -185,12 +185,14 @@ class DetectStage(Stage):
         """Rows whose facts have come, and progress to every partition that was not told yet."""
         del now_s
         outputs = self._release() if self._queue else []
-        for lane in LANES:
-            told = self._told[lane]
-            for q in range(self._partitions):
-                if told and self._said.get((lane, q)) != told:
-                    outputs.append(self._message(lane, q, b"", self._sent.get((lane, q), NOTHING), told, ()))
+        for lane, q in self._untold():
+            outputs.append(self._message(lane, q, b"", self._sent.get((lane, q), NOTHING), self._told[lane], ()))
         return outputs
+
+    def _untold(self) -> list[tuple[str, int]]:
+        """Lanes and output partitions that do not know the newest progress yet."""
+        places = [(lane, q) for lane in LANES for q in range(self._partitions)]
+        return [(lane, q) for lane, q in places if self._told[lane] and self._said.get((lane, q)) != self._told[lane]]
 
     def snapshot(self) -> Mapping[str, bytes]:
         """One small part, as of `applied`."""
@@ -216,6 +218,7 @@ class DetectStage(Stage):
         """Figures for metrics."""
         return {
             "waiting": self._waiting,
+            "untold": len(self._untold()),
             "refused": self._live.refused,
             "repeats": self._live.repeats,
             "missing_key": self._detector.counters.missing_key,

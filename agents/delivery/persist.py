@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -138,8 +139,8 @@ class PersistRecords(_PersistStage):
             self._applied = self._newest = _meta(parts["meta"])["applied"]
 
 
-def _meta(part: bytes) -> dict[str, object]:
-    plain: dict[str, object] = msgspec.msgpack.decode(part)
+def _meta(part: bytes) -> dict[str, Any]:
+    plain: dict[str, Any] = msgspec.msgpack.decode(part)
     if plain.get("v") != 1:
         raise StateError("the saved state has another layout", hint="run the release that wrote it")
     return plain

@@ -88,5 +88,9 @@ class Stage(ABC):
             StateError: the parts are not of this release or the one before.
         """
 
+    def figures(self) -> Mapping[str, float]:
+        """Figures for the status file and metrics, by name."""
+        return {}
+
     def close(self) -> None:
         """Give up connections. The stage is not used after."""

@@ -1,0 +1,85 @@
+"""Has everything that was read come out at the other end? Asked of the workers' status files and Kafka's ends."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from kafka import KafkaConsumer, TopicPartition
+
+from agents.settings import AGENTS, INPUTS
+from schemas.kinds import DETECTIONS, IDENTITY, VIOLATIONS
+
+FRESH_S = 10.0  # an older status file is of a worker that does not run
+
+
+def statuses(folder: Path, *, now: float | None = None) -> Iterator[dict[str, Any]]:
+    """Status of every worker that runs, as it wrote it; with `age_s`."""
+    now = time.time() if now is None else now
+    for path in sorted(folder.glob("*.json")):
+        try:
+            status = json.loads(path.read_text())
+        except (OSError, ValueError):
+            continue  # being replaced, or left half-written by a kill: the next one counts
+        status["age_s"] = now - status.get("at", 0)
+        if status["age_s"] <= FRESH_S:
+            yield status
+
+
+class Drain:
+    """Compares what workers applied with the ends of their topics.
+
+    Args:
+        bootstrap: Kafka.
+        status: Folder of status files.
+        partitions: Partitions by topic.
+    """
+
+    def __init__(self, bootstrap: str, status: Path, partitions: dict[str, int]) -> None:
+        self._status, self._partitions = status, partitions
+        self._consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+        self._last: object = None
+
+    def ends(self) -> dict[str, int]:
+        """End offset of every partition of the topics that agents read, by topic/partition."""
+        wanted = [TopicPartition(t, p) for t, n in self._partitions.items() for p in range(n)]
+        return {f"{tp.topic}/{tp.partition}": end for tp, end in self._consumer.end_offsets(wanted).items()}
+
+    def left(self) -> dict[str, int]:
+        """Messages not yet applied, by agent; rows that wait inside agents count as messages."""
+        ends = self.ends()
+        applied: dict[str, dict[str, int]] = {agent: {} for agent in AGENTS}
+        inside = dict.fromkeys(AGENTS, 0)
+        for status in statuses(self._status):
+            for place, figures in status["inputs"].items():
+                applied[status["agent"]][place] = figures["applied"] + 1
+                inside[status["agent"]] += int(figures.get("untold", 0) + figures.get("waiting", 0))
+        return {
+            agent: inside[agent]
+            + sum(
+                max(0, ends[f"{topic}/{p}"] - applied[agent].get(f"{topic}/{p}", 0))
+                for topic in INPUTS[agent]
+                for p in range(self._partitions[topic])
+            )
+            for agent in AGENTS
+        }
+
+    def is_empty(self) -> bool:
+        """True where nothing is left, and nothing was added since the last time it was asked."""
+        ends = self.ends()
+        self._last, before = ends, self._last
+        return ends == before and not any(self.left().values())
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._consumer.close()
+
+
+def agent_partitions(event_partitions: int, detection_partitions: int) -> dict[str, int]:
+    """Partitions of every topic that any agent reads."""
+    topics = {topic for inputs in INPUTS.values() for topic in inputs}
+    special = {DETECTIONS: detection_partitions, VIOLATIONS: detection_partitions, IDENTITY: 1, "aup.ledger": 1}
+    return {topic: special.get(topic, event_partitions) for topic in topics}

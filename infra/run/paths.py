@@ -1,0 +1,52 @@
+"""Where things are inside the data folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class DataPaths:
+    """Paths below the configured data folder.
+
+    Attributes:
+        folder: The data folder.
+    """
+
+    folder: Path
+
+    @property
+    def servers(self) -> Path:
+        """The embedded servers' own folder."""
+        return self.folder / "servers"
+
+    @property
+    def positions(self) -> Path:
+        """Saved positions of sources."""
+        return self.folder / "positions"
+
+    @property
+    def logs(self) -> Path:
+        """Logs of collectors and agents."""
+        return self.folder / "logs"
+
+    @property
+    def status(self) -> Path:
+        """One status file a process, replaced every half second."""
+        return self.folder / "status"
+
+    @property
+    def settings(self) -> Path:
+        """What worker processes are told; has the ClickHouse password: mode 0600."""
+        return self.folder / "run" / "agents.json"
+
+    @property
+    def faust(self) -> Path:
+        """Faust's own files."""
+        return self.folder / "faust"
+
+    def make(self) -> None:
+        """Make the folders."""
+        for path in (self.positions, self.logs, self.status, self.settings.parent, self.faust):
+            path.mkdir(parents=True, exist_ok=True)
