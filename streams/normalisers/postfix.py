@@ -13,7 +13,8 @@ What comes out (`event_action`, a closed list):
 
 A rejected recipient's status is `rejected`; one that is only mentioned is `accepted`. Retries of a recipient change its
 state and count as attempts. A Message-ID is the first logged, else the `Resent-Message-ID`. A reason is the words of
-the last failure. Lines that are none of this are ignored for a reason of `postfix_chatter.IGNORED`.
+the last failure, null where all is well in the end. Other lines are ignored for a reason of
+`postfix_chatter.IGNORED`.
 
 `email_to_attempts` counts from the flush where a message was flushed. A line whose time is wrong and far ahead flushes
 all joins that are open: more events, no other loss.

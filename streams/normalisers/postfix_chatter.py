@@ -37,7 +37,8 @@ _PATTERNS = {
     r"|certificate (?:verification|peer)|(?:Server|Client) certificate|starting TLS|Reusing old session"
     r"|initializing the (?:client|server)-side TLS|save session|looking up session|subject_CN=|Cannot start TLS"
     rf"|Peer (?:cert|verification)|Host offered STARTTLS|(?:Unv|V)erified:)|{_LEVELS}(?:TLS |.{{0,200}}?\bTLS\b)",
-    "connection": r"client=|(?:dis)?connect(?:ion)? (?:from|to|rate|caching)|(?:lost connection|timeout) (?:after|with|from)"
+    "connection": r"client=|(?:dis)?connect(?:ion)? (?:from|to|rate|caching)"
+    r"|(?:lost connection|timeout) (?:after|with|from)"
     r"|discarding EHLO keywords|idle timeout|Connection (?:rate|concurrency) limit|haproxy"
     r"|host \S+ (?:said|refused)|conversation with|using backwards-compatible|enabling PIX",
     "statistics": r"statistics: ",

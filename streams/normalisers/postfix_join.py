@@ -98,8 +98,10 @@ class Join:
         """The event that the join is now, completed or flushed by a line (index in the chunk)."""
         if not self.recipients and self.hint is not None:
             self.recipients[self.hint] = ("", "accepted", "", "", False, 0)
+        outcome = self._outcome()
+        reason = None if outcome == "success" else self.reason
         return MailRow(
-            timestamp, "message", self._outcome(), self.reason, self.host, self.program, self.pid, sub, self.first,
+            timestamp, "message", outcome, reason, self.host, self.program, self.pid, sub, self.first,
             self.message_id or self.resent_id, self.qid, self.sender, self.size, self.nrcpt, self.subject, self.ip,
             self.port, self.domain, self.user, self.method, self.helo, self.protocol, complete, line,
         )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from streams.normalisers.abstract import LineChunk, Normalised, NormaliserSettings
@@ -18,7 +19,9 @@ def lined(*rests: str, at: str = "Mar 10 09:00:00", program: str = "postfix/smtp
     """Lines of one daemon at one time; a text that starts with `/` names another daemon: `/qmgr ABC123: removed`."""
     out = []
     for rest in rests:
-        daemon, text = (f"postfix{rest.partition(' ')[0]}", rest.partition(" ")[2]) if rest[0] == "/" else (program, rest)
+        daemon, text = (
+            (f"postfix{rest.partition(' ')[0]}", rest.partition(" ")[2]) if rest[0] == "/" else (program, rest)
+        )
         out.append(f"{at} mail {daemon}[7]: {text}")
     return out
 
@@ -69,7 +72,7 @@ def run(
     starts = offsets_of(raw)
     normaliser, result = PostfixNormaliser(settings), Run()
     edges = [0, *sorted({cut for cut in cuts if 0 < cut < len(raw)}), len(raw)]
-    for begin, end in zip(edges, edges[1:], strict=False):
+    for begin, end in pairwise(edges):
         if begin == end:
             continue
         result.add(normaliser.normalise(LineChunk(raw[begin:end], starts[begin:end])), begin)

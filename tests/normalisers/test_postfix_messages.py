@@ -89,7 +89,12 @@ def test_a_retry_changes_the_recipient_and_counts_as_an_attempt() -> None:
 
 @pytest.mark.parametrize(
     ("last", "outcome"),
-    [((SENT, SENT), "success"), ((SENT, BOUNCED), "unknown"), ((BOUNCED, BOUNCED), "failure"), ((DEFERRED,), "failure")],
+    [
+        ((SENT, SENT), "success"),
+        ((SENT, BOUNCED), "unknown"),
+        ((BOUNCED, BOUNCED), "failure"),
+        ((DEFERRED,), "failure"),
+    ],
 )
 def test_the_outcome_says_whether_all_or_none_got_it(last: tuple[str, ...], outcome: str) -> None:
     tries = [f"/smtp 4F2A91C0DE: to=<r{number}@example.org>, {how}" for number, how in enumerate(last)]
@@ -174,7 +179,9 @@ REQUEUED = "status=sent (250 2.0.0 from MTA(smtp:[127.0.0.1]:10025): 250 2.0.0 O
         ("pipe", "dovecot", "status=sent (delivered via dovecot service)", False),
     ],
 )
-def test_a_hand_over_to_a_filter_is_told_from_a_delivery(daemon: str, relay: str, answer: str, to_filter: bool) -> None:
+def test_a_hand_over_to_a_filter_is_told_from_a_delivery(
+    daemon: str, relay: str, answer: str, *, to_filter: bool
+) -> None:
     line = f"/{daemon} 4F2A91C0DE: to=<bo@example.org>, relay={relay}, delay=1, delays=0/0/0/1, dsn=2.0.0, {answer}"
     (event,) = run(lined(line, "/qmgr 4F2A91C0DE: removed")).events
     assert event["email_to_filter"] == [to_filter]
@@ -325,7 +332,11 @@ def test_a_new_message_under_an_old_queue_id_inherits_nothing() -> None:
     lines = [
         *message("4F2A91C0DE", "bo@example.org")[:-1],
         *lined("connect from x.example[192.0.2.1]", at=at(9, 12)),
-        *lined("/cleanup 4F2A91C0DE: message-id=<new@school.example>", f"/smtp 4F2A91C0DE: to=<q@example.org>, {SENT}", at=at(10, 12)),
+        *lined(
+            "/cleanup 4F2A91C0DE: message-id=<new@school.example>",
+            f"/smtp 4F2A91C0DE: to=<q@example.org>, {SENT}",
+            at=at(10, 12),
+        ),
     ]
     *_, new = run(lines).all_events
     assert (new["email_message_id"], new["email_from_address"], new["user_name"]) == ("new@school.example", None, None)
