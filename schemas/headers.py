@@ -1,12 +1,14 @@
 """Kafka headers of a batch or marker on an event or dead-letter topic.
 
-All values are ASCII. A **batch** has an Avro container of `count` rows as its value; a **marker** has an empty value
-and only tells progress. Both say what they follow, so that a reader notices a repeat and a gap.
+A **batch** has an Avro container of `count` rows as its value; a **marker** has an empty value and only tells progress.
+Both say what they follow, so that a reader notices a repeat and a gap. All values are ASCII, and `aup-check` is the
+CRC-32 of all the others: a damaged `follows` or `progress` would do as much harm as a damaged value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -105,6 +107,7 @@ class BatchHeaders:
             "aup-epoch": str(self.epoch),
             "aup-idle": "1" if self.idle else "0",
         }
+        items["aup-check"] = f"{_check(items):08x}"
         return [(k, v.encode("ascii")) for k, v in items.items()]
 
     @staticmethod
@@ -116,18 +119,23 @@ class BatchHeaders:
             where: topic/partition/offset, for the error.
 
         Raises:
-            CorruptBatchError: a header is missing or cannot be read.
+            CorruptBatchError: a header is missing, damaged or cannot be read.
         """
         got = {k: (v or b"") for k, v in headers}
         try:
             text = {k: v.decode("ascii") for k, v in got.items() if k.startswith("aup-")}
-            return _parse(text)
+            return _checked(text)
         except (KeyError, ValueError) as error:
             raise CorruptBatchError(
                 f"batch header missing or unreadable: {error!r}",
                 where=where,
                 hint="only aupstream's collectors may write to this topic",
             ) from error
+
+
+def _check(items: Mapping[str, str]) -> int:
+    """CRC-32 of the headers, in the order of their names."""
+    return zlib.crc32("\n".join(f"{key}={items[key]}" for key in sorted(items)).encode("ascii"))
 
 
 def _text(position: Position | None) -> str:
@@ -139,6 +147,12 @@ def _position(text: str) -> Position | None:
         return None
     offset, _, sub = text.partition(".")
     return Position(int(offset), int(sub))
+
+
+def _checked(text: dict[str, str]) -> BatchHeaders:
+    if int(text.pop("aup-check"), 16) != _check(text):
+        raise ValueError("aup-check is not that of the other headers")
+    return _parse(text)
 
 
 def _parse(text: dict[str, str]) -> BatchHeaders:
