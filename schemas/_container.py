@@ -59,22 +59,27 @@ def damaged(what: str, where: str) -> CorruptBatchError:
     return CorruptBatchError(what, where=where, hint=_HINT)
 
 
-def build(schema_json: bytes, blocks: Iterable[Block], *, codec: str = "zstandard") -> bytes:
-    """Put a container together; the same blocks always give the same bytes.
+def build(schema_json: bytes, blocks: Iterable[Block]) -> bytes:
+    """Put a Zstandard container together; the same blocks always give the same bytes.
 
     Args:
         schema_json: For the header.
-        blocks: Not compressed.
-        codec: `zstandard` or `null`.
+        blocks: Not compressed; those without rows are left out.
     """
-    packed = [(block.rows, deflate(codec, block.payload)) for block in blocks if block.rows]
+    packer = pa.Codec("zstd", compression_level=ZSTD_LEVEL)
+    packed = [Block(block.rows, packer.compress(block.payload, asbytes=True)) for block in blocks if block.rows]
     # The marker differs between files, as the specification wants, and not between two writings of the same rows.
-    sums = b"".join(b"%d:%d:%d;" % (count, len(payload), zlib.crc32(payload)) for count, payload in packed)
+    sums = b"".join(b"%d:%d:%d;" % (rows, len(payload), zlib.crc32(payload)) for rows, payload in packed)
     sync = blake2b(sums, digest_size=SYNC_BYTES, person=b"aup-container").digest()
-    parts = [MAGIC, _long(2), _bytes(b"avro.schema"), _bytes(schema_json), _bytes(b"avro.codec")]
-    parts += [_bytes(codec.encode()), _long(0), sync]
-    for count, payload in packed:
-        parts += [_long(count), _long(len(payload)), payload, sync]
+    return framed(schema_json, "zstandard", packed, sync)
+
+
+def framed(schema_json: bytes, codec: str, packed: Iterable[Block], sync: bytes = bytes(SYNC_BYTES)) -> bytes:
+    """A container of blocks that are compressed already; without a sync marker of its own only for use in memory."""
+    parts: list[bytes | memoryview] = [MAGIC, _long(2), _bytes(b"avro.schema"), _bytes(schema_json)]
+    parts += [_bytes(b"avro.codec"), _bytes(codec.encode()), _long(0), sync]
+    for rows, payload in packed:
+        parts += [_long(rows), _long(len(payload)), payload, sync]
     return b"".join(parts)
 
 
@@ -128,14 +133,6 @@ def inflated(container: Container, where: str = "") -> list[Block]:
         left -= len(raw)
         out.append(Block(block.rows, raw))
     return out
-
-
-def deflate(codec: str, payload: bytes | memoryview) -> bytes:
-    """Compress the bytes of a block."""
-    if codec == "null":
-        return bytes(payload)
-    packed: bytes = pa.Codec("zstd", compression_level=ZSTD_LEVEL).compress(payload, asbytes=True)
-    return packed
 
 
 def inflate(codec: str, payload: bytes | memoryview, limit: int) -> bytes | memoryview:

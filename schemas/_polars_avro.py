@@ -87,7 +87,7 @@ def read_blocks(schema_json: bytes, blocks: Sequence[Block], columns: Sequence[s
     Raises:
         Exception: of polars-avro's own, or a panic (see `is_panic`), where the bytes are not of that schema.
     """
-    data = _container.build(schema_json, blocks, codec="null")
+    data = _container.framed(schema_json, "null", blocks)
     source = AvroSource([partial(_opened, data)], False, False)
     rows = sum(block.rows for block in blocks)
     frames = [pl.DataFrame(batch) for batch in source.batch_iter(rows, None if columns is None else list(columns))]
