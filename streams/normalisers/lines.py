@@ -21,6 +21,10 @@ from streams.normalisers.times import SourceClock
 MAX_REPEATS = 1_000
 """Events that one "message repeated" line makes at most; a larger number under-counts to this."""
 
+MAX_MESSAGE = 4_096
+"""Characters of a message behind its header. No program that these formats are about writes longer ones (OpenSSH stops at
+1,024, syslog daemons at 8,192 with the header); what is longer becomes a dead letter instead of costing time."""
+
 HEADER_COLUMNS = ("timestamp", "observer_hostname", "process_name", "process_pid")
 
 _REPEATED = re.compile(r"message repeated (\d{1,9}) times: \[ ?(.*?)\]?\Z", re.DOTALL | re.ASCII)
@@ -107,6 +111,8 @@ class LineNormaliser(Normaliser):
     def _taken(self, line: SyslogLine) -> Taken:
         """`take`, with syslogd's repeats spelled out."""
         message = line.message
+        if len(message) > MAX_MESSAGE:
+            return Unreadable(Refused.LINE_TOO_LONG, f"a message of {len(message)} characters")
         if "repeated" not in message:
             return self.take(line)
         last = _LAST_REPEATED.match(message) or (line.program is None and _LAST_REPEATED.search(message))

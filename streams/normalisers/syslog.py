@@ -25,7 +25,7 @@ _BSD = (
 )
 _ISO = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?"
 _LEVEL = r"(?:<\w+\.\w+> )?"  # FreeBSD's syslogd -v
-_TAG = r"([^\s\[\]:]*)(?:\[([^\]\s]*)\])?(?: <\w+>)?:(?: +|$)(.*)"
+_TAG = r"([^\s\[\]:]*)(?:\[([^\]\s]*)\]|\])?(?: <\w+>)?:(?: +|$)(.*)"  # a lone bracket: gdm's `gdm-password]:`
 
 # The host must not end in a colon: then it is the tag of a line without a host.
 _TAGGED = re.compile(rf"(?:<\d{{1,3}}>)?(?:1 )?({_BSD}|{_ISO}) +{_LEVEL}(?:(\S*[^\s:]) +)?{_TAG}", re.DOTALL | re.ASCII)

@@ -41,10 +41,13 @@ _SIXTY: Mapping[str, int] = {f"{number:02d}": number for number in range(60)}
 
 _BSD = re.compile(
     r"(?:(?P<y1>\d{4}) )?(?:[A-Z][a-z]{2} )?(?P<mon>[A-Z][a-z]{2}) +(?P<d>\d{1,2})(?: (?P<y2>\d{4}))?"
-    r" (?P<h>\d\d):(?P<mi>\d\d):(?P<s>\d\d)(?:[.,](?P<f>\d{1,9}))?(?: (?P<y3>\d{4}))?$",
+    r" (?P<h>\d\d):(?P<mi>\d\d):(?P<s>\d\d)(?:[.,](?P<f>\d{1,9}))?(?: (?P<y3>\d{4}))?\Z",
     re.ASCII,
 )
-_ISO = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?$", re.ASCII)
+_ISO = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?\Z", re.ASCII)
+
+
+_EARLIEST, _LATEST = -62_135_596_800 * _SECOND, 253_402_300_800 * _SECOND - 1  # years 1 to 9999 in UTC
 
 
 def micros_of(moment: datetime) -> int:
@@ -199,7 +202,7 @@ class SourceClock:
         self._hour_start = 0  # that hour's start, microseconds UTC
 
     def micros(self, stamp: str) -> int | None:
-        """Microseconds since 1970 UTC; None where it is no time. Moves the clock."""
+        """Microseconds since 1970 UTC; None where it is no time, or outside years 1 to 9999. Moves the clock."""
         if stamp == self._stamp:  # most lines of a busy second: the same text is the same time
             return self._previous
         if stamp[:10] == self._hour and len(stamp) == 15:  # the hour of the line before, hence its year and offset
@@ -212,8 +215,9 @@ class SourceClock:
             found = self._iso(stamp) if stamp[4:5] == "-" else self._bsd(stamp)
         except (ValueError, OverflowError):
             return None
-        if found is not None:
-            self._previous, self._stamp = found, stamp
+        if found is None or not _EARLIEST <= found <= _LATEST:
+            return None
+        self._previous, self._stamp = found, stamp
         return found
 
     def _iso(self, stamp: str) -> int | None:

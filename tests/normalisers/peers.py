@@ -7,12 +7,14 @@ made comparable. A second one (`peer_disagreements*.toml`) lists every disagreem
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 from streams.normalisers.abstract import LineChunk, Normalised, Normaliser
 from streams.normalisers.addresses import ip, mac
@@ -240,3 +242,50 @@ TRANSFORMS: dict[str, Transform] = {
 def words(**meaning: Any) -> Transform:
     """A transform of a closed set of the peer's words; a word that is not in it is compared as it is."""
     return _stated(lambda text: meaning.get(text, text)), _same
+
+
+def _query(name: str) -> Transform:
+    return _stated(_same), lambda ours: ours and (parse_qs(ours).get(name) or [None])[0]
+
+
+def _wallix_date(text: str) -> Any:
+    numbers = [int(number) for number in re.findall(r"\d+", text)]
+    if text.startswith("datetime.utc"):
+        return datetime.fromtimestamp(numbers[0], UTC).replace(microsecond=numbers[1] * 1000)
+    return datetime(*numbers, tzinfo=UTC)  # type: ignore[arg-type,misc]
+
+
+def _category(status: int | None) -> Any:
+    names = {2: "Success", 3: "Notice", 4: "Warning", 5: "Error"}
+    return status and names[status // 100]
+
+
+def _level(status: int | None) -> Any:
+    return status and {2: "ok", 3: "notice", 4: "warn", 5: "error"}[status // 100]
+
+
+_CROWDSEC_SUCCESS = {"auth_success": "success"}
+_PLASO = {
+    "syslog:ssh:login": "login", "syslog:ssh:failed_connection": "login", "syslog:ssh:opened_connection": "connection",
+}  # fmt: skip
+
+TRANSFORMS.update({
+    "may_be_empty": (lambda theirs: theirs or None, _same),
+    "lower_theirs": (_stated(str.lower), _same),
+    "dhcp_type": (_stated(lambda text: text.removeprefix("DHCP").lower()), _same),
+    "wallix_date": (_stated(_wallix_date), _to_millisecond),
+    "usiem_outcome": words(ALLOW="success", BLOCK="failure"),
+    "datadog_category": (_stated(_same), _category),
+    "datadog_level": (_stated(_same), _level),
+    "before_underscore": (_stated(_same), lambda ours: ours and ours.partition("_")[0]),
+    "after_underscore": (_stated(_same), lambda ours: ours and ours.partition("_")[2]),
+    "query_queryParam1": _query("queryParam1"),
+    "query_queryParam2": _query("queryParam2"),
+    "last_word": (_stated(lambda text: text.split()[-1]), _same),
+    "accepted": words(Accepted="success", Failed="failure"),
+    "wallix_action": words(accept="success", fail="failure", open="success"),
+    "pam_component": words(pam_unix="pam"),
+    "crowdsec_service": (_stated(_same), lambda ours: {"sshd": "ssh", "sudo": "pam"}.get(ours, ours)),
+    "crowdsec_log_type": (_stated(lambda text: _CROWDSEC_SUCCESS.get(text, "failure")), _same),
+    "plaso_type": (_stated(lambda text: _PLASO.get(text, text)), _same),
+})  # fmt: skip

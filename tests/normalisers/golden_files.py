@@ -1,0 +1,57 @@
+"""Golden files: hand-written lines (`<type>.log`) and what becomes of each (`<type>.jsonl`).
+
+A golden file is changed by hand, on purpose. `python -m tests.normalisers.golden_files <type>` prints what the normaliser
+now says, to be read before any of it is copied.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from streams.normalisers.abstract import LineChunk, Normalised, Normaliser, NormaliserSettings
+from streams.normalisers.registry import make
+
+GOLDEN = Path(__file__).resolve().parent / "golden"
+SETTINGS = NormaliserSettings(timezone=ZoneInfo("America/New_York"), first_seen=date(2024, 3, 2))
+
+
+def lines_of(type_name: str) -> list[bytes]:
+    return (GOLDEN / f"{type_name}.log").read_bytes().removesuffix(b"\n").split(b"\n")
+
+
+def expected_of(type_name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (GOLDEN / f"{type_name}.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def fates(out: Normalised) -> list[dict[str, Any]]:
+    """One object an event, a dead letter or an ignored line, in the order of the lines; nulls left out."""
+    found: list[dict[str, Any]] = [
+        {key: str(value) if key == "timestamp" else value for key, value in row.items() if value is not None}
+        for row in out.events.to_dicts()
+    ]
+    found += [{"line": line, "ignored": str(reason)} for line, reason in out.ignored]
+    for reject in out.rejects:
+        raw = reject.raw.decode("utf-8", "backslashreplace")
+        found.append({"line": reject.line, "dead_letter": str(reject.reason), "masked": reject.masked, "raw": raw})
+    return sorted(found, key=lambda fate: (fate["line"], fate.get("log_sub", 0)))
+
+
+def in_chunks(normaliser: Normaliser, lines: list[bytes], size: int) -> list[dict[str, Any]]:
+    """`fates` of the lines handed over in chunks of a size, with line numbers of the whole."""
+    found = []
+    for start in range(0, len(lines), size):
+        part = lines[start : start + size]
+        out = normaliser.normalise(LineChunk(part, list(range(start, start + len(part)))))
+        found += [{**fate, "line": fate["line"] + start} for fate in fates(out)]
+    return found
+
+
+if __name__ == "__main__":
+    name = sys.argv[1]
+    for fate in in_chunks(make(name, SETTINGS), lines_of(name), 5000):
+        print(json.dumps(fate, ensure_ascii=False))  # noqa: T201

@@ -1,0 +1,90 @@
+"""Hand-written lines of each format, and what becomes of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from schemas.kinds import EventKind
+from streams.normalisers.abstract import COLLECTOR_COLUMNS, LineChunk
+from streams.normalisers.columns import event_columns
+from streams.normalisers.reasons import Ignored, Refused
+from streams.normalisers.registry import make, types
+from tests.normalisers.golden_files import SETTINGS, expected_of, in_chunks, lines_of
+
+TYPES = ["freeradius", "isc_dhcpd", "openssh", "squid"]
+
+
+@pytest.mark.parametrize("type_name", TYPES)
+def test_golden_lines_become_what_the_golden_file_says(type_name: str) -> None:
+    assert in_chunks(make(type_name, SETTINGS), lines_of(type_name), 5000) == expected_of(type_name)
+
+
+@pytest.mark.parametrize("size", [1, 3, 7])
+@pytest.mark.parametrize("type_name", TYPES)
+def test_any_chunking_gives_the_same_events(type_name: str, size: int) -> None:
+    assert in_chunks(make(type_name, SETTINGS), lines_of(type_name), size) == expected_of(type_name)
+
+
+@pytest.mark.parametrize("type_name", TYPES)
+def test_saving_and_loading_between_chunks_changes_nothing(type_name: str) -> None:
+    found = []
+    state = make(type_name, SETTINGS).save()
+    for index, line in enumerate(lines_of(type_name)):
+        normaliser = make(type_name, SETTINGS)
+        normaliser.load(state)
+        found += [{**fate, "line": index} for fate in in_chunks(normaliser, [line], 1)]
+        state = normaliser.save()
+    assert found == expected_of(type_name)
+
+
+@pytest.mark.parametrize("type_name", TYPES)
+def test_a_frame_has_the_columns_and_types_of_its_schema(type_name: str) -> None:
+    normaliser = make(type_name, SETTINGS)
+    lines = lines_of(type_name)
+    frame = normaliser.normalise(LineChunk(lines, list(range(len(lines))))).events
+    assert dict(frame.schema) == dict(event_columns(normaliser.kind))
+    assert frame["timestamp"].null_count() == 0
+    assert frame.select("line", "log_sub").equals(frame.select("line", "log_sub").sort("line", "log_sub"))
+    empty = normaliser.normalise(LineChunk([b""], [0])).events
+    assert empty.schema == frame.schema
+
+
+@pytest.mark.parametrize("kind", list(EventKind))
+def test_columns_are_those_of_the_schema_less_the_collectors(kind: EventKind) -> None:
+    assert not set(event_columns(kind)) & set(COLLECTOR_COLUMNS)
+    assert list(event_columns(kind))[0] == "timestamp"
+
+
+@pytest.mark.parametrize("type_name", TYPES)
+def test_golden_lines_show_every_action(type_name: str) -> None:
+    module = __import__(types()[type_name].made_by.__module__, fromlist=["ACTIONS"])
+    shown = {fate["event_action"] for fate in expected_of(type_name) if "event_action" in fate}
+    assert shown <= set(module.ACTIONS)
+    assert set(module.ACTIONS) - shown <= {"connection"}
+
+
+def test_golden_lines_show_every_reason() -> None:
+    fates = [fate for name in TYPES for fate in expected_of(name)]
+    refused = {fate["dead_letter"] for fate in fates if "dead_letter" in fate}
+    assert refused == {str(reason) for reason in Refused} - {"line_too_long"}
+    unshown = {"ssh_handshake", "ssh_key_check", "ssh_name_lookup", "ssh_other", "pam_chatter", "sudo_other"}
+    unshown |= {"su_other", "login_other", "dropbear_other"}
+    ignored = {fate["ignored"] for fate in fates if "ignored" in fate}
+    assert {str(reason) for reason in Ignored} - ignored <= unshown | {r for r in map(str, Ignored) if "mail" in r}
+
+
+@pytest.mark.parametrize("type_name", TYPES)
+def test_a_line_above_the_limit_is_a_dead_letter_cut_at_it(type_name: str) -> None:
+    normaliser = make(type_name, SETTINGS)
+    line = lines_of(type_name)[0] + b"x" * SETTINGS.max_line_bytes
+    out = normaliser.normalise(LineChunk([line], [0]))
+    assert [(r.reason, len(r.raw)) for r in out.rejects] == [("line_too_long", SETTINGS.max_line_bytes)]
+
+
+@pytest.mark.parametrize("type_name", TYPES)
+def test_one_line_of_bad_bytes_loses_no_other(type_name: str) -> None:
+    lines = lines_of(type_name)
+    broken = [b"\xff\xfe\x00" + lines[0], *lines, lines[1][:40] + b"\xc3\x28" + lines[1][40:]]
+    fates = in_chunks(make(type_name, SETTINGS), broken, 5000)
+    shifted = [{**fate, "line": fate["line"] - 1} for fate in fates if 1 <= fate["line"] <= len(lines)]
+    assert shifted == expected_of(type_name)

@@ -1,0 +1,81 @@
+"""Secrets in lines: masked where they are known for what they are, and nothing else."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from streams.normalisers.masking import MAY_HOLD_SECRET, looks_like_password, mask_bytes, mask_text
+
+MASKED = {
+    "GET http://bob:hunter2@example.org/x": "GET http://(masked)@example.org/x",
+    "GET http://a:b@c:d@example.org/x": "GET http://(masked)@example.org/x",
+    "CONNECT bob:hunter2@example.org:443 HTTP/1.1": "CONNECT (masked)@example.org:443 HTTP/1.1",
+    "http://e.org/?a=1&password=hunter2&b=2": "http://e.org/?a=1&password=(masked)&b=2",
+    "http://e.org/?user_password=a%20b&b=2": "http://e.org/?user_password=(masked)&b=2",
+    "http://e.org/?X-Amz-Signature=0af&b=2": "http://e.org/?X-Amz-Signature=(masked)&b=2",
+    "http://e.org/?login[password]=x&b=2": "http://e.org/?login[password]=(masked)&b=2",
+    "http://e.org/a;jsessionid=77?b=2": "http://e.org/a;jsessionid=(masked)",
+    "http://e.org/#access_token=77&b=2": "http://e.org/#access_token=(masked)&b=2",
+    "http://e.org/?u=http%3A%2F%2Ff.org%2F%3Ftoken%3Dabc%26z%3D1": (
+        "http://e.org/?u=http%3A%2F%2Ff.org%2F%3Ftoken%3D(masked)%26z%3D1"
+    ),
+    '"Authorization: Basic Ym9iOmh1bnRlcjI=" 5': '"Authorization:(masked)" 5',
+    "[Cookie:%20a%3Db%0D%0AHost:%20e.org]": "[Cookie:(masked)%0D%0AHost:%20e.org]",
+    "Set-Cookie: id=1; path=/": "Set-Cookie:(masked)",
+}
+
+KEPT = [
+    "http://e.org/?a=1&compass=3&bypass=4&tokens=5&inside=6&keyword=7&design=8",
+    "http://e.org/mail@example.org/x",
+    "http://e.org/?password=&b=2",
+    "to=<bob@example.org>, relay=mx.example.org",
+    "Failed password for bob from 192.0.2.1 port 5 ssh2",
+    "Login OK: [bob/<via Auth-Type = eap>] (from client x port 0)",
+]
+
+
+@pytest.mark.parametrize("line", MASKED)
+def test_a_known_secret_is_masked_in_text_and_bytes(line: str) -> None:
+    assert mask_text(line) == MASKED[line]
+    assert mask_bytes(line.encode()) == (MASKED[line].encode(), True)
+    assert mask_text(MASKED[line]) == MASKED[line]
+
+
+@pytest.mark.parametrize("line", KEPT)
+def test_what_is_no_secret_is_kept(line: str) -> None:
+    assert mask_text(line) == line
+    assert mask_bytes(line.encode()) == (line.encode(), False)
+
+
+@pytest.mark.parametrize("line", MASKED)
+def test_the_quick_look_finds_every_line_that_masking_changes(line: str) -> None:
+    assert re.search(MAY_HOLD_SECRET, line) or line.startswith("CONNECT")
+
+
+@pytest.mark.parametrize(
+    ("line", "masked"),
+    [
+        (b"Failed password for invalid user S3cret!x from 192.0.2.1", b"Failed password for invalid user (masked) from 192.0.2.1"),
+        (b"Login incorrect: [bob/hun]ter2] (from client x", b"Login incorrect: [bob/(masked)] (from client x"),
+        (b"Login incorrect (pap: no): [bob/hunter2", b"Login incorrect (pap: no): [bob/(masked)"),
+        (b"Multiple logins (max 1) [MPP attempt]: [bob/pw] (from client x", b"Multiple logins (max 1) [MPP attempt]: [bob/(masked)] (from client x"),
+    ],
+)  # fmt: skip
+def test_a_dead_letter_shows_no_password_of_a_login(line: bytes, masked: bytes) -> None:
+    assert mask_bytes(line) == (masked, True)
+
+
+@pytest.mark.parametrize("name", ["Tr0ub4dor&3", "P@ssw0rd", "xK7pQ2w9", "hunter2!", "pa$$word", "x@realm", "aB3" * 9])
+def test_a_password_typed_as_name_looks_like_one(name: str) -> None:
+    assert looks_like_password(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["root", "jdoe", "JSmith22", "Winter2024", "j.smith-2", "o'brien", "bob@example.org", "bob@REALM", "EXAMPLE\\bob", "pc01$",
+     "123456", "host/pc1.example.org", "bob+list@example.org", "fake from 192.0.2.1 port 5"],
+)  # fmt: skip
+def test_a_name_does_not_look_like_a_password(name: str) -> None:
+    assert not looks_like_password(name)
