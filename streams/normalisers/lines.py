@@ -15,7 +15,7 @@ from streams.normalisers.abstract import LineChunk, Normalised, Normaliser, Norm
 from streams.normalisers.columns import LINE, empty_frame, event_frame
 from streams.normalisers.masking import mask_bytes
 from streams.normalisers.reasons import Ignored, Refused
-from streams.normalisers.syslog import SyslogLine, split
+from streams.normalisers.syslog import Splitter, SyslogLine
 from streams.normalisers.times import SourceClock
 
 MAX_REPEATS = 1_000
@@ -74,6 +74,7 @@ class LineNormaliser(Normaliser):
     def __init__(self, settings: NormaliserSettings) -> None:
         self._settings = settings
         self._clock = SourceClock(settings)
+        self._splitter = Splitter()
         self._last: list[Fields] = []  # events of the line before, without the header's columns
 
     @abstractmethod
@@ -92,7 +93,7 @@ class LineNormaliser(Normaliser):
         return self._normalised(out)
 
     def _line(self, out: Collected, index: int, raw: bytes) -> None:
-        line = split(raw.decode("utf-8", "backslashreplace"))
+        line = self._splitter.split(raw.decode("utf-8", "backslashreplace"))
         if line is None:
             self._headerless(out, index, raw)
             return

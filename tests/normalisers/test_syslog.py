@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from streams.normalisers.syslog import SyslogLine, split
+from streams.normalisers.syslog import Splitter, SyslogLine, split
 
 FORMS = {
     "Mar  1 08:00:00 h sshd[5]: m": ("Mar  1 08:00:00", "h", "sshd", 5, "m"),
@@ -46,3 +48,15 @@ def test_a_header_is_split_in_every_dialect(line: str) -> None:
 @pytest.mark.parametrize("line", ["", "no header", "08:00:00 h sshd: m", "Foo  1 08:00:00 h sshd: m", "1709287200.1 1 x"])
 def test_a_line_without_a_header_is_not_split(line: str) -> None:
     assert split(line) is None
+
+
+PIECES = ["Mar  1 08:00:00", "Mar 11 08:00:00", "Mar 1 08:00:00", " ", "  ", "h", "sshd[5]", "sshd", ":", ": ", "m", "[ID 1 a.b] ",
+          "192.0.2.1", "<38>", "1 ", "]", "<Notice>", "<auth.info> ", "2024", "\xa0", "[a b=\"c: d\"]", "- "]  # fmt: skip
+
+
+@given(lines=st.lists(st.lists(st.sampled_from(PIECES), max_size=9).map("".join), min_size=1, max_size=30))
+def test_the_splitter_of_a_source_answers_as_split_does(lines: list[str]) -> None:
+    splitter = Splitter()
+    heads = [f"Mar  1 08:00:0{index % 3} {line}" for index, line in enumerate(lines)]
+    for line in [*lines, *heads, *heads]:
+        assert splitter.split(line) == split(line)
