@@ -83,15 +83,17 @@ class EmbeddedServers:
 
     def stop(self) -> None:
         """Stop both cleanly and release the folder. Blocks until they are gone. Idempotent."""
+        if self._lock is None:
+            # Never started, or refused: the folder is somebody else's.
+            return
         self._layout.running.unlink(missing_ok=True)
         # Kafka first: what reads from it and writes to ClickHouse sees its source end before its sink does.
         for name in ("kafka", "clickhouse"):
             part = self._parts.pop(name, None)
             if part is not None:
                 part.stop()
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+        self._lock.release()
+        self._lock = None
 
     @property
     def pids(self) -> dict[str, int]:

@@ -121,11 +121,12 @@ def test_a_query_whose_client_is_gone_is_killed(client: Any, embedded_servers: R
     mark = embedded_servers.fresh_name("mark")
     with client_of(embedded_servers) as leaver:
         thread = threading.Thread(
-            target=swallow, args=(leaver, f"SELECT sum(sipHash64(number)), '{mark}' FROM numbers(100000000000)")
+            target=swallow,
+            args=(leaver, f"SELECT sum(sipHash64(number)), '{mark}' FROM numbers(100000000000)"),  # noqa: S608
         )
         thread.start()
         running = (
-            f"SELECT count() FROM system.processes WHERE query LIKE '%{mark}%' AND query NOT LIKE '%system.processes%'"
+            f"SELECT count() FROM system.processes WHERE query LIKE '%{mark}%' AND query NOT LIKE '%system.processes%'"  # noqa: S608
         )
         wait_until(lambda: client.execute(running) == [(1,)])
         leaver.connection.socket.shutdown(socket.SHUT_RDWR)
@@ -184,8 +185,8 @@ class TestAnalyst:
         client.execute("CREATE TABLE t (a UInt8) ENGINE = Memory")
         client.execute("INSERT INTO t VALUES", [(1,), (2,)])
         table = f"{client.test_database}.t"
-        assert analyst.execute(f"SELECT sum(a) FROM {table} WHERE a IN (SELECT a FROM {table})") == [(3,)]
-        assert analyst.execute(f"SELECT a FROM {table} WHERE 0", with_column_types=True) == ([], [("a", "UInt8")])
+        assert analyst.execute(f"SELECT sum(a) FROM {table} WHERE a IN (SELECT a FROM {table})") == [(3,)]  # noqa: S608
+        assert analyst.execute(f"SELECT a FROM {table} WHERE 0", with_column_types=True) == ([], [("a", "UInt8")])  # noqa: S608
         assert analyst.execute(f"SHOW TABLES FROM {client.test_database}") == [("t",)]
         assert analyst.execute(f"DESCRIBE TABLE {table}")[0][0] == "a"
         assert analyst.execute("SELECT sum(number) FROM numbers(4)") == [(6,)]

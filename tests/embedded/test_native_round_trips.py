@@ -95,7 +95,7 @@ def test_a_big_result_comes_in_blocks_and_whole(client: Any) -> None:
 
 def test_columnar_inserts_of_many_blocks(client: Any) -> None:
     client.execute("CREATE TABLE t (a UInt64, b String) ENGINE = MergeTree ORDER BY a")
-    columns = [list(range(300_000)), [f"word {n}" for n in range(300_000)]]
+    columns: list[list[Any]] = [list(range(300_000)), [f"word {n}" for n in range(300_000)]]
     client.execute("INSERT INTO t VALUES", columns, columnar=True, settings={"insert_block_size": 50_000})
     assert client.execute("SELECT count(), sum(a), sum(length(b)) FROM t") == [
         (300_000, 299_999 * 150_000, sum(map(len, columns[1])))
@@ -157,8 +157,8 @@ def test_compression_both_ways(embedded_servers: RunningServers) -> None:
         client.execute(f"CREATE TABLE {table} (a UInt64, b String) ENGINE = Memory")
         rows = [(n, "word " * (n % 50)) for n in range(100_000)]
         client.execute(f"INSERT INTO {table} VALUES", rows)
-        assert client.execute(f"SELECT * FROM {table} ORDER BY a") == rows
-        assert client.execute(f"SELECT * FROM {table} WHERE 0") == []
+        assert client.execute(f"SELECT * FROM {table} ORDER BY a") == rows  # noqa: S608
+        assert client.execute(f"SELECT * FROM {table} WHERE 0") == []  # noqa: S608
 
 
 def test_external_tables(client: Any) -> None:

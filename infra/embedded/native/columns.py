@@ -55,7 +55,7 @@ def walk_block(reader: Reader) -> BlockShape:
     """Move ``reader`` over one block (from its column count on). Raises a fatal `ServerError` for unknown types."""
     count, rows = reader.varuint(), reader.varuint()
     if count > _MAX_COLUMNS:
-        raise refuse(Code.CANNOT_PARSE, f"A block cannot have {count} columns", fatal=True)
+        raise refuse(Code.INCORRECT_DATA, f"A block cannot have {count} columns", fatal=True)
     columns = []
     for _ in range(count):
         name = reader.string_bytes()

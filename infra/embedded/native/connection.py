@@ -66,7 +66,7 @@ class Connection:
         if first >= _TELNET_OR_HTTP:
             raise EOFError("not a native client")
         if first != ClientPacket.HELLO:
-            raise refuse(Code.UNEXPECTED_PACKET, f"Unexpected packet {first} instead of hello", fatal=True)
+            raise refuse(Code.UNEXPECTED_PACKET_FROM_CLIENT, f"Unexpected packet {first} instead of hello", fatal=True)
         hello = messages.read_hello(self._transport.reader)
         self._transport.revision = hello.revision
         return hello, self._shared.admit(hello.user, hello.password)
@@ -108,7 +108,7 @@ class Connection:
         elif packet == ClientPacket.TABLES_STATUS:
             self._transport.send(packets.tables_status(runner.existing(messages.read_tables(reader))))
         elif packet not in (ClientPacket.CANCEL, ClientPacket.KEEP_ALIVE):
-            raise refuse(Code.UNEXPECTED_PACKET, f"Unexpected packet {packet} from client", fatal=True)
+            raise refuse(Code.UNEXPECTED_PACKET_FROM_CLIENT, f"Unexpected packet {packet} from client", fatal=True)
         return True
 
     def _say_last_words(self, error: ServerError) -> None:

@@ -13,6 +13,7 @@ from infra.embedded.native.wire import Reader
 
 _IMPORTANT: Final = 1
 _TCP_INTERFACE: Final = 1
+_HTTP_INTERFACE: Final = 2
 _NUMBERS: Final = (
     *("UInt64", "NonZeroUInt64", "Bool", "Seconds", "Milliseconds", "MaxThreads", "UInt64Auto", "BoolAuto"),
     *("Int64", "Int32"),
@@ -75,7 +76,7 @@ def read_tables(reader: Reader) -> list[tuple[str, str]]:
     """Database and name of the tables that a client asks about."""
     count = reader.varuint()
     if count > 100_000:
-        raise refuse(Code.UNEXPECTED_PACKET, "Too many tables asked about", fatal=True)
+        raise refuse(Code.UNEXPECTED_PACKET_FROM_CLIENT, "Too many tables asked about", fatal=True)
     return [(reader.string(), reader.string()) for _ in range(count)]
 
 
@@ -85,15 +86,19 @@ def _skip_client_info(reader: Reader, revision: int) -> None:
         return
     for _ in range(3):
         reader.string_bytes()
-    if reader.u8() != _TCP_INTERFACE:
-        raise refuse(Code.UNEXPECTED_PACKET, "Only clients of the TCP interface are served", fatal=True)
-    for _ in range(3):
+    interface = reader.u8()
+    if interface == _TCP_INTERFACE:
+        for _ in range(3):
+            reader.string_bytes()
+        for _ in range(3):
+            reader.varuint()
+    elif interface == _HTTP_INTERFACE:
+        # A server that passes on what it was asked over HTTP.
+        reader.skip(1)
         reader.string_bytes()
-    for _ in range(3):
-        reader.varuint()
     if revision >= constants.SINCE_QUOTA_KEY:
         reader.string_bytes()
-    if revision >= constants.SINCE_VERSION_PATCH:
+    if interface == _TCP_INTERFACE and revision >= constants.SINCE_VERSION_PATCH:
         reader.varuint()
 
 

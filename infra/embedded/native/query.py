@@ -166,8 +166,10 @@ class QueryRunner:
                 raise refuse(Code.QUERY_WAS_CANCELLED, "Query was cancelled.")
             with self._shared.watcher.during(self._running()):
                 sink.finish()
-        progress = packets.progress(self._transport.revision, written_rows=sink.rows, written_size=sink.size)
-        self._transport.send(progress)
+        revision = self._transport.revision
+        if revision >= constants.SINCE_WRITE_INFO:
+            # Older clients do not expect it here.
+            self._transport.send(packets.progress(revision, written_rows=sink.rows, written_size=sink.size))
 
     def _take_rows(self, sink: RowSink) -> bool:
         """All of the client's blocks, also after a failure: it reads the answer when it is done. False if cancelled."""
@@ -176,7 +178,9 @@ class QueryRunner:
             if packet == ClientPacket.CANCEL:
                 return False
             if packet != ClientPacket.DATA:
-                raise refuse(Code.UNEXPECTED_PACKET, f"Unexpected packet {packet} among an insert's data", fatal=True)
+                raise refuse(
+                    Code.UNEXPECTED_PACKET_FROM_CLIENT, f"Unexpected packet {packet} among an insert's data", fatal=True
+                )
             block = self._transport.read_block(compressed=self.compressed)
             if block.is_end:
                 return True
@@ -190,8 +194,14 @@ class QueryRunner:
             packet = self._transport.reader.varuint()
             if packet == ClientPacket.CANCEL:
                 continue
+            if packet == ClientPacket.SCALAR:
+                # Values of a distributed query's subqueries; whole queries, the only ones served, do not refer to them.
+                self._transport.read_block(compressed=self.compressed)
+                continue
             if packet != ClientPacket.DATA:
-                raise refuse(Code.UNEXPECTED_PACKET, f"Unexpected packet {packet} after a query", fatal=True)
+                raise refuse(
+                    Code.UNEXPECTED_PACKET_FROM_CLIENT, f"Unexpected packet {packet} after a query", fatal=True
+                )
             block = self._transport.read_block(compressed=self.compressed)
             if block.is_end:
                 return failure

@@ -88,7 +88,7 @@ class NativeServer:
         message = f"Too many connections. Maximum: {MAX_CONNECTIONS}"
         with contextlib.suppress(OSError), connection:
             connection.settimeout(1.0)
-            connection.sendall(exception(refuse(Code.TOO_MANY_QUERIES, message)))
+            connection.sendall(exception(refuse(Code.TOO_MANY_SIMULTANEOUS_QUERIES, message)))
 
     def _run(self, client: Connection) -> None:
         try:

@@ -24,6 +24,7 @@ class QuerySettings:
         self._known = known
         self._applied: dict[str, str] = {}
         self._before: dict[str, str | None] = {}
+        self._current: dict[str, str] = {}
 
     def apply(self, wanted: Mapping[str, Setting]) -> None:
         """Have exactly ``wanted`` in force. Raises `ServerError` for an unknown important one or a bad value."""
@@ -35,7 +36,9 @@ class QuerySettings:
             self._remember(accepted)
             try:
                 for name, value in accepted.items():
-                    self._session.set(name, value)
+                    # ClickHouse's own client names many settings that are as they are here; some cannot be SET.
+                    if self._current.get(name) != value:
+                        self._session.set(name, value)
                     self._applied[name] = value
             except ServerError:
                 self.restore()
@@ -44,7 +47,7 @@ class QuerySettings:
     def restore(self) -> None:
         """Take back what `apply` did. Call before a SET of the client, or it would be undone later."""
         applied, self._applied = self._applied, {}
-        for name in applied:
+        for name in (name for name, value in applied.items() if self._current.get(name) != value):
             old = self._before[name]
             self._session.run(f"SET {name} = DEFAULT" if old is None else f"SET {name} = {quote(old)}")
 
@@ -61,3 +64,4 @@ class QuerySettings:
         listed = ", ".join(quote(name) for name in names)
         rows = self._session.rows(f"SELECT name, value, changed FROM system.settings WHERE name IN ({listed})")  # noqa: S608 - quoted, or the own text of who asks
         self._before = {str(name): str(value) if changed else None for name, value, changed in rows}
+        self._current = {str(name): str(value) for name, value, _ in rows}

@@ -50,9 +50,13 @@ class QueryIds:
         """Count one. Raises `ServerError` 216 for an id in use and 202 beyond `MAX_QUERIES`."""
         with self._lock:
             if query_id and query_id in self._running:
-                raise refuse(Code.QUERY_ID_IN_USE, f"Query with id = {query_id} is already running.")
+                raise refuse(
+                    Code.QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING, f"Query with id = {query_id} is already running."
+                )
             if self._count >= MAX_QUERIES:
-                raise refuse(Code.TOO_MANY_QUERIES, f"Too many simultaneous queries. Maximum: {MAX_QUERIES}")
+                raise refuse(
+                    Code.TOO_MANY_SIMULTANEOUS_QUERIES, f"Too many simultaneous queries. Maximum: {MAX_QUERIES}"
+                )
             self._running.add(query_id)
             self._count += 1
         try:

@@ -63,7 +63,7 @@ class Transport:
         frames = FrameReader(self.reader)
         block = self._read_body(name, frames)
         if len(frames.buffer) != frames.position:
-            raise refuse(Code.CANNOT_PARSE, "A compressed block does not end with its frame", fatal=True)
+            raise refuse(Code.INCORRECT_DATA, "A compressed block does not end with its frame", fatal=True)
         return block
 
     def _read_body(self, name: str, reader: Reader) -> ClientBlock:
@@ -79,5 +79,5 @@ class Transport:
 def _skip_block_info(reader: Reader) -> None:
     while field := reader.varuint():
         if field not in (1, 2):
-            raise refuse(Code.CANNOT_PARSE, f"Unknown field {field} in BlockInfo", fatal=True)
+            raise refuse(Code.INCORRECT_DATA, f"Unknown field {field} in BlockInfo", fatal=True)
         reader.skip(1 if field == 1 else 4)

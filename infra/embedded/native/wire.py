@@ -30,12 +30,12 @@ class Reader(ABC):
     def need(self, count: int) -> int:
         """Have ``count`` bytes from the position on; the position. Raises as `fill`, or a fatal `ServerError`."""
         if count > MAX_BLOCK_BYTES:
-            raise refuse(Code.TOO_LARGE, f"More than {MAX_BLOCK_BYTES} bytes in one piece", fatal=True)
+            raise refuse(Code.TOO_MANY_BYTES, f"More than {MAX_BLOCK_BYTES} bytes in one piece", fatal=True)
         end = self.position + count
         while len(self.buffer) < end:
             if len(self.buffer) > MAX_BLOCK_BYTES:
                 message = f"The block is larger than {MAX_BLOCK_BYTES} bytes: send smaller blocks"
-                raise refuse(Code.TOO_LARGE, message, fatal=True)
+                raise refuse(Code.TOO_MANY_BYTES, message, fatal=True)
             self.fill()
         return self.position
 
@@ -74,7 +74,7 @@ class Reader(ABC):
                 return value
             shift += 7
             if shift > 63:
-                raise refuse(Code.CANNOT_PARSE, "A variable-length number is longer than 64 bits", fatal=True)
+                raise refuse(Code.INCORRECT_DATA, "A variable-length number is longer than 64 bits", fatal=True)
 
     def string_bytes(self) -> bytes:
         """A string with its length before it."""
