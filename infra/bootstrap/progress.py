@@ -39,7 +39,9 @@ class Progress:
         if not last and now - self._spoken < (0.2 if self._terminal else SPEAK_EVERY_S):
             return
         self._spoken = now
-        text = f"{self._seen} of {self._total} packages, {self._megabytes:.0f} MB downloaded"
+        text = f"{self._seen} of {self._total} packages"
+        if self._megabytes:
+            text += f", {self._megabytes:.0f} MB downloaded"
         if self._installing:
             text = f"installing {self._total} packages"
         text += f", {now - self._started:.0f} s"
