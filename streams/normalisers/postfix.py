@@ -41,6 +41,8 @@ from streams.normalisers.times import SourceClock
 _VERSION = 1
 _HINT = "remove the source's saved state to read it from its start"
 _SECOND = 1_000_000
+_match_head = lines.HEAD.match
+_MAX_PROGRAM = 256  # characters of a name that may be Postfix
 _MAX_PROGRAMS = 1_000  # program names whose daemon is remembered; then all are forgotten and found again
 
 
@@ -94,8 +96,9 @@ class PostfixNormaliser(Normaliser):
 
     def _line(self, raw: bytes) -> None:
         """Decide one line; its place is set."""
-        at = self._messages.at
-        head = lines.HEAD.match(raw.decode("utf-8", "backslashreplace"))
+        messages = self._messages
+        at = messages.at
+        head = _match_head(raw.decode("utf-8", "backslashreplace"))
         if head is not None:
             stamp, at.host, program, pid, qid, rest = head.groups()
             at.pid = int(pid) if pid else None
@@ -109,15 +112,17 @@ class PostfixNormaliser(Normaliser):
             self._refuse(raw, Refused.BAD_TIME, f"no such time: {stamp}", None)
             return
         at.now, at.program = now, program
-        if now > self._messages.joins.next_due:
-            self._messages.flush_due(now)
+        if now > messages.joins.next_due:
+            messages.flush_due(now)
         daemon = self._daemons[program] if program in self._daemons else self._daemon(program)
         if daemon is None:
             self._foreign(program, rest)
             return
         at.daemon = daemon
         if qid is not None and qid != lines.NO_QUEUE:
-            self._decide(raw, self._messages.take(qid, rest))
+            what = messages.take(qid, rest)
+            if what is not HELD:
+                self._decide(raw, what)
         else:
             self._without_queue(raw, qid, rest)
 
@@ -184,6 +189,8 @@ class PostfixNormaliser(Normaliser):
         self._rejects.append(Reject(self._messages.at.index, reason.value, detail, masked, changed, timestamp))
 
     def _daemon(self, program: str | None) -> str | None:
+        if program is not None and len(program) > _MAX_PROGRAM:
+            return None
         if len(self._daemons) >= _MAX_PROGRAMS:
             self._daemons.clear()
         daemon = self._daemons[program] = daemon_of(program)

@@ -19,10 +19,12 @@ FULL_BYTES = 600_000
 further event of the same message. So an event fits into a Kafka message (about 900 KB); nothing is lost. About 6,000
 recipients with common addresses, and never more than 40,000."""
 
-MAX_REASON = 1_000  # characters of `event_reason`; longer ones are cut
 LINE_BYTES = 6
 _RECIPIENT_BYTES = 16
 _NEVER = 2**62  # microseconds
+MOST_BYTES = 64 * 2**20
+"""All open joins together; beyond it the one whose newest line is oldest is flushed, and so on. Nothing is lost."""
+
 _GOOD = frozenset({"sent", "deliverable"})
 
 _PLAIN = (
@@ -32,15 +34,10 @@ _PLAIN = (
 )  # fmt: skip
 
 
-def short(text: str) -> str:
-    """A reason, cut to `MAX_REASON`."""
-    return text if len(text) <= MAX_REASON else f"{text[: MAX_REASON - 1]}…"
-
-
 class Join:
     """What the lines of one queue id said so far. Mutable; owned by one `Joins`."""
 
-    __slots__ = (*_PLAIN, "offsets", "recipients")
+    __slots__ = (*_PLAIN, "counted", "offsets", "recipients")
 
     def __init__(self, key: str, qid: str, host: str | None, first: int) -> None:
         self.key, self.qid, self.host = key, qid, host
@@ -68,6 +65,7 @@ class Join:
         self.tried = False  # a delivery was tried
         self.doomed = False  # refused for its content: complete once its Message-ID is known
         self.weight = 0
+        self.counted = 0  # what of its weight is in the weight of all
         self.offsets: list[int] = []
         self.recipients: dict[str, Recipient] = {}  # by address, in order of first appearance
 
@@ -138,6 +136,7 @@ class Join:
         join = Join("", "", None, 0)
         for name, value in zip(_PLAIN, plain, strict=True):
             setattr(join, name, value)
+        join.counted = join.weight
         join.offsets, join.recipients = list(offsets), {to: tuple(known) for to, known in recipients.items()}
         return join
 
@@ -174,6 +173,7 @@ class Joins:
     def __init__(self, limit: int, wait: int) -> None:
         self.limit, self.wait = limit, wait
         self.open: dict[str, Join] = {}
+        self.weight = 0
         self.next_due = _NEVER
         """No join is due before a line later than this; microseconds."""
         # Lower bounds of (newest, seq) by key: an entry is put right when it comes up, so that a line costs no push.
@@ -190,6 +190,17 @@ class Joins:
     def close(self, join: Join) -> None:
         """Take a join out; its event is the caller's business."""
         del self.open[join.key]
+        self.weight -= join.counted
+
+    def count(self, join: Join) -> None:
+        """Take note of what a join has grown."""
+        self.weight += join.weight - join.counted
+        join.counted = join.weight
+
+    @property
+    def too_much(self) -> bool:
+        """Whether all joins together take more than they may."""
+        return self.weight > MOST_BYTES
 
     @property
     def lines(self) -> int:
@@ -199,6 +210,7 @@ class Joins:
     def restore(self, joins: Iterable[Join]) -> None:
         """Replace all that is open."""
         self.open = {join.key: join for join in joins}
+        self.weight = sum(join.weight for join in self.open.values())
         self._rebuild()
 
     def _rebuild(self) -> None:

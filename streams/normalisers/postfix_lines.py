@@ -21,11 +21,15 @@ from streams.normalisers import addresses
 _MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 _LONG = "0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-y"
 
-QUEUE_ID = rf"[0-9A-F]{{6,}}|[{_LONG}]{{10,}}z[{_LONG}]+"
+QUEUE_ID = rf"[0-9A-F]{{6,32}}|[{_LONG}]{{10,24}}z[{_LONG}]{{1,24}}"
 """Short ids are microseconds (5 hexadecimal digits) and inode; long ones (`enable_long_queue_ids`) seconds and
 microseconds in base 52, a `z`, and the inode in base 51."""
 
 NO_QUEUE = "NOQUEUE"
+
+MAX_TEXT = 1_000
+"""Addresses, names, reasons and Message-IDs are cut to this many characters. RFC 5321 allows a path 256, RFC 5322 a
+line 998; what is longer was made to fill memory."""
 
 HEAD = re.compile(
     rf"(?:<\d{{1,3}}>)?((?:{_MONTHS}) [ \d]\d \d\d:\d\d:\d\d|\d{{4}}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d))"
@@ -165,16 +169,23 @@ _NO_TAIL = _Tail(None, None, None, None, None, "")
 
 def address(text: str) -> str:
     """An address with its domain in lower case, its local part as it is (RFC 5321 section 2.4)."""
+    if len(text) > MAX_TEXT:
+        return clipped(text)
     if text.islower():
         return text
     local, at, domain = text.rpartition("@")
     return f"{local}@{domain.lower()}" if at else text
 
 
+def clipped(text: str) -> str:
+    """A text of at most `MAX_TEXT` characters."""
+    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"
+
+
 def client(domain: str | None, ip: str | None, port: str | None) -> tuple[str | None, str | None, int | None]:
     """Host name, address and port of a client; `unknown`, nothing and what is no address become None."""
     return (
-        None if domain in {None, "", "unknown"} else domain,
+        None if domain is None or domain in {"", "unknown"} else clipped(domain),
         addresses.ip(ip) if ip else None,
         addresses.port(port) if port else None,
     )
@@ -189,7 +200,7 @@ def submission(rest: str) -> Submission | None:
     proxied_for = None if original is None else _NAMED_ADDRESS.match(original)
     if proxied_for is not None:
         domain, ip, port = proxied_for.groups()
-    return Submission(*client(domain, ip, port), method, user)
+    return Submission(*client(domain, ip, port), method and clipped(method), user and clipped(user))
 
 
 def delivery(rest: str) -> Delivery | None:
@@ -246,7 +257,7 @@ def message_id(text: str) -> str | None:
     if text.startswith("<"):
         end = text.rfind(">")
         text = text[1:end] if end > 0 else text[1:]
-    return text.strip() or None
+    return clipped(text.strip()) or None
 
 
 def handling(rest: str) -> Handling | None:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from schemas.ids import MAX_SUB
 from streams.normalisers import postfix_lines as lines
 from streams.normalisers.postfix_columns import Events
-from streams.normalisers.postfix_join import FULL_BYTES, LINE_BYTES, Join, Joins, Memory, short
+from streams.normalisers.postfix_join import FULL_BYTES, LINE_BYTES, Join, Joins, Memory
 
 MOST_JOINS = MAX_SUB - 15
 """Open joins kept at most, whatever the settings say: one line or `finish` may flush them all, and each needs a
@@ -159,7 +159,7 @@ class Messages:
             return UNREADABLE
         join = self.joins.open.get(key) or self._open(key, qid)
         join.sender = lines.address(match[1] if match[1] is not None else match[2])
-        join.reason = short(match[3])
+        join.reason = lines.clipped(match[3])
         join.expire()
         return self._touch(join)
 
@@ -170,7 +170,7 @@ class Messages:
         join = self.joins.open.get(key) or self._open(key, qid, overtaken=True)
         join.tried = True
         if said.status != "sent" and said.response:
-            join.reason = short(said.response)
+            join.reason = lines.clipped(said.response)
         to_filter = lines.handed_to_filter(self.at.daemon, said)
         join.deliver(said, to_filter=to_filter)
         return self._touch(join)
@@ -206,7 +206,7 @@ class Messages:
         if status is None:
             join.hint = join.hint or said.to
             return
-        join.reason = short(said.reason or said.content) or join.reason
+        join.reason = lines.clipped(said.reason or said.content) or join.reason
         if said.to is not None:
             join.refuse(said.to, status, said.dsn)
 
@@ -259,8 +259,11 @@ class Messages:
         join.seq, join.program, join.pid = self.seq, at.program, at.pid
         join.offsets.append(at.offset)
         join.weight += LINE_BYTES
+        self.joins.count(join)
         if join.weight > FULL_BYTES:
             self._flush_open(join)
+        while self.joins.too_much and (oldest := self.joins.pop_oldest()) is not None:
+            self._flush(oldest)
         return HELD
 
     def _complete(self, join: Join) -> str:

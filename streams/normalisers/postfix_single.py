@@ -5,7 +5,6 @@ from __future__ import annotations
 from streams.normalisers import postfix_lines as lines
 from streams.normalisers.masking import mask_text, masked_user
 from streams.normalisers.postfix_columns import Events, MailRow, Recipient
-from streams.normalisers.postfix_join import short
 from streams.normalisers.postfix_messages import Place
 
 _ACTIONS = {
@@ -56,7 +55,7 @@ def _handled(events: Events, at: Place, said: lines.Handling, qid: str | None) -
     recipients: dict[str, Recipient] = {}
     if said.to is not None:
         recipients[said.to] = ("", status, said.dsn, "", said.action in _TO_FILTER, 0)
-    _add(events, at, (action, outcome, short(said.reason) or None), said, recipients, qid=qid)
+    _add(events, at, (action, outcome, lines.clipped(said.reason) or None), said, recipients, qid=qid)
     return True
 
 
@@ -65,10 +64,10 @@ def _failed(events: Events, at: Place, body: str) -> bool:
     if match is None:
         return False
     domain, ip, port = lines.client(match[1], match[2], match[3])
-    user = None if match[7] in {None, "", "(unavailable)"} else masked_user(match[7])
+    user = None if match[7] in {None, "", "(unavailable)"} else masked_user(lines.clipped(match[7]))
     reason = f"authentication {match[5]}" + (f": {mask_text(match[6])}" if match[6] else "")
     said = _NONE_SAID._replace(domain=domain, ip=ip, port=port, user=user)
-    _add(events, at, ("authentication_failed", "failure", short(reason)), said, {}, method=match[4])
+    _add(events, at, ("authentication_failed", "failure", lines.clipped(reason)), said, {}, method=match[4])
     return True
 
 

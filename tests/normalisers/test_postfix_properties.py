@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.normalisers import postfix_join
 from streams.normalisers.abstract import LineChunk, NormaliserSettings
 from streams.normalisers.postfix import PostfixNormaliser
 from streams.normalisers.postfix_join import FULL_BYTES
@@ -249,6 +250,35 @@ def test_one_queue_id_used_over_and_over_without_removal_is_as_many_messages() -
     result = run(lines, WIDE)
     assert len(result.messages) == 500
     assert_conserved(lines, result)
+
+
+def test_many_messages_with_many_recipients_keep_to_a_limit_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postfix_join, "MOST_BYTES", 20_000)  # a smaller limit, not another behaviour
+    lines = [
+        f"Mar 10 09:00:00 mail postfix/smtp[7]: AAAAA{n % 90:03X}: to=<r{n}@a.example>, relay=none, status=sent (x)"
+        for n in range(3_000)
+    ]
+    result, normaliser = run(lines, WIDE), PostfixNormaliser(WIDE)
+    raw = [line.encode() for line in lines]
+    normaliser.normalise(LineChunk(raw, offsets_of(raw)))
+    assert 0 < normaliser._messages.joins.weight <= 20_000
+    assert len(result.events) > 100
+    assert sum(len(event["email_to_address"]) for event in result.all_events) == 3_000
+    assert_conserved(lines, result)
+    assert run(lines, WIDE, cuts=[700, 1900], reload_at_cuts=True) == result
+
+
+def test_what_an_enemy_writes_to_fill_memory_is_cut() -> None:
+    long = "x" * 50_000
+    head = "Mar 10 09:00:00 mail postfix/smtpd[7]: ABCDEF1: "
+    bodies = [
+        f"client={long}[192.0.2.7], sasl_username={long}",
+        f"message-id=<{long}>",
+        f"from=<{long}>, size=1, nrcpt=1",
+    ]
+    bodies.append(f"to=<{long}>, relay=none, delay=1, status=bounced ({long})")
+    (event,) = run([head + body for body in bodies], WIDE).finished
+    assert all(len(str(value)) < 3_000 for value in event.values())
 
 
 @pytest.mark.parametrize("backwards", [False, True])
