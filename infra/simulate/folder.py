@@ -25,7 +25,8 @@ class Folder:
     def prepare(root: Path, names: Sequence[str]) -> Iterator[Folder]:
         """A folder to write files of these names to; they take their names when the block ends without an error.
 
-        A killed simulation leaves only files whose names end in `.part`, which the next one replaces.
+        Of a block that fails nothing is left; a killed one leaves only files whose names end in `.part`, which the next
+        one replaces.
 
         Raises:
             InputError: the folder cannot be made or written, or holds files of these names that no simulation made.
@@ -33,13 +34,18 @@ class Folder:
         try:
             root.mkdir(parents=True, exist_ok=True)
             _refuse_foreign(root, names)
-            yield Folder(root)
-            # The truth first: should this be cut short, the next simulation still knows the files for its own.
-            for name in sorted(names, key=lambda n: n != FILE):
-                os.replace(root / (name + _UNFINISHED), root / name)
+            try:
+                yield Folder(root)
+                # The truth first: should this be cut short, the next simulation still knows the files for its own.
+                for name in sorted(names, key=lambda n: n != FILE):
+                    os.replace(root / (name + _UNFINISHED), root / name)
+            finally:
+                for name in names:
+                    (root / (name + _UNFINISHED)).unlink(missing_ok=True)
         except OSError as error:
             what = f"the simulation cannot be written: {error.strerror or error}"
-            raise InputError(what, where=str(error.filename or root), hint="choose a folder with room") from error
+            hint = "choose another folder, or make room: some 150 bytes a line"
+            raise InputError(what, where=str(error.filename or root), hint=hint) from error
 
     def path(self, name: str) -> Path:
         """Where a file is written until it is complete."""

@@ -12,9 +12,14 @@ from datetime import datetime
 from hashlib import blake2b
 from ipaddress import ip_address, ip_network
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from agents.context.district import District
+from agents.context.inventory import Inventory
+from agents.context.permits import Permits
+from infra.config import load
 from infra.simulate import Truth, simulate
 from infra.simulate.day import Day as SchoolDay
 from schemas.errors import ConfigError, InputError
@@ -201,13 +206,36 @@ def test_a_simulation_that_was_stopped_leaves_the_earlier_one_as_it_was(tmp_path
 
     with pytest.raises(KeyboardInterrupt):
         simulate(2, 2_000, tmp_path, progress=stop)
-    after = _digests(tmp_path)
-    assert {name: after[name] for name in before} == before
-    simulate(2, 2_000, tmp_path)
-    assert set(_digests(tmp_path)) == NAMES
+    assert _digests(tmp_path) == before
 
 
 def test_a_file_in_place_of_the_folder_is_told(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
-    with pytest.raises(InputError, match="choose a folder"):
+    with pytest.raises(InputError, match=r"cannot be written.*choose another folder"):
         simulate(1, 2_000, tmp_path / "taken")
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    code = (
+        "import resource, signal, sys, pathlib, infra.simulate as s;"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000));"
+        "s.simulate(1, 20_000, pathlib.Path(sys.argv[1]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert re.search(r"InputError: .*the simulation cannot be written: .*make room", done.stderr), done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_products_own_readers_take_the_context_files(simulated: Day) -> None:
+    _, logs = simulated(5, 20_000)
+    config = load(logs.folder / "aupstream.toml")
+    sources = config.collectors()
+    assert [Path(s.path).name for s in sources] == [s["path"] for s in logs.config["sources"]]
+    assert config.district.inventory is not None
+    assert config.district.permits is not None
+    zone = ZoneInfo(config.district.timezone)
+    assert dict(Inventory.read(config.district.inventory).devices).keys() == logs.kinds.keys()
+    permits = Permits.read(config.district.permits, District(timezone=zone, domains=config.district.domains))
+    assert len(permits.permits) == len(logs.permits) >= 2

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +39,44 @@ def test_exactly_the_expected_violations_are_in_the_raw_logs(simulated: Day, see
         for e in truth.expected
     )
     assert found == expected
+
+
+ONE_LINE_LESS = [
+    ("guessed-password", "auth.log", r"Failed password for {who} from"),
+    ("guessed-password", "auth.log", r"Accepted password for {who} from"),
+    ("shared-device", "radius.log", r"Login OK: .*cli {who}"),
+    ("two-sites", "radius.log", r"Login OK: \[{who}/"),
+]
+
+
+@pytest.mark.parametrize(("rule", "name", "form"), ONE_LINE_LESS)
+def test_the_oracle_would_notice_a_scenario_that_falls_short(
+    simulated: Day, tmp_path: Path, rule: str, name: str, form: str
+) -> None:
+    """Seed 0 begins with the scenarios that only just reach their limits."""
+    truth, logs = simulated(0, 2_000)
+    folder = shutil.copytree(logs.folder, tmp_path / "day")
+    one = next(e for e in truth.expected if e.rule_id == rule and e.status == "violation")
+    (key,) = one.group_key.values()
+    who = f"(?:{key}|{key.upper().replace(':', '-')})"
+    lines = (folder / name).read_text().splitlines(keepends=True)
+    hits = [i for i, line in enumerate(lines) if re.search(form.format(who=who), line)]
+    del lines[hits[0]]
+    (folder / name).write_text("".join(lines))
+    assert (rule, key) not in {(f.rule_id, f.key) for f in judge(Logs(folder))}
+
+
+def test_the_oracle_would_notice_one_recipient_less(simulated: Day, tmp_path: Path) -> None:
+    """Seed 1 begins with 100 deliveries to the same 25 people."""
+    truth, logs = simulated(1, 2_000)
+    folder = shutil.copytree(logs.folder, tmp_path / "day")
+    one = next(e for e in truth.expected if e.rule_id == "mass-mail" and e.status == "violation")
+    (sender,) = one.group_key.values()
+    queue_id = next(e.queue_id for e in logs.entries if e.sender == sender)
+    lines = (folder / "mail.log").read_text().splitlines(keepends=True)
+    lines.remove(next(line for line in lines if f"{queue_id}: to=" in line))
+    (folder / "mail.log").write_text("".join(lines))
+    assert ("mass-mail", sender) not in {(f.rule_id, f.key) for f in judge(Logs(folder))}
 
 
 @pytest.mark.parametrize(("seed", "lines"), DAYS)
