@@ -126,7 +126,9 @@ class CorrelateStage(Stage):
         parts: dict[str, bytes] = {}
         for number, bucket in enumerate(self._buckets):
             if bucket.dirty:
-                plain = {"applied": self._applied, "state": bucket.save()}
+                # A bucket that was restored ahead of `meta` stays ahead until the input has caught up with it.
+                applied = max(self._applied, self._bucket_applied[number])
+                plain = {"applied": applied, "state": bucket.save()}
                 parts[f"b{number:02d}"] = msgspec.msgpack.encode(plain)
                 bucket.dirty = False
         parts["meta"] = msgspec.msgpack.encode(
@@ -156,6 +158,7 @@ class CorrelateStage(Stage):
                 self._bucket_applied[number] = plain["applied"]
                 for said in bucket.load(plain["state"]):
                     log.warning("%s", said)
+                bucket.dirty = True  # the next checkpoint is of a new epoch and has to be whole
 
     def figures(self) -> Mapping[str, float]:
         """Figures for metrics."""

@@ -94,11 +94,17 @@ class FeedReader:
 
 
 def run_dry(workers: list[Worker], feeds: list[FeedReader], choose: Callable[[list[Any]], Any], chaos: float) -> None:
-    """Step workers in a chosen order until nothing is left, restarting now and then."""
+    """Step workers in a chosen order until nothing is left, ticking and restarting now and then.
+
+    Every worker's context must already hold the registered sources: stages block until they are there.
+    """
+    for feed in feeds:
+        feed.step()
     for _ in range(200_000):
-        for feed in feeds:
-            feed.step()
         busy = [w for w in workers if w.behind]
+        if not busy or choose(range(20)) == 0:  # context comes late, so that rows have to wait for it
+            for feed in feeds:
+                feed.step()
         if not busy:
             before = sum(len(log) for log in workers[0].bus.logs.values())
             for w in workers:
@@ -112,6 +118,8 @@ def run_dry(workers: list[Worker], feeds: list[FeedReader], choose: Callable[[li
             worker.restart()
         elif dice < 3 * chaos:
             worker.checkpoint()
+        elif dice > 0.9:
+            worker.tick()
         else:
             worker.step()
     raise AssertionError("it does not run dry")
