@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from clickhouse_driver import Client
+from clickhouse_driver.errors import ServerException
 
 from tests.embedded.servers_fixture import RunningServers
 
@@ -171,3 +172,18 @@ def test_the_time_zone_of_a_datetime_is_kept(client: Any) -> None:
     rows, types = client.execute("SELECT 1 AS a, toDateTime(0, 'Europe/Berlin') AS b, 's' AS c", with_column_types=True)
     assert types == [("a", "UInt8"), ("b", "DateTime('Europe/Berlin')"), ("c", "String")]
     assert rows[0][1].utcoffset() == dt.timedelta(hours=1)
+
+
+def test_totals_and_extremes_come_beside_the_result(client: Any) -> None:
+    query = "SELECT number % 3 AS k, count() AS c, 'x' AS s FROM numbers(10) GROUP BY k WITH TOTALS ORDER BY k"
+    assert client.execute(query) == [(0, 4, "x"), (1, 3, "x"), (2, 3, "x"), (0, 10, "x")]
+    rows = client.execute("SELECT number FROM numbers(3)", settings={"extremes": 1})
+    assert rows == [(0,), (1,), (2,), (0,), (2,)]
+    assert client.execute("SELECT number FROM numbers(3)") == [(0,), (1,), (2,)]
+
+
+def test_a_query_may_ask_to_be_read_only(client: Any) -> None:
+    assert client.execute("SELECT 1", settings={"readonly": 1}) == [(1,)]
+    with pytest.raises(ServerException, match="readonly mode"):
+        client.execute("CREATE TABLE t (a UInt8) ENGINE = Memory", settings={"readonly": 1})
+    client.execute("CREATE TABLE t (a UInt8) ENGINE = Memory")

@@ -45,14 +45,17 @@ class Session:
         except Exception as error:
             raise from_engine(error) from error
 
-    def rows(self, text: str) -> list[list[Any]]:
-        """A small result as rows of JSON values."""
+    def text(self, text: str, output_format: str) -> str:
+        """A result in a format of text."""
         try:
-            content = bytes(self._connection.query(text, "JSONCompactEachRow").bytes() or b"")
+            return bytes(self._connection.query(text, output_format).bytes() or b"").decode(errors="replace")
         except Exception as error:
             raise from_engine(error) from error
+
+    def rows(self, text: str) -> list[list[Any]]:
+        """A small result as rows of JSON values."""
         # Only line feeds end a row: other separators of Unicode may stand inside strings.
-        return [json.loads(line) for line in content.decode(errors="replace").split("\n") if line]
+        return [json.loads(line) for line in self.text(text, "JSONCompactEachRow").split("\n") if line]
 
     def stream(self, text: str) -> Generator[Chunk, None, None]:
         """Run a SELECT; its blocks one by one. Close the iterator to stop early."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 
-from infra.embedded.native import compression, constants, messages, packets, sql
+from infra.embedded.native import compression, constants, extras, messages, packets, sql
 from infra.embedded.native.constants import ClientPacket, Code
 from infra.embedded.native.engine import Chunk, Session
 from infra.embedded.native.faults import ServerError, refuse
@@ -80,9 +80,10 @@ class QueryRunner:
         if query.stage != constants.COMPLETE_STAGE:
             message = "Only whole queries are served: a distributed query over this server needs it as its single shard"
             raise refuse(Code.NOT_IMPLEMENTED, message)
+        read_only = self._is_read_only(query)
         self._settings.apply(query.settings)
         statement = sql.understand(query.text)
-        if self._user.read_only:
+        if read_only:
             self._shared.guard.judge(self._session, statement)
         if statement.kind is Kind.SESSION:
             self._settings.restore()
@@ -92,6 +93,13 @@ class QueryRunner:
             self._answer(statement)
         if statement.kind is Kind.SESSION:
             self._database = str(self._session.rows("SELECT currentDatabase()")[0][0])
+
+    def _is_read_only(self, query: messages.Query) -> bool:
+        """By who asks, or by the query's own wish: in the engine that wish could never be taken back."""
+        wish = query.settings.get("readonly")
+        if self._user.read_only and wish is not None and wish.value == "0":
+            raise refuse(Code.READONLY, "Cannot modify 'readonly' setting in readonly mode.")
+        return self._user.read_only or (wish is not None and wish.value not in ("0", ""))
 
     def _running(self) -> Running:
         quiet = packets.progress(self._transport.revision)
@@ -104,6 +112,7 @@ class QueryRunner:
             try:
                 if statement.kind is Kind.SELECT:
                     self._stream(statement.text, running)
+                    self._send_extras(statement.text, running)
                 else:
                     self._whole(statement.text)
             except ServerError:
@@ -130,6 +139,13 @@ class QueryRunner:
                     if restorer.header is not None:
                         self._send_block(restorer.header, 0)
                 self._send_block(restorer.restore(chunk.body), chunk.rows)
+
+    def _send_extras(self, text: str, running: Running) -> None:
+        if running.cancelled or not extras.are_wanted(text, self._settings.are_extremes_on):
+            return
+        for packet, body in extras.blocks(self._session, text, self._shared.data):
+            content = packets.block(body, self._transport.revision, compressed=self.compressed, packet=packet)
+            self._transport.send(content)
 
     def _whole(self, text: str) -> None:
         chunk: Chunk = self._session.run(text)

@@ -11,9 +11,9 @@ from infra.embedded.native.faults import ServerError, refuse
 from infra.embedded.native.messages import Setting
 from infra.embedded.native.sql import quote
 
-# The server marks each session's queries with this one, to be able to cancel them; a client's value has no use here,
-# since the embedded engine keeps no query log.
-_OURS: Final = ("log_comment", "implicit_select")
+# By log_comment the server marks each session's queries, to be able to cancel them; a client's value has no use here,
+# since the embedded engine keeps no query log. A readonly of one query is the guard's business.
+_OURS: Final = ("log_comment", "implicit_select", "readonly")
 
 
 class QuerySettings:
@@ -43,6 +43,11 @@ class QuerySettings:
             except ServerError:
                 self.restore()
                 raise
+
+    @property
+    def are_extremes_on(self) -> bool:
+        """Whether the running query was sent with ``extremes``, which asks for packets of its own."""
+        return self._applied.get("extremes", "0") not in ("0", "false")
 
     def restore(self) -> None:
         """Take back what `apply` did. Call before a SET of the client, or it would be undone later."""
