@@ -39,7 +39,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
 def suggestion(word: str, known: Iterable[str]) -> str:
     """A hint that names what was probably meant, or what there is."""
     names = list(known)
-    near = get_close_matches(word, names, n=1, cutoff=0.6)
+    near = get_close_matches(word, names, n=1, cutoff=0.55)
     return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(names))}"
 
 
@@ -103,6 +103,9 @@ class Checker:
 
     def timespan(self, value: Any, *path: str | int) -> int:
         """Sigma time span in microseconds; 0 where it is wrong. A month is 30.4368 days, a year twelve of them."""
+        if value is None:
+            self.error(f"{_name(path)} is missing", *path, hint="add one such as 30m")
+            return 0
         match = TIMESPAN.fullmatch(value) if isinstance(value, str) else None
         if match is None:
             hint = "a whole number and s, m, h, d, w, M (month) or y, such as 30m"

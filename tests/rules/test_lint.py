@@ -1,0 +1,208 @@
+"""Every mistake in a rule file is reported with its place and what to do, all at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sigma.correlations import SigmaCorrelationTimespan
+
+from agents.rules.loader import POLICY_FOLDER, lint_files, load_rules, parse_rules
+from agents.rules.positions import MAX_NODES
+from agents.rules.shape import UNIT_SECONDS
+from schemas.errors import Errors, RuleError
+
+DETECTION = """\
+title: Failures
+name: failures
+logsource: {category: authentication}
+level: low
+detection:
+  failed: {event_action: login, event_outcome: failure}
+  condition: failed
+"""
+CORRELATION = """\
+title: Many failures
+name: many-failures
+level: medium
+correlation:
+  type: event_count
+  rules: [failures]
+  group-by: [user_name]
+  timespan: 5m
+  condition: {gte: 10}
+"""
+BOTH = f"{CORRELATION}---\n{DETECTION}"
+VALUES = BOTH.replace("event_count", "value_count").replace("{gte: 10}", "{field: source_ip, gte: 10}")
+SEQUENCE = (
+    BOTH.replace("event_count", "temporal_ordered").replace("  condition: {gte: 10}\n", "")
+    + "---\n"
+    + DETECTION.replace("failures", "successes").replace("failure}", "success}")
+).replace("rules: [failures]", "rules: [failures, successes]", 1)
+
+
+def _own(text: str, more: str) -> str:
+    """The correlation with an `aupstream:` section."""
+    return text.replace("---\n", f"aupstream: {more}\n---\n", 1)
+
+
+def _errors(text: str) -> list[str]:
+    with pytest.raises(Errors) as raised:
+        parse_rules(text, "r.yml")
+    assert raised.value.exit_code == RuleError.exit_code
+    return [str(e) for e in raised.value.errors]
+
+
+def test_the_rules_that_come_with_aupstream_have_no_errors() -> None:
+    assert lint_files([POLICY_FOLDER]).errors == ()
+    assert [r.id for r in load_rules().rules] == [
+        "guessed-password", "mass-mail", "new-device", "shared-device", "two-sites",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "says"),
+    [
+        (BOTH.replace("timespan: 5m", "timespan: 5min"), "r.yml:8:13", "'5min' is no time span"),
+        (BOTH.replace("timespan: 5m", "timespan: 0m"), "r.yml:8:13", "'0m' is no time span"),
+        (BOTH.replace("timespan: 5m", "timespan: 300"), "r.yml:8:13", "300 is no time span"),
+        (BOTH.replace("timespan:", "timeframe:"), "r.yml:8:3", "did you mean 'timespan'?"),
+        (BOTH.replace("  timespan: 5m\n", ""), "r.yml:5:3", "timespan is missing"),
+        (BOTH.replace("[user_name]", "[usr_name]"), "r.yml:7:14", "there is no column 'usr_name' in login events"),
+        (BOTH.replace("[user_name]", "[timestamp]"), "r.yml:7:14", "cannot be used here"),
+        (BOTH.replace("  group-by: [user_name]\n", ""), "r.yml:5:3", "group-by is missing"),
+        (BOTH.replace("[failures]", "[failure]"), "r.yml:6:11", "did you mean 'failures'?"),
+        (BOTH.replace("[failures]", "[many-failures]"), "r.yml:6:11", "chains are not supported"),
+        (BOTH.replace("type: event_count", "type: event_cnt"), "r.yml:5:9", "did you mean 'event_count'?"),
+        (BOTH.replace("{gte: 10}", "{lt: 10}"), "r.yml:9:14", "one limit, `gte` or `gt`"),
+        (BOTH.replace("{gte: 10}", "{gte: ten}"), "r.yml:9:20", "must be a number above 0"),
+        (BOTH.replace("{gte: 10}", "{gte: 0}"), "r.yml:9:20", "must be a number above 0"),
+        (BOTH.replace("level: medium", "level: middle"), "r.yml:3:8", "level 'middle' is none of Sigma's"),
+        (BOTH.replace("level: medium", "levl: medium"), "r.yml:3:1", "unknown key 'levl' in correlation rule"),
+        (BOTH.replace("name: many-failures", "name: Many Failures"), "r.yml:2:7", "lower-case words joined by hyphens"),
+        (BOTH.replace("title: Many failures\n", ""), "r.yml:1:1", "title is missing"),
+        (_own(BOTH, "{clause: 14}"), "r.yml:10:21", "clause must be a whole number from 0 to 13"),
+        (_own(BOTH, "{clause: 13}"), "r.yml:1:1", "what else may look like this"),
+        (_own(BOTH, "{claus: 13}"), "r.yml:10:13", "did you mean 'clause'?"),
+        (_own(BOTH, "{kind: new_values}"), "r.yml:10:19", "kind 'new_values' is not known"),
+        (_own(BOTH, "{kind: sequence, counts: [8, 1]}"), "r.yml:5:9", "must stand on correlation type"),
+        (_own(BOTH, "{counts: [8, 1]}"), "r.yml:10:13", "counts belong to kind sequence"),
+        (_own(BOTH, "{learn: {time: 14d}}"), "r.yml:10:13", "learn belongs to kind new_value"),
+        (_own(BOTH, "{informational-bases: [other]}"), "r.yml:10:34", "'other' is no rule of this correlation"),
+        (_own(BOTH, "{examples: 3}"), "r.yml:10:23", "examples must be a list"),
+        (_own(VALUES, "{thresholds: [{name: a, gte: 11}]}"), "r.yml:9:14", "must be the lowest threshold, 11"),
+        (_own(VALUES, "{thresholds: [{name: a, gte: 10, wher: x}]}"), "r.yml:10:45", "did you mean 'where'?"),
+        (_own(VALUES, "{thresholds: [{name: a, gte: 10, per: day}]}"), "r.yml:10:50", "per 'day' is not known"),
+        (VALUES.replace("field: source_ip", "field: source_p"), "r.yml:9:22", "there is no column 'source_p'"),
+        (VALUES.replace("field: source_ip, ", ""), "r.yml:9:14", "the condition names no field"),
+        (_own(SEQUENCE, "{kind: sequence, counts: [8]}"), "r.yml:9:37", "two rules and two counts"),
+        (_own(SEQUENCE, "{kind: sequence, counts: [8, 0]}"), "r.yml:9:37", "two rules and two counts"),
+        (DETECTION.replace("authentication", "antivirus"), "r.yml:3:12", "is none that is collected"),
+        (DETECTION.replace("event_outcome", "event_outcom"), "r.yml:6:33", "did you mean 'event_outcome'?"),
+        (DETECTION.replace("condition: failed", "condition: faild"), "r.yml:7:14", "'faild' not defined"),
+        (DETECTION.replace("condition: failed", "condition: 1 of x*"), "r.yml:7:14", "doesn't match any detection"),
+        (DETECTION.replace("event_outcome:", "event_outcome|contians:"), "r.yml:6:57", "Unknown modifier"),
+        (DETECTION.replace("event_outcome: failure", "source_port|gte: x"), "r.yml:6:50", "incompatible"),
+        (DETECTION.replace("event_outcome: failure", "user_name|gte: 5"), "r.yml:6:48", "it has no order"),
+        (DETECTION.replace("event_outcome: failure", "source_port: ssh"), "r.yml:6:46", "can never equal source_port"),
+        (DETECTION.replace("event_outcome: failure", "source_ip|cidr: 10.0.0.0/99"), "r.yml:6:49", "Invalid CIDR"),
+        (DETECTION.replace("event_outcome: failure", 'user_name|re: "a(?=b)"'), "r.yml:6:47", "egular expression"),
+        (DETECTION.replace("event_outcome: failure", "timestamp|minute: 5"), "r.yml:6:51", "as a time"),
+        (DETECTION.replace("level: low", "id: no-uuid"), "r.yml:4:5", "must be an UUID"),
+        (DETECTION.replace("detection:", "detections:"), "r.yml:1:1", "neither a detection nor a correlation"),
+        (f"{DETECTION}---\n{DETECTION}", "r.yml:10:7", "name 'failures' is taken by r.yml:2:7"),
+        (DETECTION.replace("level: low", "level: low\nlevel: high"), "r.yml:5:1", "key 'level' stands here twice"),
+        (DETECTION.replace("name: failures", "name: [failures"), "r.yml:3:10", "not YAML"),
+        (DETECTION.replace("title: Failures", "title: !!python/name:os.system x"), "r.yml:1:8", "tag"),
+        ("- a\n- b\n", "r.yml:1:1", "must be a mapping"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_reported_at_its_place(text: str, place: str, says: str) -> None:
+    errors = _errors(text)
+    assert any(e.startswith(f"{place}: ") and says in e for e in errors), errors
+
+
+def test_all_mistakes_of_all_files_are_reported_together(tmp_path: Path) -> None:
+    (tmp_path / "one.yml").write_text(BOTH.replace("5m", "5x").replace("level: medium", "level: x"), encoding="utf-8")
+    (tmp_path / "two.yaml").write_text(DETECTION.replace("failures", "more").replace("low", "lo"), encoding="utf-8")
+    (tmp_path / "three.yml").write_bytes(b"title: \xff")
+    (tmp_path / "ignored.txt").write_text("no rule", encoding="utf-8")
+    lint = lint_files([tmp_path])
+    assert lint.ruleset is None
+    assert lint.files == 3
+    found = [str(e).removeprefix(f"{tmp_path}/").split(" ")[0] for e in lint.errors]
+    assert sorted(found) == ["one.yml:3:8:", "one.yml:8:13:", "three.yml:", "two.yaml:4:8:"]
+
+
+def test_a_rule_that_refers_to_a_broken_one_is_not_blamed_for_it() -> None:
+    errors = _errors(BOTH.replace("event_outcome", "event_outcom"))
+    assert len(errors) == 1
+    assert "event_outcom" in errors[0]
+
+
+def test_a_missing_folder_is_an_error_of_its_own(tmp_path: Path) -> None:
+    lint = lint_files([tmp_path / "nowhere"])
+    assert "no such file or folder" in str(lint.errors[0])
+
+
+def test_aliases_that_multiply_are_refused() -> None:
+    bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+    bomb += "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 8))
+    errors = _errors(bomb)
+    assert f"more than {MAX_NODES} values" in errors[0]
+
+
+def test_the_version_of_a_rule_changes_with_what_it_is_made_of_and_not_with_its_examples() -> None:
+    plain = parse_rules(BOTH).rules[0]
+    assert len(plain.version) == 12
+    assert parse_rules(BOTH).rules[0].version == plain.version
+    assert parse_rules(f"# a comment\n{BOTH}").rules[0].version == plain.version
+    assert parse_rules(BOTH.replace("5m", "6m")).rules[0].version != plain.version
+    assert parse_rules(BOTH.replace("failure}", "success}")).rules[0].version != plain.version
+    with_examples = parse_rules(_own(BOTH, "{examples: []}")).rules[0]
+    assert with_examples.version == parse_rules(_own(BOTH, "{}")).rules[0].version
+    assert parse_rules(BOTH).version != parse_rules(BOTH.replace("5m", "6m")).version
+
+
+def test_a_detection_by_itself_is_a_rule_without_a_window() -> None:
+    rule = parse_rules(DETECTION + "aupstream: {group-by: [source_ip, User]}\n").rules[0]
+    assert (rule.kind, rule.bases, rule.group_by, rule.clause) == (
+        "single",
+        ("failures",),
+        ("source_ip", "user_name"),
+        0,
+    )
+    assert parse_rules(DETECTION).rules[0].group_by == ("user_name",)
+
+
+def test_a_detection_that_a_correlation_uses_is_no_rule_of_its_own_unless_that_says_generate() -> None:
+    assert [r.id for r in parse_rules(BOTH).rules] == ["many-failures"]
+    both = parse_rules(BOTH.replace("timespan: 5m", "timespan: 5m\n  generate: true"))
+    assert [r.id for r in both.rules] == ["failures", "many-failures"]
+
+
+def test_field_names_of_sigma_are_mapped_in_group_by_and_condition() -> None:
+    text = VALUES.replace("[user_name]", "[User]").replace("field: source_ip", "field: IpAddress")
+    rule = parse_rules(text).rules[0]
+    assert (rule.group_by, rule.value_field) == (("user_name",), "source_ip")
+
+
+def test_an_alias_joins_columns_of_different_names() -> None:
+    text = SEQUENCE.replace(
+        "group-by: [user_name]",
+        "aliases: {who: {failures: user_name, successes: target_user_name}}\n  group-by: [who]",
+        1,
+    )
+    rule = parse_rules(_own(text, "{kind: sequence, counts: [8, 1]}")).rules[0]
+    assert rule.group_by == ("who",)
+    assert [rule.column_of("who", base) for base in rule.bases] == ["user_name", "target_user_name"]
+
+
+def test_greater_than_becomes_at_least_one_more() -> None:
+    assert parse_rules(BOTH.replace("{gte: 10}", "{gt: 10}")).rules[0].thresholds[0].gte == 11
+
+
+@pytest.mark.parametrize("unit", UNIT_SECONDS)
+def test_time_spans_are_as_long_as_pysigma_has_them(unit: str) -> None:
+    rule = parse_rules(BOTH.replace("timespan: 5m", f"timespan: 5{unit}")).rules[0]
+    assert rule.timespan_us == SigmaCorrelationTimespan(f"5{unit}").seconds * 1_000_000
