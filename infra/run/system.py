@@ -1,0 +1,198 @@
+"""The whole road as processes on one machine: servers where embedded, topics, tables, agents, collectors.
+
+The collectors and every agent are processes of their own under a supervisor; this object starts them in order, watches
+them and stops them in reverse order. It does no work itself.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from agents.settings import AGENTS
+from agents.sinks.clickhouse import ClickHouse
+from infra.clickhouse.migrate import migrate
+from infra.config import Config
+from infra.embedded import EmbeddedServers, read_endpoints
+from infra.run.drain import Drain, agent_partitions, statuses
+from infra.run.paths import DataPaths
+from infra.run.supervisor import Spec, Supervisor
+from infra.run.topics import create, wanted
+from schemas.errors import ServerError
+
+ROOT = Path(__file__).parents[2]
+COLLECT = "collect"
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept: `AUPSTREAM_CACHE`, else `.cache` beside the code."""
+    return Path(os.environ.get("AUPSTREAM_CACHE") or ROOT / ".cache")
+
+
+class System:
+    """Servers, agents and collectors of one configuration.
+
+    Args:
+        config: What to run.
+        config_file: Its file, for the collectors' process; None: defaults.
+        say: Told what is being done, one sentence a time.
+    """
+
+    def __init__(self, config: Config, config_file: Path | None, say: Callable[[str], None]) -> None:
+        self._config, self._file, self._say = config, config_file, say
+        self.paths = DataPaths(config.data.absolute())
+        self._servers: EmbeddedServers | None = None
+        self._processes: Supervisor | None = None
+        self._drain: Drain | None = None
+        self.kafka = config.kafka.bootstrap
+        self.clickhouse = config.clickhouse.dsn
+
+    @property
+    def processes(self) -> Supervisor:
+        """Agents and collectors; only after `start`."""
+        if self._processes is None:
+            raise ServerError("nothing is started yet")
+        return self._processes
+
+    @property
+    def servers(self) -> EmbeddedServers | None:
+        """The embedded servers, where this object started them."""
+        return self._servers
+
+    def start(self, *, agents: Iterable[str] = AGENTS, collectors: bool = True) -> None:
+        """Start everything, in order; blocks until the servers are ready and the processes are started.
+
+        Raises:
+            AupstreamError: something is wrong or missing; nothing is left running then.
+        """
+        try:
+            self.paths.make()
+            self.start_servers()
+            self._processes = Supervisor(self.paths.logs)
+            for agent in agents:
+                self._start_agent(agent)
+            if collectors and self._config.sources:
+                self.start_collectors()
+        except BaseException:
+            self.stop()
+            raise
+
+    def start_servers(self) -> None:
+        """Servers where embedded and not running yet, topics, tables."""
+        if not (self.kafka and self.clickhouse):
+            self._embedded()
+        made = create(self.kafka, self._wanted_topics(), self._config.kafka.replication)
+        if made:
+            self._say(f"made {len(made)} topics")
+        store = ClickHouse(self.clickhouse, threading.Event())
+        for name in migrate(store):
+            self._say(f"ClickHouse: {name}")
+        store.close()
+        self._write_settings()
+
+    def _embedded(self) -> None:
+        running = read_endpoints(self.paths.servers)
+        if running is None:
+            heap = self._config.kafka.heap_mb
+            self._servers = EmbeddedServers(
+                self.paths.servers, cache=cache_folder(), say=self._say, kafka_heap_mb=heap
+            )
+            running = self._servers.start()
+        self.kafka = self.kafka or running.kafka
+        self.clickhouse = self.clickhouse or running.clickhouse
+
+    def _wanted_topics(self) -> dict[str, object]:
+        return dict(wanted(self._config.kafka.event_partitions, self._config.kafka.detection_partitions))
+
+    def _write_settings(self) -> None:
+        settings = self._config.agent_settings(self.kafka, self.clickhouse, self.paths.status)
+        path = self.paths.settings
+        temporary = path.with_suffix(".tmp")
+        temporary.touch(mode=0o600)
+        temporary.chmod(0o600)
+        temporary.write_text(settings.model_dump_json())
+        temporary.replace(path)
+
+    def _start_agent(self, agent: str) -> None:
+        for number in range(getattr(self._config.agents, agent)):
+            self.start_worker(agent, number)
+
+    def start_worker(self, agent: str, number: int) -> None:
+        """Start one worker of an agent."""
+        name = f"{agent}-{number}"
+        argv = [sys.executable, "-m", "agents.worker", agent, str(number), str(self.paths.settings)]
+        self.processes.start(Spec(name, [*argv, str(self.paths.faust / name)], {"POLARS_MAX_THREADS": "1"}, ROOT))
+
+    def start_collectors(self) -> None:
+        """Start the process that reads all sources."""
+        argv = [sys.executable, "-m", "infra.run.collect", "" if self._file is None else str(self._file.absolute())]
+        env = {
+            "AUPSTREAM_KAFKA__BOOTSTRAP": self.kafka,
+            "AUPSTREAM_DATA": str(self.paths.folder),
+            "POLARS_MAX_THREADS": "1",
+        }
+        self.processes.start(Spec(COLLECT, argv, env, ROOT))
+
+    def poll(self) -> list[str]:
+        """Start again what ended; what happened, as sentences. Call about once a second."""
+        happened = [] if self._servers is None else self._servers.poll()
+        return happened + self.processes.poll()
+
+    def ready(self) -> bool:
+        """True where every worker runs and has its partitions."""
+        running = {s["worker"] for s in statuses(self.paths.status) if s["pid"] in self.processes.pids.values()}
+        names = {n for n in self.processes.starts if n != COLLECT}
+        return names <= running
+
+    def drained(self) -> bool:
+        """True where all sources are read and everything has come out. Only for sources that are read once."""
+        if COLLECT in self.processes.starts and not self.processes.is_done(COLLECT):
+            return False
+        return self.drain().is_empty()
+
+    def drain(self) -> Drain:
+        """Compares what was applied with the ends of the topics."""
+        if self._drain is None:
+            partitions = agent_partitions(self._config.kafka.event_partitions, self._config.kafka.detection_partitions)
+            self._drain = Drain(self.kafka, self.paths.status, partitions)
+        return self._drain
+
+    def wait_until_drained(self, each: Callable[[], None] | None = None, within_s: float = 3600.0) -> None:
+        """Poll until all is through.
+
+        Args:
+            each: Called at every look, for a progress bar.
+            within_s: Then it is given up.
+
+        Raises:
+            ServerError: it took longer.
+        """
+        deadline = time.monotonic() + within_s
+        while True:
+            for sentence in self.poll():
+                self._say(sentence)
+            if self.drained():
+                return
+            if time.monotonic() > deadline:
+                raise ServerError(
+                    f"not all is through after {within_s:.0f} s: {self.drain().left()}",
+                    hint=f"look into the logs in {self.paths.logs}",
+                )
+            if each is not None:
+                each()
+            time.sleep(0.3)
+
+    def stop(self) -> None:
+        """Stop collectors, agents and the servers that were started here, in this order. Idempotent."""
+        if self._drain is not None:
+            self._drain.close()
+            self._drain = None
+        if self._processes is not None:
+            self._processes.stop()
+        if self._servers is not None:
+            self._servers.stop()
+            self._servers = None
