@@ -53,7 +53,7 @@ def port(text: str | None) -> int | None:
 
 
 def account(name: str) -> tuple[str, str | None]:
-    """An account's name and realm: `bob@realm` and `REALM\\bob` are split, anything else has no realm."""
+    r"""An account's name and realm: `bob@realm` and `REALM\bob` are split, anything else has no realm."""
     if "\\" in name:
         realm, _, user = name.partition("\\")
         if user and realm and "\\" not in user:

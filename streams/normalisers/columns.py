@@ -33,7 +33,7 @@ def event_columns(kind: EventKind) -> Mapping[str, pl.DataType]:
     return {**columns, LINE: pl.UInt32()}
 
 
-def _polars_type(avro: Any) -> pl.DataType:  # noqa: ANN401 - parsed JSON
+def _polars_type(avro: Any) -> pl.DataType:
     if isinstance(avro, list):
         return _polars_type(next(branch for branch in avro if branch != "null"))
     if isinstance(avro, dict):

@@ -12,13 +12,18 @@ from streams.normalisers.reasons import Ignored, Refused
 
 _PEER = r"<?(\[?[0-9A-Fa-f:.]+?\]?):(\d{1,5})>?"
 _SUCCEEDED = re.compile(
-    rf"(?:PAM )?(Password|Pubkey|password) auth succeeded for '(.*?)'(?: with (?:\S+ )?key (?:\S+ )?(\S+))? from {_PEER}\Z",
+    r"(?:PAM )?(Password|Pubkey|password) auth succeeded for '(.*?)'"
+    rf"(?: with (?:\S+ )?key (?:\S+ )?(\S+))? from {_PEER}\Z",
     re.ASCII,
 )
 _BAD = re.compile(rf"Bad (?:PAM )?password attempt for '(.*)' from {_PEER}\Z", re.DOTALL | re.ASCII)
 _NONEXISTENT = re.compile(rf"Login attempt for nonexistent user(?: '(.*)')? from {_PEER}\Z", re.DOTALL | re.ASCII)
-_DENIED = re.compile(rf"(?:root login rejected|User '(.*)' rejected|User '(.*)' has invalid shell, rejected)(?: from {_PEER})?")
-_EXIT_BEFORE = re.compile(rf"Exit before auth(?: \(user '(.*)', \d+ fails\))?(?: from {_PEER})?: (.*)\Z", re.DOTALL | re.ASCII)
+_DENIED = re.compile(
+    rf"(?:root login rejected|User '(.*)' rejected|User '(.*)' has invalid shell, rejected)(?: from {_PEER})?"
+)
+_EXIT_BEFORE = re.compile(
+    rf"Exit before auth(?: \(user '(.*)', \d+ fails\))?(?: from {_PEER})?: (.*)\Z", re.DOTALL | re.ASCII
+)
 _EXIT = re.compile(rf"Exit \((.*?)\)(?: from {_PEER})?: (.*)\Z", re.DOTALL | re.ASCII)
 _CHILD = re.compile(rf"Child connection from {_PEER}\Z", re.ASCII)
 _STARTS = ("Bad ", "Login attempt", "Password auth", "Pubkey auth", "PAM password")

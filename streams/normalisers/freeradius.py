@@ -1,7 +1,7 @@
 """FreeRADIUS' radius.log to login events: the verdicts that `auth = yes` writes.
 
-Read are the forms of version 2 and 3, in radius.log's own layout (`Tue Mar  3 10:11:12 2020 : Auth: (12) Login OK: …`) or
-behind a syslog header, with whatever `msg_goodpass` and `msg_badpass` add behind.
+Read are the forms of version 2 and 3, in radius.log's own layout (`Tue Mar  3 10:11:12 2020 : Auth: (12) Login OK: …`)
+or behind a syslog header, with whatever `msg_goodpass` and `msg_badpass` add behind.
 
 - `login`: `Login OK` and `Login incorrect`, `Invalid user`, `Rejected in post-auth`, `Multiple logins`.
 - `authentication`: the same with `via TLS tunnel`: the inner half of an EAP login whose outer half is the `login`.
@@ -28,7 +28,8 @@ from streams.normalisers.syslog import SyslogLine
 ACTIONS: Final = ("login", "authentication")
 
 _OWN = re.compile(
-    r"((?:[A-Z][a-z]{2} [A-Z][a-z]{2} {1,2}\d{1,2} \d\d:\d\d:\d\d \d{4}|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?))"
+    r"([A-Z][a-z]{2} [A-Z][a-z]{2} {1,2}\d{1,2} \d\d:\d\d:\d\d \d{4}"
+    r"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)"
     r" ?: (?:([A-Z][A-Za-z ]{2,24}): )?(.*)\Z",
     re.DOTALL | re.ASCII,
 )
@@ -106,7 +107,7 @@ def _verdict(match: re.Match[str]) -> Fields:
 
 
 def _who(text: str) -> tuple[str, str | None]:
-    """User name and method; a password behind the name is dropped. `host/…` is the name of a machine, not a password."""
+    """User name and method; a password behind the name is dropped. `host/…` is the name of a machine."""
     start = len("host/") if text.startswith("host/") else 0
     for mark in ("/<via ", "/<", "/"):
         cut = text.find(mark, start)

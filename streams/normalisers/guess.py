@@ -41,7 +41,7 @@ def _score(name: str, sample: list[bytes]) -> float:
     # A leap year: a sample may hold 29 February, and which year it is does not matter here.
     normaliser = make(name, NormaliserSettings(first_seen=date(2024, 12, 31)))
     out = normaliser.normalise(LineChunk(sample, list(range(len(sample)))))
-    ignored = {index: reason for index, reason in out.ignored}
+    ignored = dict(out.ignored)
     rejected = {reject.line for reject in out.rejects}
     decided_by_event = set(out.events["line"].to_list())
     score = 0.0

@@ -1,8 +1,8 @@
 """ISC dhcpd's log to DHCP events.
 
-`event_action` is one of `ACTIONS`; `event_outcome` is `success` for an offer, an acknowledgement, a release that was found
-and a BOOTREPLY, `failure` for NAK, DECLINE, no free leases and whatever the server says that it ignores or cannot do,
-else `unknown`. `event_reason` is what the server says behind the message, in its words.
+`event_action` is one of `ACTIONS`; `event_outcome` is `success` for an offer, an acknowledgement, a release that was
+found and a BOOTREPLY, `failure` for NAK, DECLINE, no free leases and whatever the server says that it ignores or cannot
+do, else `unknown`. `event_reason` is what the server says behind the message, in its words.
 
 Facts: the format strings of `server/dhcp.c`, `server/bootp.c` and `server/failover.c` of ISC DHCP 4.1 to 4.4, and what
 Infoblox's build of it adds behind them (`TransID`, `relay`, `lease-duration`, `uid`, `(RENEW)`).
@@ -83,48 +83,32 @@ _NO_LEASES = re.compile(r"no free leases|no available leases|peer holds all free
 
 _CHATTER = starts_with_any(
     {
-        **dict.fromkeys(("failover", "Failover", "peer ", "bind update", "Sent update", "bind lease"), Ignored.DHCP_FAILOVER),
-        **dict.fromkeys(
-            (
-                "balanc", "pool ", "Wrote ", "reuse_lease", "Abandoning IP", "ICMP Echo", "uid lease", "lease ",
-                "Dynamic and static", "Remove host declaration", "from the dynamic address pool", "Reclaiming",
-                "client ", "Lease ", "abandoned", "dhcp: lease",
-            ),
-            Ignored.DHCP_POOL,
+        Ignored.DHCP_FAILOVER: "failover|Failover|peer |bind update|Sent update|bind lease",
+        Ignored.DHCP_POOL: (
+            "balanc|pool |Wrote |reuse_lease|Abandoning IP|ICMP Echo|uid lease|lease |Dynamic and static|"
+            "Remove host declaration|from the dynamic address pool|Reclaiming|client |Lease |abandoned|"
+            "dhcp: lease"
         ),
-        **dict.fromkeys(
-            (
-                "Added new forward", "Added forward", "added reverse", "Added reverse", "Removed forward", "removed reverse",
-                "Removed reverse", "Unable to add", "Unable to set up", "DDNS", "Forward map", "Reverse map", "if IN ",
-                "if ", "delete ", "add ", "Can't update", "can't add", "dns",
-            ),
-            Ignored.DHCP_DNS,
+        Ignored.DHCP_DNS: (
+            "Added new forward|Added forward|added reverse|Added reverse|Removed forward|removed reverse|"
+            "Removed reverse|Unable to add|Unable to set up|DDNS|Forward map|Reverse map|if IN |if |delete |"
+            "add |Can't update|can't add|dns"
         ),
-        **dict.fromkeys(
-            (
-                "Solicit", "Request message", "Renew message", "Rebind message", "Release message", "Confirm message",
-                "Decline message", "Information-request", "Advertise", "Reply NA", "Reply PD", "Reply TA", "Sending Advertise",
-                "Sending Reply", "Sending Relay", "Relay-forward", "Relay-reply", "Picking pool address",
-                "Unpacking", "Encapsulated", "Client ", "Wrote 0 NA", "Released lease", "Discarding",
-            ),
-            Ignored.DHCP_V6,
+        Ignored.DHCP_V6: (
+            "Solicit|Request message|Renew message|Rebind message|Release message|Confirm message|"
+            "Decline message|Information-request|Advertise|Reply NA|Reply PD|Reply TA|Sending Advertise|"
+            "Sending Reply|Sending Relay|Relay-forward|Relay-reply|Picking pool address|Unpacking|"
+            "Encapsulated|Client |Wrote 0 NA|Released lease|Discarding"
         ),
-        **dict.fromkeys(
-            (
-                "Internet Systems Consortium", "Copyright", "All rights", "For info", "Listening on", "Sending on",
-                "Config file", "Database file", "PID file", "Server starting", "Not searching LDAP", "Configuration file",
-                "Multiple interfaces", "No subnet declaration", "** Ignoring", "you want,", "in your dhcpd.conf",
-                "to which interface", "Exiting", "exiting", "Unable to open", "Can't open", "Can't create", "There's already",
-                "/etc/", "WARNING", "Warning", "warning", "shutdown", "startup", "Source compiled", "Not configured",
-            ),
-            Ignored.SERVICE_STATE,
+        Ignored.SERVICE_STATE: (
+            "Internet Systems Consortium|Copyright|All rights|For info|Listening on|Sending on|Config file|"
+            "Database file|PID file|Server starting|Not searching LDAP|Configuration file|"
+            "Multiple interfaces|No subnet declaration|** Ignoring|you want,|in your dhcpd.conf|"
+            "to which interface|Exiting|exiting|Unable to open|Can't open|Can't create|There's already|"
+            "/etc/|WARNING|Warning|warning|shutdown|startup|Source compiled|Not configured"
         ),
-        **dict.fromkeys(
-            (
-                "receive_packet", "send_packet", "bad udp", "bad IP", "dhcp: send", "icmp_", "fallback_discard", "parse_option",
-                "accepting packet",
-            ),
-            Ignored.DHCP_NETWORK,
+        Ignored.DHCP_NETWORK: (
+            "receive_packet|send_packet|bad udp|bad IP|dhcp: send|icmp_|fallback_discard|parse_option|accepting packet"
         ),
     }
 )
@@ -223,7 +207,22 @@ def _event(action: str, outcome: str, known: tuple[str | None, ...], rest: str) 
     relay = addresses.ip(via) if via else None
     interface = via if relay is None else None
     if not rest:
-        return ("isc_dhcpd", action, outcome, None, ip, mac, name, client_id, None, relay, interface, server, None, None)
+        return (
+            "isc_dhcpd",
+            action,
+            outcome,
+            None,
+            ip,
+            mac,
+            name,
+            client_id,
+            None,
+            relay,
+            interface,
+            server,
+            None,
+            None,
+        )
     transaction, duration, uid = _TRANSACTION.search(rest), _DURATION.search(rest), _UID.search(rest)
     named_relay = _RELAY.search(rest)
     reason = _EXTRAS.sub("", rest).strip(" :.") or None

@@ -22,8 +22,8 @@ MAX_REPEATS = 1_000
 """Events that one "message repeated" line makes at most; a larger number under-counts to this."""
 
 MAX_MESSAGE = 4_096
-"""Characters of a message behind its header. No program that these formats are about writes longer ones (OpenSSH stops at
-1,024, syslog daemons at 8,192 with the header); what is longer becomes a dead letter instead of costing time."""
+"""Characters of a message behind its header. No program that these formats are about writes longer ones (OpenSSH stops
+at 1,024); what is longer becomes a dead letter instead of costing time."""
 
 HEADER_COLUMNS = ("timestamp", "observer_hostname", "process_name", "process_pid")
 
@@ -61,9 +61,9 @@ class Collected:
 class LineNormaliser(Normaliser):
     """Lines with a syslog header, each decided by itself.
 
-    A subclass names its `COLUMNS` and says in `take` what a message is. Bytes that are no UTF-8 become `\\xNN`. A line
-    of syslogd's `message repeated N times: [ … ]` is N events with `log_sub` 0 to N-1, `last message repeated N times` N
-    more of the event before it; both at most `MAX_REPEATS`.
+    A subclass names its `COLUMNS` and says in `take` what a message is. Bytes that are no UTF-8 are written as Python
+    escapes. syslogd's `message repeated N times: [ … ]` is N events with `log_sub` 0 to N-1, `last message repeated N
+    times` is N more of the event before it; both at most `MAX_REPEATS`.
 
     Args:
         settings: What the source's configuration tells.
@@ -171,8 +171,10 @@ class LineNormaliser(Normaliser):
         """
         saved = read_state(state, self.type_name)
         last, clock = saved.get("last", []), saved.get("clock", {})
-        if not isinstance(clock, Mapping) or not isinstance(last, list) or any(
-            not isinstance(row, list) or len(row) != len(self.COLUMNS) for row in last
+        if (
+            not isinstance(clock, Mapping)
+            or not isinstance(last, list)
+            or any(not isinstance(row, list) or len(row) != len(self.COLUMNS) for row in last)
         ):
             raise StateError(f"saved state of a {self.type_name} source has another form", hint=_HINT)
         self._clock.restore(clock)
@@ -194,13 +196,17 @@ def read_state(state: bytes, type_name: str) -> Mapping[str, Any]:
     return saved
 
 
-def starts_with_any(table: Mapping[str, Ignored]) -> Callable[[str], Ignored | None]:
-    """A look-up of a message by how it starts, in one pass; where several fit, the first of the table."""
-    pattern = re.compile("|".join(f"({re.escape(start)})" for start in table))
-    reasons = list(table.values())
+def starts_with_any(table: Mapping[Ignored, str]) -> Callable[[str], Ignored | None]:
+    """A look-up of a message by how it starts, in one pass; where several fit, the first of the table.
+
+    Args:
+        table: By reason, the starts, separated by `|`.
+    """
+    starts = [(start, reason) for reason, text in table.items() for start in text.split("|")]
+    pattern = re.compile("|".join(f"({re.escape(start)})" for start, _ in starts))
 
     def look_up(message: str) -> Ignored | None:
         match = pattern.match(message)
-        return None if match is None or match.lastindex is None else reasons[match.lastindex - 1]
+        return None if match is None or match.lastindex is None else starts[match.lastindex - 1][1]
 
     return look_up

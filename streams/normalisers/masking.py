@@ -52,13 +52,13 @@ _BYTES = [(re.compile(p.pattern.encode(), p.flags & ~re.UNICODE), r.encode()) fo
 _TYPED_NAME_BYTES = re.compile(_TYPED_NAME.encode())
 _RADIUS_BYTES = re.compile(_RADIUS.encode(), re.DOTALL)
 
-MAY_HOLD_SECRET = (
+TRIGGERS = (
     r"(?i)@|pass|pwd|secret|token|api.?key|access_key|sess|sid(?:=|%3d|])|sig|auth|credential|assertion|saml|otp|ticket"
     r"|jwt|cookie"
 )
 """For the `regex` engine of Polars: what no masked text lacks. A text that it does not find needs no masking."""
 
-_LETTER_SIGNS = frozenset("!#%^&*=<>?~|{}[];\"`")
+_SIGNS = frozenset('!#%^&*=<>?~|{}[];"`')
 _NAME_LIKE = re.compile(r"[A-Z]{0,3}[a-z]*[A-Z]?[a-z]*[0-9]{0,6}\Z", re.ASCII)
 _DOMAIN_LIKE = re.compile(r"[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)+\Z", re.ASCII)
 _REALM_LIKE = re.compile(r"[A-Za-z\-_]+\Z", re.ASCII)
@@ -112,7 +112,7 @@ def looks_like_password(name: str) -> bool:
         return looks_like_password(user)
     if len(name) < _MIN_PASSWORD or " " in name or not any(c.isalnum() for c in name):
         return False
-    if any(c in _LETTER_SIGNS for c in name) or "$" in name[:-1]:
+    if any(c in _SIGNS for c in name) or "$" in name[:-1]:
         return True
     if not (name.isascii() and name.isalnum()) or not any(c.isdigit() for c in name) or name.isdigit():
         return False

@@ -27,14 +27,23 @@ _DISPLAY = ("gdm", "lightdm", "sddm", "kdm", "xdm", "lxdm", "xrdp-sesman", "logi
 
 _FAILURES = (
     "authentication failure", "auth could not identify", "2 more authentication", "more authentication failure",
-    "authentication fails", "received for user", "password check failed", "Authentication failure", "authentication error",
+    "authentication fails", "received for user", "password check failed", "Authentication failure",
+    "authentication error",
 )  # fmt: skip
 _SUCCESSES = ("authentication success", "authentication succeeds", "granted access", "user granted")
 _UNKNOWN = ("check pass; user unknown", "bad username", "user unknown", "could not identify user", "User not known")
-_DENIED = ("account ", "access denied", "Access denied", "denied", "expired password", "user not allowed", "requirement ")
+_DENIED = (
+    "account ",
+    "access denied",
+    "Access denied",
+    "denied",
+    "expired password",
+    "user not allowed",
+    "requirement ",
+)
 
 
-def pam(message: str, program: str) -> Taken:
+def pam(message: str, program: str) -> Taken:  # noqa: PLR0911 - one return a message
     """What a PAM message says; `program` is the one in the syslog tag."""
     more = _MORE.match(message)
     if more is not None:

@@ -3,8 +3,8 @@
 Read are the built-in `logformat`s `squid` (native), `combined` and `common`, with whatever columns a site adds behind,
 plain or behind a syslog header (then the host, program and process id come from it, the time from the line itself).
 
-`event_action` is `allowed` or `denied`. Denied is what the proxy itself refused: a result word with `DENIED` in it, or a
-403 or 407 that it answered without a result (`NONE`, `TAG_NONE`). A 403 of the origin server is `allowed`: nobody but
+`event_action` is `allowed` or `denied`. Denied is what the proxy itself refused: a result word with `DENIED` in it, or
+a 403 or 407 that it answered without a result (`NONE`, `TAG_NONE`). A 403 of the origin server is `allowed`: nobody but
 that server refused. `event_outcome` is `failure` for what was denied and for status 400 and above, `success` below,
 `unknown` without a status (000: the client went away).
 

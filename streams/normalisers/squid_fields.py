@@ -7,7 +7,7 @@ from collections.abc import Callable
 import polars as pl
 
 from streams.normalisers import addresses
-from streams.normalisers.masking import MAY_HOLD_SECRET, mask_text
+from streams.normalisers.masking import TRIGGERS, mask_text
 
 _SCHEME = r"^[A-Za-z][A-Za-z0-9+.\-]*$"
 _EXTENSION = r"[^/]\.([A-Za-z0-9]{1,10})$"
@@ -19,9 +19,7 @@ def proxy_columns(captures: pl.DataFrame) -> dict[str, pl.Series]:
     captures = captures.with_columns(
         pl.when(pl.col(pl.String) != "-").then(pl.col(pl.String)).name.keep(),
     )
-    captures = captures.with_columns(
-        _masked_urls(captures), _masked(captures["referrer"]), _masked(captures["agent"])
-    )
+    captures = captures.with_columns(_masked_urls(captures), _masked(captures["referrer"]), _masked(captures["agent"]))
     peer_ip = _mapped(captures["peer"], addresses.ip)
     columns = captures.hstack(_url_parts(captures["url"])).select(*_direct(), *_verdict())
     client, port = _clients(captures["client"])
@@ -39,9 +37,16 @@ def _url_parts(urls: pl.Series) -> list[pl.Series]:
     has_scheme = behind.is_not_null() & before.str.contains(_SCHEME)
     frame = frame.select(
         pl.when(has_scheme).then(before).alias("u_scheme"),
-        pl.when(has_scheme).then(behind).otherwise(pl.col("url")).str.splitn("#", 2).struct.field("field_0").alias("rest"),
+        pl.when(has_scheme)
+        .then(behind)
+        .otherwise(pl.col("url"))
+        .str.splitn("#", 2)
+        .struct.field("field_0")
+        .alias("rest"),
     )
-    frame = frame.select("u_scheme", pl.col("rest").str.splitn("?", 2).struct.rename_fields(["rest", "u_query"])).unnest("rest")
+    frame = frame.select(
+        "u_scheme", pl.col("rest").str.splitn("?", 2).struct.rename_fields(["rest", "u_query"])
+    ).unnest("rest")
     frame = frame.select(
         "u_scheme", "u_query", pl.col("rest").str.splitn("/", 2).struct.rename_fields(["authority", "tail"])
     ).unnest("rest")
@@ -49,8 +54,16 @@ def _url_parts(urls: pl.Series) -> list[pl.Series]:
     frame = frame.with_columns(authority, ("/" + pl.col("tail")).alias("u_path"))
     bracketed = pl.col("authority").str.starts_with("[")
     plain = pl.col("authority").str.splitn(":", 2)
-    host = pl.when(bracketed).then(pl.col("authority").str.extract(r"^(\[[^\]]*\])")).otherwise(plain.struct.field("field_0"))
-    port = pl.when(bracketed).then(pl.col("authority").str.extract(r"\]:([0-9]+)$")).otherwise(plain.struct.field("field_1"))
+    host = (
+        pl.when(bracketed)
+        .then(pl.col("authority").str.extract(r"^(\[[^\]]*\])"))
+        .otherwise(plain.struct.field("field_0"))
+    )
+    port = (
+        pl.when(bracketed)
+        .then(pl.col("authority").str.extract(r"\]:([0-9]+)$"))
+        .otherwise(plain.struct.field("field_1"))
+    )
     frame = frame.with_columns(host.alias("u_host"), port.cast(pl.Int32, strict=False).alias("u_port"))
     return [frame[name] for name in ("u_scheme", "u_host", "u_port", "u_path", "u_query")]
 
@@ -105,7 +118,7 @@ def _verdict() -> list[pl.Expr]:
 def _masked_urls(captures: pl.DataFrame) -> pl.Series:
     """URLs without credentials. The scan finds the few that may hold any; those are masked one by one."""
     urls = captures["url"]
-    places = urls.str.contains(MAY_HOLD_SECRET).fill_null(value=False).arg_true()
+    places = urls.str.contains(TRIGGERS).fill_null(value=False).arg_true()
     if not len(places):
         return urls
     pairs = zip(captures["method"].gather(places), urls.gather(places), strict=True)
@@ -117,7 +130,7 @@ def _masked_urls(captures: pl.DataFrame) -> pl.Series:
 
 
 def _masked(texts: pl.Series) -> pl.Series:
-    places = texts.str.contains(MAY_HOLD_SECRET).fill_null(value=False).arg_true()
+    places = texts.str.contains(TRIGGERS).fill_null(value=False).arg_true()
     return texts.scatter(places, [mask_text(t) for t in texts.gather(places)]) if len(places) else texts
 
 

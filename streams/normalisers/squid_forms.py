@@ -33,11 +33,24 @@ CAPTURES = (
 
 # A URL with a blank (`uri_whitespace allow`): the last fitting end counts, so that a URL cannot forge the rest.
 _NATIVE_ODD = re.compile(
-    r"([0-9]{1,11})(?:\.([0-9]{1,9}))? +(-?[0-9]{1,12}) ([^ ]+) ([A-Z][A-Z0-9_]*|-)/([0-9]{3}|-) ([0-9]{1,18}|-) ([^ ]+) (.+)"
+    r"([0-9]{1,11})(?:\.([0-9]{1,9}))? +(-?[0-9]{1,12}) ([^ ]+) ([A-Z][A-Z0-9_]*|-)/([0-9]{3}|-) ([0-9]{1,18}|-)"
+    r" ([^ ]+) (.+)"
     r" ([^ ]+) ([A-Z][A-Z0-9_]*|-)/([^ ]*) ([^ ]+)(?: .*)?\Z",
     re.DOTALL,
 )
-_NATIVE_ORDER = ("duration", "client", "result", "status", "bytes", "method", "url", "user", "hierarchy", "peer", "mime")
+_NATIVE_ORDER = (
+    "duration",
+    "client",
+    "result",
+    "status",
+    "bytes",
+    "method",
+    "url",
+    "user",
+    "hierarchy",
+    "peer",
+    "mime",
+)
 _COMBINED_HEAD = re.compile(r'([^ ]+) [^ ]+ (.{1,256}?) \[([^\]]{1,40})\] "([^ ]+) ', re.DOTALL)
 _COMBINED_TAIL = re.compile(r"(?:(?P<quoted>\".*\") )?([A-Z][A-Z0-9_]*|-):([A-Z][A-Z0-9_]*|-)\Z", re.DOTALL)
 _COMBINED_MIDDLE = re.compile(r' ([A-Za-z]{1,8}/[0-9.]{1,5})" ([0-9]{3}|[0-9]|-) ([0-9]{1,18}|-) ')
@@ -67,7 +80,11 @@ def native(texts: pl.Series) -> pl.DataFrame:
     stamp, rest = _cut(texts, " ", 2)
     parts = _cut(rest.str.strip_chars_start(" "), " ", 10)
     duration, client, verdict, size, method, url, user, peering, mime = parts[:9]
-    (result, status), (hierarchy, peer), (seconds, fraction) = _cut(verdict, "/", 2), _cut(peering, "/", 2), _cut(stamp, ".", 2)
+    (result, status), (hierarchy, peer), (seconds, fraction) = (
+        _cut(verdict, "/", 2),
+        _cut(peering, "/", 2),
+        _cut(stamp, ".", 2),
+    )
     fits = (
         _like(stamp, r"^[0-9]{1,11}(?:\.[0-9]{1,9})?$")
         & _like(duration, r"^-?[0-9]{1,12}$")

@@ -28,7 +28,8 @@ _NOT_ALLOWED = re.compile(r"(?:User|Login of) (.*) from (\S+) not allowed becaus
 _NOT_ALLOWED_LOCAL = re.compile(r"User (.*) not allowed because (.*)\Z", re.DOTALL)
 _ROOT_REFUSED = re.compile(r"ROOT LOGIN REFUSED FROM (\S+)(?: port (\d{1,5}))?", re.ASCII)
 _EXCEEDED = re.compile(
-    r"(?:error: )?maximum authentication attempts exceeded for (invalid user )?(.*) from (\S+) port (\d{1,5})", re.DOTALL
+    r"(?:error: )?maximum authentication attempts exceeded for (invalid user )?(.*) from (\S+) port (\d{1,5})",
+    re.DOTALL,
 )
 _CLOSED = re.compile(
     r"(?:Connection (?:closed|reset) by|Disconnected from|Disconnecting)(?: (invalid|authenticating))? (?:user (.*) )?"
@@ -36,23 +37,28 @@ _CLOSED = re.compile(
     re.DOTALL | re.ASCII,
 )
 _RECEIVED = re.compile(
-    r"(?:error: )?Received disconnect from ([^\s:]+(?::[0-9A-Fa-f:.]+)*?)(?: port (\d{1,5}))?: ?(\d{1,9}): ?(.*?)(?: \[preauth\])?\Z",
+    r"(?:error: )?Received disconnect from ([^\s:]+(?::[0-9A-Fa-f:.]+)*?)(?: port (\d{1,5}))?: ?(\d{1,9}): ?(.*?)"
+    r"(?: \[preauth\])?\Z",
     re.DOTALL | re.ASCII,
 )
 _CONNECTION = re.compile(rf"Connection {_PEER}(?: on (\S+) port (\d+))?", re.ASCII)
 _CLOSING = re.compile(r"(?:Closing connection to|Connection closed to) (\S+)", re.ASCII)
 _TIMEOUT = re.compile(r"Timeout, client not responding from (?:user (.*) )?(\S+) port (\d{1,5})", re.ASCII)
 _SESSION = re.compile(
-    r"(Starting|Close) session: (?:(\w+)(?: on (\S+))?(?: '.*?')? for |user )(.*) from (\S+) port (\d{1,5})(?: id (\d+))?",
+    r"(Starting|Close) session: (?:(\w+)(?: on (\S+))?(?: '.*?')? for |user )(.*) from (\S+) port (\d{1,5})"
+    r"(?: id (\d+))?",
     re.DOTALL | re.ASCII,
 )
-_PAM_ERROR = re.compile(r"(?:error: )?PAM: (.*?) for (illegal user |invalid user )?(.*) from (\S+?)(?: via (\S+))?\Z", re.DOTALL)
+_PAM_ERROR = re.compile(
+    r"(?:error: )?PAM: (.*?) for (illegal user |invalid user )?(.*) from (\S+?)(?: via (\S+))?\Z", re.DOTALL
+)
 _REFUSED = re.compile(r"refused connect from (.*?) ?\(([^()\s]+)\)\Z", re.DOTALL)
 _HANDSHAKE = re.compile(
     r"(?:fatal: )?(Unable to negotiate|Magic value check failed|banner exchange|ssh_dispatch_run_fatal|"
     r"Did not receive identification|Bad protocol version|Bad packet length|Timeout before authentication|"
     r"Protocol major versions differ|no matching|kex_exchange_identification|Corrupted MAC)"
-    r".*?(?:from|with|for)(?: connection)? (?:\S+ to )?(\[?[0-9A-Fa-f:.]*[.:][\w:.%]*?\]?)(?:,? port (\d{1,5}))?[:,]?(?: |\Z)(.*)\Z",
+    r".*?(?:from|with|for)(?: connection)? (?:\S+ to )?(\[?[0-9A-Fa-f:.]*[.:][\w:.%]*?\]?)"
+    r"(?:,? port (\d{1,5}))?[:,]?(?: |\Z)",
     re.DOTALL | re.ASCII | re.IGNORECASE,
 )
 _PENALTY = re.compile(r"drop connection #\d+ from \[([^\]]+)\]:(\d{1,5})", re.ASCII)
@@ -60,35 +66,38 @@ _KEY = re.compile(r"(?:ID .* )?(?:\S+ )?((?:SHA256:|SHA1:|MD5:)\S+|(?:[0-9a-f]{2
 
 _CHATTER = starts_with_any(
     {
-        "debug": Ignored.DEBUG,
-        **dict.fromkeys(
-            ("Server listening", "Received signal", "Received SIGHUP", "Exiting on", "Generating", "Sighup", "RSA key",
-             "error: Bind to", "fatal: Cannot bind", "Could not load host key", "error: Could not load", "sshd version",
-             "/etc/ssh", "/usr/", "Set /proc", "rexec", "Deprecated option", "WARNING", "nss", "beginning MaxStartups",
-             "exited MaxStartups", "Missing privilege", "PAM unable", "PAM adding", "PAM [", "srclimit"),
-            Ignored.SERVICE_STATE,
+        Ignored.DEBUG: "debug",
+        Ignored.SERVICE_STATE: (
+            "Server listening|Received signal|Received SIGHUP|Exiting on|Generating|Sighup|RSA key|"
+            "error: Bind to|fatal: Cannot bind|Could not load host key|error: Could not load|sshd version|"
+            "/etc/ssh|/usr/|Set /proc|rexec|Deprecated option|WARNING|nss|beginning MaxStartups|"
+            "exited MaxStartups|Missing privilege|PAM unable|PAM adding|PAM [|srclimit"
         ),
-        **dict.fromkeys(("Found matching", "Accepted key", "Accepted certificate", "matching key found",
-                         "Certificate ", "userauth_pubkey", "Could not open authorized", "Authentication refused: bad",
-                         "key_read", "error: key_"), Ignored.SSH_KEY_CHECK),
-        **dict.fromkeys(("reverse mapping", "Address ", "Nasty PTR", "Could not get shadow", "getnameinfo",
-                         "warning: ", "Could not reverse"), Ignored.SSH_NAME_LOOKUP),
-        **dict.fromkeys(("error: kex", "kex_", "error: kex_exchange", "error: Protocol", "error: Hm", "error: buffer", "padding error",
-                         "Bad packet", "ssh_packet", "Corrupted", "error: ssh", "error: send", "Protocol ", "Protocol",
-                         "banner ", "message authentication code", "error: no supported", "fatal: no matching",
-                         "fatal: ssh", "Read error", "fatal: Read", "Write failed", "fatal: Write", "packet_write",
-                         "ssh_dispatch"),
-                        Ignored.SSH_HANDSHAKE),
-        **dict.fromkeys(("subsystem request", "User child", "Transferred:", "Environment:", "syslogin_perform",
-                         "Postponed", "forced-command", "open ", "close ", "sent status", "opendir", "session opened for local",
-                         "session closed for local"), Ignored.SSH_OTHER),
+        Ignored.SSH_KEY_CHECK: (
+            "Found matching|Accepted key|Accepted certificate|matching key found|Certificate |"
+            "userauth_pubkey|Could not open authorized|Authentication refused: bad|key_read|error: key_"
+        ),
+        Ignored.SSH_NAME_LOOKUP: (
+            "reverse mapping|Address |Nasty PTR|Could not get shadow|getnameinfo|warning: |Could not reverse"
+        ),
+        Ignored.SSH_HANDSHAKE: (
+            "error: kex|kex_|error: kex_exchange|error: Protocol|error: Hm|error: buffer|padding error|"
+            "Bad packet|ssh_packet|Corrupted|error: ssh|error: send|Protocol |Protocol|banner |"
+            "message authentication code|error: no supported|fatal: no matching|fatal: ssh|Read error|"
+            "fatal: Read|Write failed|fatal: Write|packet_write|ssh_dispatch"
+        ),
+        Ignored.SSH_OTHER: (
+            "subsystem request|User child|Transferred:|Environment:|syslogin_perform|Postponed|"
+            "forced-command|open |close |sent status|opendir|session opened for local|"
+            "session closed for local"
+        ),
     }
-)  # fmt: skip
+)
 
 _FIRST_WORDS = ("Accepted ", "Failed ", "Invalid user", "Illegal user", "Postponed ", "Partial ")
 
 
-def _who(name: str | None, known: bool | None) -> tuple[str | None, bool | None]:
+def _who(name: str | None, *, known: bool | None) -> tuple[str | None, bool | None]:
     """User name and whether it exists; a name that no account has is masked where it looks like a password."""
     if not name:
         return None, known
@@ -128,7 +137,7 @@ def sshd(message: str) -> Taken:
 
 def _verdict(match: re.Match[str]) -> Fields:
     word, method, invalid, name, source, port, trail = match.groups()
-    user, known = _who(name, False if invalid else None)
+    user, known = _who(name, known=False if invalid else None)
     if word in ("Postponed", "Partial") or method == "none":
         action, outcome = "login_step", "unknown"
     else:
@@ -145,7 +154,7 @@ def _invalid(message: str) -> Fields | None:
     match = _INVALID.match(message)
     if match is None:
         return None
-    user, known = _who(match[1], False)
+    user, known = _who(match[1], known=False)
     return _row(
         "unknown_user", "failure", match[2],
         {"user_name": user, "user_known": known, "source_port": addresses.port(match[3])},
@@ -172,7 +181,7 @@ def _exceeded(message: str) -> Fields | None:
     match = _EXCEEDED.match(message)
     if match is None:
         return None
-    user, known = _who(match[2], False if match[1] else None)
+    user, known = _who(match[2], known=False if match[1] else None)
     return _row(
         "attempts_exceeded", "failure", match[3],
         {"user_name": user, "user_known": known, "source_port": addresses.port(match[4]),
@@ -185,7 +194,7 @@ def _closed(message: str) -> Fields | None:
     if match is None:
         return None
     state, name, source, port, reason = match.groups()
-    user, known = _who(name, False if state == "invalid" else None)
+    user, known = _who(name, known=False if state == "invalid" else None)
     return _row(
         "disconnect", "failure" if state else "unknown", source,
         {"user_name": user, "user_known": known, "source_port": addresses.port(port), "event_reason": reason or None},
@@ -234,8 +243,10 @@ def _pam_error(message: str) -> Fields | None:
     match = _PAM_ERROR.match(message)
     if match is None:
         return None
-    user, known = _who(match[3], False if match[2] else None)
-    return _row("authentication", "failure", match[4], {"user_name": user, "user_known": known, "event_reason": match[1]})
+    user, known = _who(match[3], known=False if match[2] else None)
+    return _row(
+        "authentication", "failure", match[4], {"user_name": user, "user_known": known, "event_reason": match[1]}
+    )
 
 
 def _refused(message: str) -> Fields | None:

@@ -20,16 +20,16 @@ from typing import NamedTuple
 MAX_PID_DIGITS = 18  # what fits a signed 64-bit integer whatever the digits are
 
 _MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
-_BSD = (
-    rf"(?:\d{{4}} )?(?:{_MONTHS}) {{1,2}}\d{{1,2}}(?: \d{{4}})? \d\d:\d\d:\d\d(?:[.,]\d{{1,9}})?(?: \d{{4}}(?= ))?"
-)
+_BSD = rf"(?:\d{{4}} )?(?:{_MONTHS}) {{1,2}}\d{{1,2}}(?: \d{{4}})? \d\d:\d\d:\d\d(?:[.,]\d{{1,9}})?(?: \d{{4}}(?= ))?"
 _ISO = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?"
 _LEVEL = r"(?:<\w+\.\w+> )?"  # FreeBSD's syslogd -v
 _TAG = r"([^\s\[\]:]*)(?:\[([^\]\s]*)\]|\])?(?: <\w+>)?:(?: +|$)(.*)"  # a lone bracket: gdm's `gdm-password]:`
 
 # The host must not end in a colon: then it is the tag of a line without a host.
 _TAGGED = re.compile(rf"(?:<\d{{1,3}}>)?(?:1 )?({_BSD}|{_ISO}) +{_LEVEL}(?:(\S*[^\s:]) +)?{_TAG}", re.DOTALL | re.ASCII)
-_RELAYED = re.compile(rf"(?:<\d{{1,3}}>)?({_BSD}|{_ISO}) +(\S+) +(?:\d{{1,3}}\.){{3}}\d{{1,3}} +{_TAG}", re.DOTALL | re.ASCII)
+_RELAYED = re.compile(
+    rf"(?:<\d{{1,3}}>)?({_BSD}|{_ISO}) +(\S+) +(?:\d{{1,3}}\.){{3}}\d{{1,3}} +{_TAG}", re.DOTALL | re.ASCII
+)
 _SHORT_STAMP = re.compile(rf"(?:{_MONTHS}) [ \d]\d \d\d:\d\d:\d\d \Z", re.ASCII)
 _UNTAGGED = re.compile(rf"(?:<\d{{1,3}}>)?({_BSD}|{_ISO}) +{_LEVEL}(\S+) +(.*)", re.DOTALL | re.ASCII)
 _SD = r'(?:-|(?:\[[^\]"]*(?:"(?:[^"\\]|\\.)*"[^\]"]*)*\])+)'

@@ -17,7 +17,9 @@ from streams.normalisers.abstract import NormaliserSettings
 
 MONTHS: Mapping[str, int] = {
     name: number
-    for number, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), start=1)
+    for number, name in enumerate(
+        ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"), start=1
+    )
 }
 
 DISORDER_DAYS = 90
@@ -86,12 +88,16 @@ class YearlessClock:
         if self._newest is None:
             return self._start(month, day)
         after_newest = _nearest(self._newest, month, day)
-        after_jump = None if self._jump is None else _nearest(self._jump, month, day)
-        if after_jump is not None and self._jump is not None:
-            if after_newest is None or _cost(after_jump - self._jump) < _cost(after_newest - self._newest):
-                if after_jump != self._jump:
-                    self._newest, self._jump = max(after_jump, self._jump), None
-                return date.fromordinal(after_jump).year
+        jump = self._jump
+        after_jump = None if jump is None else _nearest(jump, month, day)
+        if (
+            jump is not None
+            and after_jump is not None
+            and (after_newest is None or _cost(after_jump - jump) < _cost(after_newest - self._newest))
+        ):
+            if after_jump != jump:
+                self._newest, self._jump = max(after_jump, jump), None
+            return date.fromordinal(after_jump).year
         if after_newest is None:
             return None
         if after_newest - self._newest > LEAP_DAYS:
@@ -189,8 +195,8 @@ class LocalZone:
 class SourceClock:
     """Reads the times of one source's lines, in the order of the lines.
 
-    Understands the stamps that `syslog.split` finds (RFC 3164 with or without year and fraction, ISO 8601 with or without
-    offset) and asctime's `Www Mmm dd hh:mm:ss yyyy`, as FreeRADIUS writes it.
+    Understands the stamps that `syslog.split` finds (RFC 3164 with or without year and fraction, ISO 8601 with or
+    without offset) and asctime's `Www Mmm dd hh:mm:ss yyyy`, as FreeRADIUS writes it.
     """
 
     def __init__(self, settings: NormaliserSettings) -> None:

@@ -1,7 +1,7 @@
 """Golden files: hand-written lines (`<type>.log`) and what becomes of each (`<type>.jsonl`).
 
-A golden file is changed by hand, on purpose. `python -m tests.normalisers.golden_files <type>` prints what the normaliser
-now says, to be read before any of it is copied.
+A golden file is changed by hand, on purpose. `python -m tests.normalisers.golden_files <type>` prints what the
+normaliser now says, to be read before any of it is copied.
 """
 
 from __future__ import annotations

@@ -78,7 +78,8 @@ class Tally:
         total = len(self.comparisons)
         agree = total - len(self.disagreements)
         fates = ", ".join(f"{count} {fate}" for fate, count in sorted(self.fates.items()))
-        return f"{name}: {self.lines} lines ({fates}); {agree} of {total} compared fields agree ({agree / max(total, 1):.1%})"
+        share = agree / max(total, 1)
+        return f"{name}: {self.lines} lines ({fates}); {agree} of {total} compared fields agree ({share:.1%})"
 
 
 def cases(sample_format: str, samples: Path = SAMPLES) -> list[Case]:
@@ -195,7 +196,11 @@ def _stated(read: Callable[[str], Any], *nothing: str) -> Callable[[Any], Any]:
 
 
 def _moment(text: str) -> Any:
-    return datetime.fromisoformat(text).replace(tzinfo=UTC) if "+" not in text and "Z" not in text else datetime.fromisoformat(text)
+    return (
+        datetime.fromisoformat(text).replace(tzinfo=UTC)
+        if "+" not in text and "Z" not in text
+        else datetime.fromisoformat(text)
+    )
 
 
 def _epoch(scale: float) -> Callable[[str], Any]:
@@ -215,7 +220,11 @@ def _bsd_stamp(text: str) -> Any:
 
 
 def _iso_without_year(text: str) -> Any:
-    month, day, clock = text.partition("T")[0].split("-")[-2], text.partition("T")[0].split("-")[-1], text.partition("T")[2]
+    month, day, clock = (
+        text.partition("T")[0].split("-")[-2],
+        text.partition("T")[0].split("-")[-1],
+        text.partition("T")[2],
+    )
     hour, minute, second = clock.rstrip("Z").split(":")
     return int(month), int(day), int(hour), int(minute), int(second)
 

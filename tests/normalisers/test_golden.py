@@ -52,7 +52,7 @@ def test_a_frame_has_the_columns_and_types_of_its_schema(type_name: str) -> None
 @pytest.mark.parametrize("kind", list(EventKind))
 def test_columns_are_those_of_the_schema_less_the_collectors(kind: EventKind) -> None:
     assert not set(event_columns(kind)) & set(COLLECTOR_COLUMNS)
-    assert list(event_columns(kind))[0] == "timestamp"
+    assert next(iter(event_columns(kind))) == "timestamp"
 
 
 @pytest.mark.parametrize("type_name", TYPES)

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from streams.normalisers.masking import MAY_HOLD_SECRET, looks_like_password, mask_bytes, mask_text
+from streams.normalisers.masking import TRIGGERS, looks_like_password, mask_bytes, mask_text
 
 MASKED = {
     "GET http://bob:hunter2@example.org/x": "GET http://(masked)@example.org/x",
@@ -51,16 +51,16 @@ def test_what_is_no_secret_is_kept(line: str) -> None:
 
 @pytest.mark.parametrize("line", MASKED)
 def test_the_quick_look_finds_every_line_that_masking_changes(line: str) -> None:
-    assert re.search(MAY_HOLD_SECRET, line) or line.startswith("CONNECT")
+    assert re.search(TRIGGERS, line) or line.startswith("CONNECT")
 
 
 @pytest.mark.parametrize(
     ("line", "masked"),
     [
-        (b"Failed password for invalid user S3cret!x from 192.0.2.1", b"Failed password for invalid user (masked) from 192.0.2.1"),
+        (b"Failed password for invalid user S3cret!x from a", b"Failed password for invalid user (masked) from a"),
         (b"Login incorrect: [bob/hun]ter2] (from client x", b"Login incorrect: [bob/(masked)] (from client x"),
         (b"Login incorrect (pap: no): [bob/hunter2", b"Login incorrect (pap: no): [bob/(masked)"),
-        (b"Multiple logins (max 1) [MPP attempt]: [bob/pw] (from client x", b"Multiple logins (max 1) [MPP attempt]: [bob/(masked)] (from client x"),
+        (b"Multiple logins (max 1) [MPP attempt]: [b/pw] (from", b"Multiple logins (max 1) [MPP attempt]: [b/(masked)"),
     ],
 )  # fmt: skip
 def test_a_dead_letter_shows_no_password_of_a_login(line: bytes, masked: bytes) -> None:
@@ -74,8 +74,8 @@ def test_a_password_typed_as_name_looks_like_one(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["root", "jdoe", "JSmith22", "Winter2024", "j.smith-2", "o'brien", "bob@example.org", "bob@REALM", "EXAMPLE\\bob", "pc01$",
-     "123456", "host/pc1.example.org", "bob+list@example.org", "fake from 192.0.2.1 port 5"],
+    ["root", "jdoe", "JSmith22", "Winter2024", "j.smith-2", "o'brien", "bob@example.org", "bob@REALM", "EXAMPLE\\bob",
+     "pc01$", "123456", "host/pc1.example.org", "bob+list@example.org", "fake from 192.0.2.1 port 5"],
 )  # fmt: skip
 def test_a_name_does_not_look_like_a_password(name: str) -> None:
     assert not looks_like_password(name)

@@ -20,7 +20,9 @@ from streams.normalisers.registry import make
 from tests.normalisers.golden_files import SETTINGS, in_chunks, lines_of
 
 TYPES = ["freeradius", "isc_dhcpd", "openssh", "squid"]
-TOKEN = st.text(st.characters(min_codepoint=33, max_codepoint=0x2FFF, exclude_characters="\x85\xa0"), min_size=1, max_size=12)
+TOKEN = st.text(
+    st.characters(min_codepoint=33, max_codepoint=0x2FFF, exclude_characters="\x85\xa0"), min_size=1, max_size=12
+)
 
 
 @st.composite
@@ -125,7 +127,6 @@ def obvious(line: str) -> dict[str, Any] | None:
     duration, client, verdict, size, method, url, user, peering, mime = parts[1:10]
     result, status = verdict.split("/")
     hierarchy, _, peer = peering.partition("/")
-    stated = lambda text: None if text == "-" else text  # noqa: E731
     address = ip(peer)
     moment = datetime.fromtimestamp(int(seconds), UTC).replace(microsecond=int(fraction.ljust(6, "0")))
     return {
@@ -138,12 +139,17 @@ def obvious(line: str) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
+def stated(text: str) -> str | None:
+    return None if text == "-" else text
+
+
 def obvious_url(url: str) -> dict[str, Any]:
     parts = urlsplit(url)
     name, dot, extension = parts.path.rpartition("/")[2].rpartition(".")
     return {
-        "url_scheme": parts.scheme, "url_domain": parts.hostname, "url_port": parts.port, "url_path": parts.path or None,
-        "url_query": parts.query or None, "url_extension": extension.lower() if dot and name else None,
+        "url_scheme": parts.scheme, "url_domain": parts.hostname, "url_port": parts.port,
+        "url_path": parts.path or None, "url_query": parts.query or None,
+        "url_extension": extension.lower() if dot and name else None,
     }  # fmt: skip
 
 
@@ -168,7 +174,8 @@ def native_lines(draw: st.DrawFn) -> str:
         f"{seconds}.{draw(st.integers(0, 999)):03d} {draw(st.integers(0, 999_999)):6d} {client}"
         f" {draw(st.sampled_from(['TCP_MISS', 'TCP_HIT', '-']))}/{status} {draw(st.integers(0, 10**12))} GET {url}"
         f" {draw(st.sampled_from(['-', 'jdoe', 'EXAMPLE%5Cjdoe']))}"
-        f" {draw(st.sampled_from(['HIER_DIRECT', 'HIER_NONE']))}/{peer} {draw(st.sampled_from(['-', 'text/html']))}{extra}"
+        f" {draw(st.sampled_from(['HIER_DIRECT', 'HIER_NONE']))}/{peer}"
+        f" {draw(st.sampled_from(['-', 'text/html']))}{extra}"
     )
 
 

@@ -35,7 +35,9 @@ def with_header(case: Case) -> str:
 @pytest.mark.parametrize("sample_format", FORMATS)
 def test_every_line_becomes_an_event_or_is_ignored_for_a_named_reason(sample_format: str) -> None:
     for case in cases(sample_format):
-        out = one_line(make(FORMATS[sample_format], NormaliserSettings(first_seen=date(2024, 12, 31))), with_header(case))
+        out = one_line(
+            make(FORMATS[sample_format], NormaliserSettings(first_seen=date(2024, 12, 31))), with_header(case)
+        )
         decided = (out.events.height > 0) + len(out.ignored) + len(out.rejects)
         assert decided == 1, case.id
         assert {r.reason for r in out.rejects} == {REJECTS[sample_format][case.id]} if out.rejects else True, case.id

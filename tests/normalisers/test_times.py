@@ -18,7 +18,9 @@ NEW_YORK = "America/New_York"
 LORD_HOWE = "Australia/Lord_Howe"
 
 
-def read(stamps: list[str], zone: str = "UTC", year: int | None = None, first_seen: str = "2024-12-31") -> list[str | None]:
+def read(
+    stamps: list[str], zone: str = "UTC", year: int | None = None, first_seen: str = "2024-12-31"
+) -> list[str | None]:
     clock = SourceClock(NormaliserSettings(ZoneInfo(zone), year, date.fromisoformat(first_seen)))
     return [shown(clock.micros(stamp)) for stamp in stamps]
 
@@ -56,7 +58,9 @@ def test_a_first_line_of_january_may_be_followed_by_a_late_one_of_december() -> 
         ("2026-03-01", "Feb 29 12:00:00", "2024-02-29T12:00:00"),
     ],
 )
-def test_the_first_line_is_of_the_newest_year_that_fits_the_first_sight(first_seen: str, stamp: str, expected: str) -> None:
+def test_the_first_line_is_of_the_newest_year_that_fits_the_first_sight(
+    first_seen: str, stamp: str, expected: str
+) -> None:
     assert read([stamp], first_seen=first_seen) == [expected]
 
 
@@ -75,8 +79,10 @@ def test_a_gap_of_many_months_goes_forward() -> None:
 
 
 def test_a_clock_that_starts_at_1_january_does_not_drag_later_lines_into_the_next_year() -> None:
-    assert read(["Jun 15 00:00:00", "Jan  1 00:00:09", "Jan  1 00:00:10", "Jun 15 00:01:00", "Jun 16 00:00:00"], year=2024) == [
-        "2024-06-15T00:00:00", "2025-01-01T00:00:09", "2025-01-01T00:00:10", "2024-06-15T00:01:00", "2024-06-16T00:00:00",
+    stamps = ["Jun 15 00:00:00", "Jan  1 00:00:09", "Jan  1 00:00:10", "Jun 15 00:01:00", "Jun 16 00:00:00"]
+    assert read(stamps, year=2024) == [
+        "2024-06-15T00:00:00", "2025-01-01T00:00:09", "2025-01-01T00:00:10", "2024-06-15T00:01:00",
+        "2024-06-16T00:00:00",
     ]  # fmt: skip
 
 
@@ -91,7 +97,14 @@ def test_a_time_that_the_clocks_skip_goes_forward_by_what_they_skip() -> None:
 
 
 def test_an_hour_shown_twice_is_the_first_until_time_would_jump_back() -> None:
-    stamps = ["Nov  3 00:59:59", "Nov  3 01:00:00", "Nov  3 01:59:59", "Nov  3 01:00:01", "Nov  3 01:50:00", "Nov  3 02:00:00"]
+    stamps = [
+        "Nov  3 00:59:59",
+        "Nov  3 01:00:00",
+        "Nov  3 01:59:59",
+        "Nov  3 01:00:01",
+        "Nov  3 01:50:00",
+        "Nov  3 02:00:00",
+    ]
     assert read(stamps, NEW_YORK, 2024) == [
         "2024-11-03T04:59:59", "2024-11-03T05:00:00", "2024-11-03T05:59:59",
         "2024-11-03T06:00:01", "2024-11-03T06:50:00", "2024-11-03T07:00:00",
@@ -106,7 +119,8 @@ def test_half_an_hour_shown_twice_is_told_apart_too() -> None:
     stamps = ["Apr  7 01:29:00", "Apr  7 01:59:00", "Apr  7 01:30:00", "Apr  7 01:58:00", "Apr  7 02:00:00"]
     times = read(stamps, LORD_HOWE, 2024)
     assert times == [
-        "2024-04-06T14:29:00", "2024-04-06T14:59:00", "2024-04-06T14:30:00", "2024-04-06T14:58:00", "2024-04-06T15:30:00",
+        "2024-04-06T14:29:00", "2024-04-06T14:59:00", "2024-04-06T14:30:00", "2024-04-06T14:58:00",
+        "2024-04-06T15:30:00",
     ]  # fmt: skip
 
 
@@ -160,7 +174,9 @@ def test_saving_and_loading_anywhere_changes_no_time(moments: list[datetime], cu
     steps=st.lists(st.integers(1, 1500), min_size=1, max_size=60),
     zone=st.sampled_from([NEW_YORK, "Europe/Berlin", "UTC"]),
 )
-def test_a_log_in_order_is_read_back_across_years_and_daylight_saving(start: datetime, steps: list[int], zone: str) -> None:
+def test_a_log_in_order_is_read_back_across_years_and_daylight_saving(
+    start: datetime, steps: list[int], zone: str
+) -> None:
     """Lines at most 25 minutes apart: then even an hour shown twice is never in doubt."""
     moment = start.replace(tzinfo=UTC, microsecond=0)
     local = moment.astimezone(ZoneInfo(zone))
