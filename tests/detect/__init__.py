@@ -1,0 +1,1 @@
+"""Tests of detect: context, derived columns, detection rows."""

@@ -1,0 +1,181 @@
+"""Derived columns say what a slow reading of each row says."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.context.district import District, Site
+from agents.context.inventory import Device, Inventory
+from agents.engine.enrich import Enricher
+from agents.engine.jsoncolumns import json_objects
+from agents.rules.examples import frame_of
+from agents.rules.model import VALUE_SEPARATOR
+from schemas.kinds import EventKind
+
+DISTRICT = District.of(
+    "Example",
+    "America/Denver",
+    ["school.example"],
+    [Site("north", ("10.1.0.0/16",), ("nh-*",)), Site("south", ("10.2.0.0/16",), ("sh-*",))],
+)
+INVENTORY = Inventory.of([Device("3c:52:82:00:00:01", "anna", "laptop"), Device("3c:52:82:00:00:02", "", "shared")])
+ENRICHER = Enricher(DISTRICT, INVENTORY)
+
+ADDRESSES = st.sampled_from(
+    ["a@school.example", "A@School.example", "b@north.school.example", "c@elsewhere.example", "root", "",
+     "d@notschool.example"]
+)  # fmt: skip
+MAILS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "event_id": st.integers(0, 9).map(str),
+            "email_message_id": st.none() | st.sampled_from(["", "m1", "m2"]),
+            "email_local_id": st.none() | st.sampled_from(["Q1", "Q2"]),
+            "observer_hostname": st.none() | st.just("mx"),
+            "email_from_address": st.none() | ADDRESSES,
+            "to": st.lists(
+                st.tuples(ADDRESSES, st.sampled_from(["sent", "deferred", "bounced"]), st.booleans()), max_size=5
+            ),
+        }
+    ),
+    max_size=6,
+)
+
+
+def _mail(row: dict[str, Any]) -> dict[str, Any]:
+    plain = {k: v for k, v in row.items() if k != "to"}
+    lists = zip(*row["to"], strict=True) if row["to"] else ((), (), ())
+    names = ("email_to_address", "email_to_status", "email_to_filter")
+    return plain | {name: list(values) for name, values in zip(names, lists, strict=True)}
+
+
+def _slow_values(row: dict[str, Any]) -> list[str]:
+    host, sender, queue = row["observer_hostname"] or "", row["email_from_address"] or "", row["email_local_id"]
+    key = row["email_message_id"] or (f"{host} {queue} {sender}" if queue else row["event_id"])
+    values = []
+    for address, status, is_filter in row["to"]:
+        lowered = address.lower()
+        if status != "sent" or is_filter or not lowered:
+            continue
+        side = "internal" if DISTRICT.is_internal_address(lowered) else "outside"
+        value = VALUE_SEPARATOR.join((side, key, lowered))
+        if value not in values:
+            values.append(value)
+    return values
+
+
+@given(MAILS)
+def test_recipients_of_a_frame_equal_those_of_each_row_by_itself(mails: list[dict[str, Any]]) -> None:
+    frame = frame_of(EventKind.MAIL, [_mail(m) for m in mails])
+    names = ["sender_internal", "delivered_recipients", "recipients_internal", "recipients_outside"]
+    got = ENRICHER.add(frame, EventKind.MAIL, names).select(names).rows()
+    expected = []
+    for mail in mails:
+        values = _slow_values(mail)
+        inside = sum(v.startswith("internal") for v in values)
+        ours = DISTRICT.is_internal_address(mail["email_from_address"] or "")
+        expected.append((ours, values, inside, len(values) - inside))
+    assert got == expected
+
+
+def test_lists_of_unequal_length_do_not_stop_a_batch() -> None:
+    row = {"event_id": "e", "email_to_address": ["a@x.example", "b@x.example"], "email_to_status": ["sent"]}
+    frame = frame_of(EventKind.MAIL, [row | {"email_to_filter": [], "email_message_id": "m"}])
+    got = ENRICHER.add(frame, EventKind.MAIL, ["delivered_recipients"])["delivered_recipients"].to_list()
+    assert got == [[VALUE_SEPARATOR.join(("outside", "m", "a@x.example"))]]
+
+
+def test_a_separator_in_an_address_or_message_id_cannot_shift_the_parts_of_a_value() -> None:
+    row = {"event_id": "e", "email_to_address": ["in\x1fternal@x.example"], "email_to_status": ["sent"]}
+    frame = frame_of(EventKind.MAIL, [row | {"email_to_filter": [False], "email_message_id": "m\x1fn"}])
+    (value,) = ENRICHER.add(frame, EventKind.MAIL, ["delivered_recipients"])["delivered_recipients"].to_list()[0]
+    assert value.split(VALUE_SEPARATOR) == ["outside", "mn", "internal@x.example"]
+
+
+@pytest.mark.parametrize(
+    ("login", "site"),
+    [
+        ({"access_point": "NH-7"}, "north"),
+        ({"access_point": "NH-7", "source_ip": "10.2.0.1"}, "north"),
+        ({"source_ip": "10.2.0.1"}, "south"),
+        ({"source_ip": "::ffff:10.2.0.1"}, "south"),
+        ({"nas_ip": "10.1.0.1"}, "north"),
+        ({"access_point": "other", "nas_ip": "10.1.0.1"}, None),
+        ({"access_point": "other", "source_ip": "10.2.0.1", "nas_ip": "10.1.0.1"}, "south"),
+        ({"source_ip": "198.51.100.1"}, None),
+        ({}, None),
+    ],
+)
+def test_the_site_of_a_login(login: dict[str, str], site: str | None) -> None:
+    frame = frame_of(EventKind.LOGIN, [login])
+    assert ENRICHER.add(frame, EventKind.LOGIN, ["source_site"])["source_site"].to_list() == [site]
+
+
+def test_an_access_server_tells_the_site_where_no_access_points_are_configured() -> None:
+    district = District.of("Example", "UTC", [], [Site("north", ("10.1.0.0/16",))])
+    frame = frame_of(EventKind.LOGIN, [{"access_point": "ap-1", "nas_ip": "10.1.0.1"}])
+    assert Enricher(district, INVENTORY).add(frame, EventKind.LOGIN, ["source_site"])["source_site"].to_list() == [
+        "north"
+    ]
+
+
+def test_a_relay_tells_the_site_of_a_device_without_an_address() -> None:
+    frame = frame_of(
+        EventKind.DHCP, [{"dhcp_relay_ip": "10.1.0.1"}, {"source_ip": "10.2.0.9", "dhcp_relay_ip": "10.1.0.1"}]
+    )
+    assert ENRICHER.add(frame, EventKind.DHCP, ["source_site"])["source_site"].to_list() == ["north", "south"]
+
+
+def test_what_the_inventory_says_of_a_device() -> None:
+    macs = ["3c:52:82:00:00:01", "3c:52:82:00:00:02", "da:a1:19:00:00:03", None]
+    names = ["source_mac_known", "source_device_kind", "source_device_owner", "source_mac_random"]
+    frame = ENRICHER.add(frame_of(EventKind.DHCP, [{"source_mac": m} for m in macs]), EventKind.DHCP, names)
+    assert frame.select(names).rows() == [
+        (True, "laptop", "anna", False), (True, "shared", None, False), (False, None, None, True), (None,) * 4,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "realm", "key"),
+    [
+        ("Anna", None, "anna"),
+        ("DISTRICT\\Anna", None, "anna"),
+        ("anna@school.example", None, "anna"),
+        ("anna@north.school.example", None, "anna"),
+        ("anna", "school.example", "anna"),
+        ("anna", "DISTRICT", "anna"),
+        ("anna", "college.example", "anna@college.example"),
+        ("anna@college.example", None, "anna@college.example"),
+        ("anna@college.example", "college.example", "anna@college.example"),
+        ("(masked)", None, None),
+        ("", None, None),
+        (None, "school.example", None),
+    ],
+)
+def test_an_account_has_one_spelling_and_a_guest_stays_a_guest(
+    name: str | None, realm: str | None, key: str | None
+) -> None:
+    frame = frame_of(EventKind.LOGIN, [{"user_name": name, "user_domain": realm}])
+    assert frame.select(ENRICHER.key("user_name", frame.columns)).to_series().to_list() == [key]
+
+
+TEXTS = st.none() | st.text(st.sampled_from('ab"\\/é\x00\x1f\n\x7f '), max_size=4)
+
+
+@given(st.lists(st.tuples(TEXTS, TEXTS, st.none() | st.integers(-9, 9), st.none() | st.booleans()), max_size=6))
+def test_json_of_columns_is_the_json_of_each_row(rows: list[tuple[Any, ...]]) -> None:
+    schema = {"_b": pl.String, "a": pl.String, "n": pl.Int64, "t": pl.Boolean}
+    frame = pl.DataFrame(rows, schema=schema, orient="row")
+    names = {"b": "_b", "a": "a", "n": "n", "t": "t"}
+    expected = []
+    for row in rows:
+        values = dict(zip(names, row, strict=True))
+        kept = {k: v for k, v in values.items() if v is not None}
+        expected.append(json.dumps(kept, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
+    assert json_objects(frame, names).to_list() == expected
