@@ -29,6 +29,7 @@ HEADER_COLUMNS = ("timestamp", "observer_hostname", "process_name", "process_pid
 
 _REPEATED = re.compile(r"message repeated (\d{1,9}) times: \[ ?(.*?)\]?\Z", re.DOTALL | re.ASCII)
 _LAST_REPEATED = re.compile(r"last message repeated (\d{1,9}) times?\Z", re.ASCII)
+_SHORT = 1_024
 _HINT = "remove the source's saved state to read it from its start"
 
 
@@ -75,7 +76,7 @@ class LineNormaliser(Normaliser):
         self._settings = settings
         self._clock = SourceClock(settings)
         self._splitter = Splitter()
-        self._last: list[Fields] = []  # events of the line before, without the header's columns
+        self._last: Fields | None = None  # last event of the line before, without the header's columns
 
     @abstractmethod
     def take(self, line: SyslogLine) -> Taken:
@@ -101,7 +102,16 @@ class LineNormaliser(Normaliser):
         if timestamp is None:
             self._refuse(out, index, raw, Unreadable(Refused.BAD_TIME, f"no such time: {line.stamp}"), None)
             return
-        self._add(out, index, raw, (timestamp, line.host, line.program, line.pid), self._taken(line))
+        message = line.message
+        taken = self.take(line) if len(message) < _SHORT and "repeated" not in message else self._taken(line)
+        head = (timestamp, line.host, line.program, line.pid)
+        if type(taken) is tuple:  # most lines by far
+            out.rows.append(head + taken)
+            out.lines.append(index)
+            out.subs.append(0)
+            self._last = taken
+        else:
+            self._add(out, index, raw, head, taken)
 
     def _headerless(self, out: Collected, index: int, raw: bytes) -> None:
         if not raw.strip():
@@ -118,33 +128,33 @@ class LineNormaliser(Normaliser):
             return self.take(line)
         last = _LAST_REPEATED.match(message) or (line.program is None and _LAST_REPEATED.search(message))
         if last:
-            return (self._last * min(int(last[1]), MAX_REPEATS)) or Ignored.REPEATED_OTHER
+            return Ignored.REPEATED_OTHER if self._last is None else [self._last] * _count(last[1])
         repeated = _REPEATED.match(message)
         if repeated is None:
             return self.take(line)
         taken = self.take(line._replace(message=repeated[2]))
         if isinstance(taken, (Ignored, Unreadable)):
             return taken
-        return ((taken if isinstance(taken, list) else [taken]) * min(int(repeated[1]), MAX_REPEATS)) or taken
+        return (taken if isinstance(taken, list) else [taken]) * _count(repeated[1])
 
     def _add(self, out: Collected, index: int, raw: bytes, head: Fields, taken: Taken) -> None:
         if isinstance(taken, tuple):
             out.rows.append(head + taken)
             out.lines.append(index)
             out.subs.append(0)
-            self._last = [taken]
+            self._last = taken
         elif isinstance(taken, list):
             kept = taken[: MAX_SUB + 1]
             out.rows.extend(head + fields for fields in kept)
             out.lines.extend([index] * len(kept))
             out.subs.extend(range(len(kept)))
-            self._last = kept[:1]
+            self._last = kept[-1]
         elif isinstance(taken, Unreadable):
             self._refuse(out, index, raw, taken, head[0])
-            self._last = []
+            self._last = None
         else:
             out.ignored.append((index, taken))
-            self._last = []
+            self._last = None
 
     def _refuse(self, out: Collected, index: int, raw: bytes, why: Unreadable, timestamp: int | None) -> None:
         masked, changed = mask_bytes(raw)
@@ -170,15 +180,16 @@ class LineNormaliser(Normaliser):
             StateError: it is something else.
         """
         saved = read_state(state, self.type_name)
-        last, clock = saved.get("last", []), saved.get("clock", {})
-        if (
-            not isinstance(clock, Mapping)
-            or not isinstance(last, list)
-            or any(not isinstance(row, list) or len(row) != len(self.COLUMNS) for row in last)
-        ):
+        last, clock = saved.get("last"), saved.get("clock", {})
+        fits = last is None or (isinstance(last, list) and len(last) == len(self.COLUMNS))
+        if not isinstance(clock, Mapping) or not fits:
             raise StateError(f"saved state of a {self.type_name} source has another form", hint=_HINT)
         self._clock.restore(clock)
-        self._last = [tuple(row) for row in last]
+        self._last = None if last is None else tuple(last)
+
+
+def _count(digits: str) -> int:
+    return max(1, min(int(digits), MAX_REPEATS))
 
 
 def read_state(state: bytes, type_name: str) -> Mapping[str, Any]:

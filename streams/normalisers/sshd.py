@@ -94,6 +94,7 @@ _CHATTER = starts_with_any(
     }
 )
 
+_NOWHERE = frozenset({"UNKNOWN", "?"})
 _FIRST_WORDS = ("Accepted ", "Failed ", "Invalid user", "Illegal user", "Postponed ", "Partial ")
 
 
@@ -105,7 +106,7 @@ def _who(name: str | None, *, known: bool | None) -> tuple[str | None, bool | No
 
 
 def _row(action: str, outcome: str, source: str | None, fields: LoginFields) -> Fields:
-    if source and source not in ("UNKNOWN", "?"):
+    if source and source not in _NOWHERE:
         ip = addresses.ip(source)
         fields["source_ip"] = ip
         fields["source_domain"] = source if ip is None else None
@@ -143,10 +144,14 @@ def _verdict(match: re.Match[str]) -> Fields:
     else:
         action, outcome = "login", "success" if word == "Accepted" else "failure"
     key = _KEY.match(trail) if trail else None
-    return _row(
-        action, outcome, source,
-        {"user_name": user, "user_known": known, "source_port": addresses.port(port), "login_method": method.lower(),
-         "key_fingerprint": key[1] if key else None},
+    ip = addresses.ip(source)
+    domain, name_of_host = None, None if ip is not None or source in _NOWHERE else source
+    if user is not None and ("@" in user or "\\" in user):
+        user, domain = addresses.account(user)
+    # Written out, not by `login_row`: these are most lines of a busy server. In the order of LOGIN_COLUMNS.
+    return (
+        "openssh", action, outcome, None, user, domain, known, ip, addresses.port(port), None, name_of_host,
+        method.lower(), "sshd", None, None, None, None, key[1] if key else None, None,
     )  # fmt: skip
 
 
