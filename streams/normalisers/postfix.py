@@ -121,7 +121,7 @@ class PostfixNormaliser(Normaliser):
         at.daemon = daemon
         if qid is not None and qid != lines.NO_QUEUE:
             what = messages.take(qid, rest)
-            if what is not HELD:
+            if what != HELD:
                 self._decide(raw, what)
         else:
             self._without_queue(raw, qid, rest)
@@ -176,9 +176,9 @@ class PostfixNormaliser(Normaliser):
         self._ignore(reason_of(at.daemon, rest))
 
     def _decide(self, raw: bytes, what: str) -> None:
-        if what is UNREADABLE:
+        if what == UNREADABLE:
             self._refuse(raw, Refused.UNKNOWN_FORM, "starts like a line about a message", self._messages.at.now)
-        elif what is not HELD:
+        elif what != HELD:
             self._ignore(what)
 
     def _ignore(self, reason: str) -> None:
