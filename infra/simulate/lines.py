@@ -22,7 +22,7 @@ def some_delay(draw: Draw) -> int:
 class LogFile:
     """All lines of a small log, kept in memory until `write`.
 
-    The simulation's limit of lines bounds it: some 100 bytes a line for at most an eighth of them.
+    The simulation's limit of lines bounds it: an eighth of them at some 350 bytes each.
 
     Attributes:
         name: File name.

@@ -11,9 +11,11 @@ from collections.abc import Callable
 from datetime import datetime
 from hashlib import blake2b
 from ipaddress import ip_address, ip_network
+from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 
 from agents.context.district import District
@@ -21,7 +23,9 @@ from agents.context.inventory import Inventory
 from agents.context.permits import Permits
 from infra.config import load
 from infra.simulate import Truth, simulate
+from infra.simulate.day import CLOSES, OPENS
 from infra.simulate.day import Day as SchoolDay
+from infra.simulate.draw import Draw
 from schemas.errors import ConfigError, InputError
 from tests.simulate.oracle import Logs
 
@@ -115,6 +119,32 @@ def test_lines_are_in_order_but_for_a_few_seconds(simulated: Day, name: str) -> 
         newest = max(newest, at)
     assert 1 <= disorder < MOST_DISORDER / 3
     assert len({datetime.fromtimestamp(t, logs.zone).date() for t in times}) == 1
+
+
+def test_messages_of_the_mail_log_interleave(simulated: Day) -> None:
+    _, logs = simulated(3, 250_000)
+    ids = [m[1] for _, line in logs.lines("postfix") if (m := re.search(r"\]: ([0-9A-F]{11}): ", line))]
+    ended: set[str] = set()
+    interrupted = set()
+    for before, now in pairwise(ids):
+        if before != now:
+            ended.add(before)
+            interrupted |= {now} & ended
+    assert len(interrupted) > 100
+
+
+def test_times_over_the_day_are_in_order_within_it_and_denser_at_noon_than_at_dawn() -> None:
+    times = SchoolDay.of_seed(1).spread(Draw(1, "test"), 0, 10_000, 10_000)
+    assert (np.diff(times) >= 0).all()
+    assert OPENS * 1000 <= times[0] <= times[-1] < CLOSES * 1000
+    dawn, noon = (int(((times >= h * 3_600_000) & (times < (h + 1) * 3_600_000)).sum()) for h in (6, 12))
+    assert 0 < dawn < noon / 4
+
+
+def test_times_of_the_last_of_20_million_lines_are_still_exact() -> None:
+    times = SchoolDay.of_seed(1).spread(Draw(1, "test"), 19_999_000, 20_000_000, 20_000_000)
+    assert (np.diff(times) >= 0).all()
+    assert CLOSES * 1000 - 20_000 < times[0] <= times[-1] < CLOSES * 1000
 
 
 @pytest.mark.parametrize(("seed", "lines"), [(0, 2_000), (5, 20_000)])
