@@ -27,6 +27,47 @@ _FORMAT_TIMEOUT_SEC: Final = 120
 _MIB: Final = 1024 * 1024
 
 
+# What does not depend on the folder or the ports.
+_FIXED: Final = {
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    "controller.listener.names": "CONTROLLER",
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    # A restarted node is let back in when the old one's session has ended: seconds, not the default nine.
+    "broker.session.timeout.ms": "3000",
+    "broker.heartbeat.interval.ms": "500",
+    "num.network.threads": "2",
+    "num.io.threads": "4",
+    "num.recovery.threads.per.data.dir": "2",
+    "auto.create.topics.enable": "false",
+    "num.partitions": "1",
+    "default.replication.factor": "1",
+    "min.insync.replicas": "1",
+    "offsets.topic.replication.factor": "1",
+    "offsets.topic.num.partitions": "8",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "transaction.state.log.num.partitions": "8",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    "group.initial.rebalance.delay.ms": "0",
+    "group.min.session.timeout.ms": "1000",
+    "message.max.bytes": str(MESSAGE_MAX_BYTES),
+    "replica.fetch.max.bytes": str(MESSAGE_MAX_BYTES),
+    "socket.request.max.bytes": str(4 * MESSAGE_MAX_BYTES),
+    "log.segment.bytes": str(64 * _MIB),
+    "log.retention.hours": str(7 * 24),
+    "log.retention.check.interval.ms": "60000",
+    # A compacted topic needs no more memory than this on a small machine; the default is 128 MB.
+    "log.cleaner.dedupe.buffer.size": str(32 * _MIB),
+    "metadata.log.segment.bytes": str(16 * _MIB),
+    "metadata.max.retention.bytes": str(64 * _MIB),
+    "controlled.shutdown.enable": "true",
+    # Committed offsets outlive a summer break.
+    "offsets.retention.minutes": str(90 * 24 * 60),
+}
+
+
 @dataclass(frozen=True)
 class KafkaConfig:
     """One node: where it keeps things, where it listens, how much memory it may take."""
@@ -53,46 +94,11 @@ class KafkaConfig:
 def properties(config: KafkaConfig) -> dict[str, str]:
     """The broker's configuration."""
     return {
-        "process.roles": "broker,controller",
-        "node.id": "1",
+        **_FIXED,
         "controller.quorum.voters": f"1@{LOOPBACK}:{config.controller_port}",
         "listeners": f"PLAINTEXT://{LOOPBACK}:{config.port},CONTROLLER://{LOOPBACK}:{config.controller_port}",
         "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{config.port}",
-        "controller.listener.names": "CONTROLLER",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "log.dirs": str(config.data),
-        # A restarted node is let back in when the old one's session has ended: seconds, not the default nine.
-        "broker.session.timeout.ms": "3000",
-        "broker.heartbeat.interval.ms": "500",
-        "num.network.threads": "2",
-        "num.io.threads": "4",
-        "num.recovery.threads.per.data.dir": "2",
-        "auto.create.topics.enable": "false",
-        "num.partitions": "1",
-        "default.replication.factor": "1",
-        "min.insync.replicas": "1",
-        "offsets.topic.replication.factor": "1",
-        "offsets.topic.num.partitions": "8",
-        "transaction.state.log.replication.factor": "1",
-        "transaction.state.log.min.isr": "1",
-        "transaction.state.log.num.partitions": "8",
-        "share.coordinator.state.topic.replication.factor": "1",
-        "share.coordinator.state.topic.min.isr": "1",
-        "group.initial.rebalance.delay.ms": "0",
-        "group.min.session.timeout.ms": "1000",
-        "message.max.bytes": str(MESSAGE_MAX_BYTES),
-        "replica.fetch.max.bytes": str(MESSAGE_MAX_BYTES),
-        "socket.request.max.bytes": str(4 * MESSAGE_MAX_BYTES),
-        "log.segment.bytes": str(64 * _MIB),
-        "log.retention.hours": str(7 * 24),
-        "log.retention.check.interval.ms": "60000",
-        # A compacted topic needs no more memory than this on a small machine; the default is 128 MB.
-        "log.cleaner.dedupe.buffer.size": str(32 * _MIB),
-        "metadata.log.segment.bytes": str(16 * _MIB),
-        "metadata.max.retention.bytes": str(64 * _MIB),
-        "controlled.shutdown.enable": "true",
-        # Committed offsets outlive a summer break.
-        "offsets.retention.minutes": str(90 * 24 * 60),
     }
 
 

@@ -24,12 +24,14 @@ from infra.embedded.native.watcher import Watcher
 
 _STOP_WITHIN_SEC: Final = 10.0
 _LEAST_QUERY_MEMORY: Final = 512 * 1024 * 1024
+_MOST_QUERY_MEMORY: Final = 4 * 1024 * 1024 * 1024
 
 
 def default_limits() -> Limits:
-    """A third of the machine's memory for one query, half of it for all."""
+    """A quarter of the machine's memory, at most 4 GiB, for one query; twice that for all together."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return Limits(max(total // 3, _LEAST_QUERY_MEMORY), max(total // 2, _LEAST_QUERY_MEMORY))
+    query = max(min(total // 4, _MOST_QUERY_MEMORY), _LEAST_QUERY_MEMORY)
+    return Limits(query, 2 * query)
 
 
 class NativeServer:
