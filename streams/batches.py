@@ -169,6 +169,11 @@ class Batcher:
         return [Message(self._settings.topic, partition, value, headers)]
 
     @property
+    def partitions(self) -> int:
+        """Partitions of the topic."""
+        return self._settings.partitions
+
+    @property
     def progress(self) -> int:
         """Progress as of the last row sent."""
         return NEVER if self.state.maximum is None else self.state.maximum - self._settings.lateness_us

@@ -1,0 +1,501 @@
+"""One source's collector: source, normaliser, stamps, batches, ledger, saved position and markers, wired together.
+
+Driven step by step with the time passed in, so that a test needs no thread and no sleep. What holds at every moment:
+
+- Rows are submitted in position order, the ledger's record of a chunk after the rows of its lines are acknowledged.
+- The saved position is never ahead of what is acknowledged. Going on from it makes the same rows with the same ids,
+  stamps and partitions; those that had been sent already are repeats, which readers know by their marks.
+- Nothing is read while the sink has no room: an outage of Kafka costs waiting, not memory and not lines.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Any
+
+from schemas import metrics as names
+from schemas.codec import encode
+from schemas.errors import InputError, StateError
+from schemas.headers import FOREVER, NEVER, Mark, Position
+from schemas.jsonutil import canonical
+from schemas.kinds import DEAD_LETTERS, LEDGER
+from schemas.metrics import Metrics
+from streams.abstract import BatchSink, Message
+from streams.batches import Batcher, BatchSettings, BatchState
+from streams.config import SourceConfig
+from streams.intake import Intake, Made
+from streams.ledger import Ledger
+from streams.normalisers import registry
+from streams.normalisers.abstract import Normaliser, NormaliserSettings
+from streams.positions import Forgetful, Positions
+from streams.sources.abstract import Source, SourceChunk
+from streams.stamps import StampState, cover
+
+SECOND = 1_000_000
+IDLE_US = SECOND  # a log without new lines for so long is idle
+HEARTBEAT_US = 10 * SECOND  # an idle collector says that it lives
+COVER_STEP_US = 5 * SECOND  # an idle log's covered time moves in such steps, each saved before it is told
+
+MakeNormaliser = Callable[[NormaliserSettings], Normaliser]
+
+
+@dataclass(frozen=True, slots=True)
+class CollectorSettings:
+    """What is the same for all collectors of a process.
+
+    Attributes:
+        epoch: Offset of the newest record on `aup.sources` that is known.
+        today: Date, for a source that is read for the first time.
+        save_every_us: The position is saved at most this long after it has moved.
+        save_every_bytes: Or after so many bytes of content.
+        read_lines: Lines taken in one step at most.
+    """
+
+    epoch: int
+    today: date
+    save_every_us: int = 5 * SECOND
+    save_every_bytes: int = 64 << 20
+    read_lines: int = 10_000
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A state to be saved once everything up to a ticket is acknowledged."""
+
+    ticket: int
+    state: dict[str, Any]
+    provisional: list[dict[str, Any]] = field(default_factory=list)
+    last: bool = False
+
+
+class Collector:
+    """See the module.
+
+    Args:
+        config: The source.
+        source: Where its lines come from.
+        sink: Where its messages go; may be shared with other collectors of the same thread.
+        positions: Where its place is kept.
+        settings: See there.
+        make: Makes its normaliser; None: by the type's name.
+        metrics: Counted into.
+
+    Raises:
+        StateError: the saved position cannot be used.
+    """
+
+    def __init__(
+        self,
+        config: SourceConfig,
+        source: Source,
+        sink: BatchSink,
+        settings: CollectorSettings,
+        *,
+        positions: Positions | None = None,
+        make: MakeNormaliser | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self.config = config
+        self.problem: InputError | StateError | None = None
+        self._source, self._sink, self._settings = source, sink, settings
+        self._positions: Positions = positions or Forgetful()
+        self._metrics = metrics or Metrics()
+        state = self._positions.load()
+        self._first_seen = date.fromisoformat(state["first_seen"]) if state else settings.today
+        wanted = config.normaliser_settings(self._first_seen)
+        normaliser = make(wanted) if make else registry.make(config.type, wanted)
+        self._kind = normaliser.kind
+        self._ledger = Ledger(config.name, config.type, config.timeline)
+        self._intake = Intake(config, normaliser, self._ledger)
+        sent = _sent(state)
+        self._events = self._batcher(self._kind.topic, self._kind.value, sent.get(self._kind.topic))
+        self._rejected = self._batcher(DEAD_LETTERS, "dead_letter", sent.get(DEAD_LETTERS))
+        self._ticket = 0  # of the last message submitted
+        self._closing: deque[tuple[int, int, dict[str, Any]]] = deque()  # rows needed of each batcher, record
+        self._sending: deque[tuple[int, dict[str, Any]]] = deque()  # ticket needed, record
+        self._pending: _Pending | None = None
+        self._saved: Mapping[str, Any] = {}
+        self._saved_us: int | None = None
+        self._bytes = 0  # of content since the last save
+        self._dirty = True  # something has changed since the last save
+        self._rehash_until: int | None = None
+        self._finished = False
+        self._stopping = False
+        self.done = False  # the content has ended, or `stop` was asked for, and everything is safe
+        self._told: tuple[int, bool] = (NEVER, False)
+        self._told_us: int | None = None
+        self._quiet_us: int | None = None
+        self._anchor: tuple[int | None, int] | None = None  # maximum and wall clock at the last line
+        if state:
+            self._resume(state)
+        self._save(self._state(clean=False) if not state else {**state, "clean": False})
+
+    @property
+    def finished(self) -> bool:
+        """True where the content has been read to its end and will not grow."""
+        return self._finished
+
+    @property
+    def open_lines(self) -> int:
+        """Lines read of which it is not decided what becomes of them."""
+        return self._ledger.open_lines
+
+    @property
+    def offset(self) -> int:
+        """Place behind the last line read, in its generation."""
+        return self._intake.offset
+
+    @property
+    def lines(self) -> int:
+        """Lines read so far, in all runs."""
+        return self._intake.lines
+
+    def stop(self) -> None:
+        """Ask for a clean stop: nothing more is read, and `done` turns true once all is safe."""
+        self._stopping = True
+
+    def close(self) -> None:
+        """Let go of the files. Without `stop` before, what was not saved is read again by the next run."""
+        self._source.close()
+
+    def step(self, now_us: int) -> bool:
+        """Do the next piece of work; never waits for a server.
+
+        Args:
+            now_us: Wall clock, microseconds UTC.
+
+        Returns:
+            False where there was nothing to do.
+
+        Raises:
+            InputError: the log is missing or cannot be read, and is to be read once.
+            StateError: the log is not the one that was read before, or the normaliser is at fault.
+            ServerError: Kafka will never accept a message.
+        """
+        if self.done:
+            return False
+        self._sink.poll(now_us)
+        did = self._settle(now_us)
+        if self._sink.has_room and self._pending is None and not isinstance(self.problem, StateError):
+            if self._stopping:
+                self._end(now_us, clean=True)
+            elif self._finished:
+                self._end(now_us, clean=False)
+            else:
+                did = self._read(now_us) or did
+        for batcher in (self._events, self._rejected):
+            if batcher.due(now_us, self.config.linger_ms * 1_000):
+                self._submit(batcher.flush())
+        self._tell(now_us)
+        self._hand_on_records()
+        return did
+
+    # reading
+
+    def _read(self, now_us: int) -> bool:
+        chunk = self._source.read(self._settings.read_lines, now_us)
+        self.problem = self._source.damage or self._source.problem
+        if chunk is None:
+            if self._source.ended:
+                self._finish(now_us)
+                return True
+            return self._quiet(now_us)
+        self._quiet_us = None
+        if self._rehash_until is not None:
+            chunk = self._reread(chunk, self._rehash_until)
+        if chunk is not None:
+            self._dirty = True
+            before = self._intake.offset if chunk.generation == self._intake.generation else 0
+            self._bytes += chunk.end_offset - before
+            self._metrics.add(names.LINES_READ, len(chunk.lines), source=self.config.name)
+            self._emit(self._intake.take(chunk), now_us)
+            self._anchor = (self._intake.stamps.maximum, now_us)
+            self._maybe_capture(now_us)
+        return True
+
+    def _reread(self, chunk: SourceChunk, until: int) -> SourceChunk | None:
+        """After a restart: lines that only the ledger's hash needs again; gives the rest of the chunk."""
+        if chunk.generation != self._intake.generation:
+            self._rehash_until = None
+            return chunk
+        count = int((chunk.offsets < until).sum())
+        if count:
+            self._ledger.rehash(chunk.lines[:count])
+        if count == len(chunk.lines) and chunk.end_offset < until:
+            return None
+        self._rehash_until = None
+        self._ledger.rehashed(where=f"{self.config.name}: {chunk.generation}")
+        return chunk.part(count, len(chunk.lines)) if count < len(chunk.lines) else None
+
+    def _emit(self, made: Made, now_us: int) -> None:
+        for rows in made.events:
+            self._submit(self._events.add(rows, now_us))
+        for rows in made.rejected:
+            self._submit(self._rejected.add(rows, now_us))
+        self._count(made)
+        for record in self._ledger.take_closed():
+            self._closing.append((self._events.added, self._rejected.added, record))
+
+    def _count(self, made: Made) -> None:
+        source = self.config.name
+        rows = sum(map(len, made.events))
+        self._metrics.add(names.EVENTS, rows, source=source, kind=self._kind.value)
+        self._metrics.add(names.LATE_ROWS, made.late, source=source)
+        self._metrics.add(names.TIME_SUSPECT_ROWS, made.suspect, source=source)
+        for reason in made.reasons:
+            self._metrics.add(names.DEAD_LETTERS, 1, source=source, reason=reason)
+        for _, reason in made.ignored:
+            self._metrics.add(names.IGNORED, 1, source=source, reason=reason)
+
+    def _finish(self, now_us: int) -> None:
+        """The content has ended."""
+        if self._rehash_until is not None:
+            raise StateError(
+                f"the log ends before offset {self._rehash_until}, where reading stopped",
+                where=self.config.name,
+                hint="it was cut, or another log begins with the same line: name it as a source of its own, or remove "
+                "the saved position to read it from its start",
+            )
+        self._emit(self._intake.finish(), now_us)
+        self._close_held(now_us)
+        self._ledger.generation_ended()
+        self._emit(Made(), now_us)
+        self._finished = True
+
+    def _close_held(self, now_us: int) -> None:
+        """Decide rows that wait for later lines; the outcome is kept before they are sent, since the clock made it."""
+        if not self._intake.held:
+            return
+        made = self._intake.close(now_us)
+        self._save({**self._saved, "decisions": self._decisions()})
+        self._emit(made, now_us)
+
+    def _decisions(self) -> list[list[Any]]:
+        return [[*mark, confirmed] for mark, confirmed in self._intake.decisions.items()]
+
+    # quiet
+
+    def _quiet(self, now_us: int) -> bool:
+        """No new line."""
+        if self._quiet_us is None or now_us < self._quiet_us:
+            self._quiet_us = now_us
+        if now_us - self._quiet_us < IDLE_US or not self._source.at_end or self._rehash_until is not None:
+            return False
+        self._close_held(now_us)
+        self._flush()
+        did = self._dirty
+        if self._dirty:
+            self._capture()
+        elif self._sink.acknowledged >= self._ticket:
+            self._cover(now_us)
+        return did
+
+    def _cover(self, now_us: int) -> None:
+        """The log has been quiet for long: the time since its newest line is covered. Saved before it is told."""
+        wait = self.config.idle_covers_s
+        if self._anchor is None or now_us < self._anchor[1]:
+            self._anchor = (self._intake.stamps.maximum, now_us)
+        maximum, since = self._anchor
+        quiet = (now_us - since) // COVER_STEP_US * COVER_STEP_US
+        if wait is None or quiet < wait * SECOND:
+            return
+        stamps = self._intake.stamps
+        # A log without any event has no time of its own: the wall clock at the start of the silence stands for it.
+        covered = StampState(since, None) if maximum is None else stamps
+        covered = cover(covered, (since if maximum is None else maximum) + quiet)
+        if covered != stamps:
+            self._intake.stamps = covered
+            self._events.state.maximum = covered.maximum
+            self._save(self._state(clean=False))
+
+    # ending
+
+    def _end(self, now_us: int, *, clean: bool) -> None:
+        """Everything read is made safe; then `done`."""
+        if clean and (self._intake.held or self._rehash_until is not None):
+            self._flush()  # rows that wait for later lines are read again by the next run
+            self._pending = _Pending(self._ticket, dict(self._saved), last=True)
+            return
+        self._flush()
+        if self._finished:
+            self._submit(self._events.markers(progress=FOREVER, idle=True))
+        self._hand_on_records()
+        self._capture(clean=True, last=True)
+
+    def _flush(self) -> None:
+        self._submit(self._rejected.flush())
+        self._submit(self._events.flush())
+
+    # saving
+
+    def _maybe_capture(self, now_us: int) -> None:
+        if self._saved_us is None or now_us < self._saved_us:
+            self._saved_us = now_us
+        due = now_us - self._saved_us >= self._settings.save_every_us or self._bytes >= self._settings.save_every_bytes
+        if due and not self._intake.held:
+            self._saved_us = now_us
+            self._flush()
+            self._capture(provisional=False)
+
+    def _capture(self, *, clean: bool = False, last: bool = False, provisional: bool = True) -> None:
+        """Take the state as it is now, to be saved once all that was submitted is acknowledged."""
+        records = self._ledger.provisional() if provisional else []
+        self._forget_decisions()
+        self._pending = _Pending(self._ticket, self._state(clean=clean), records, last)
+        self._dirty, self._bytes = False, 0
+
+    def _forget_decisions(self) -> None:
+        """Rows in front of the position to be saved are never stamped again."""
+        self._intake.decisions.clear()
+
+    def _state(self, *, clean: bool) -> dict[str, Any]:
+        records = [record for _, _, record in self._closing] + [record for _, record in self._sending]
+        batchers = {self._kind.topic: self._events, DEAD_LETTERS: self._rejected}
+        return {
+            "source": self.config.name,
+            "type": self.config.type,
+            "timeline": self.config.timeline,
+            "epoch": self._settings.epoch,
+            "first_seen": self._first_seen.isoformat(),
+            "intake": self._intake.save(),
+            "decisions": self._decisions(),
+            "sent": {topic: _saved_batches(batcher.state) for topic, batcher in batchers.items()},
+            "partitions": {topic: self._sink.partitions(topic) for topic in batchers},
+            "block_bytes": self.config.block_bytes,
+            "ledger": self._ledger.save(),
+            "records": records,
+            "source_state": self._source.save(),
+            "finished": self._finished,
+            "clean": clean,
+        }
+
+    def _save(self, state: Mapping[str, Any]) -> None:
+        self._positions.save(state)
+        self._saved = state
+
+    def _settle(self, now_us: int) -> bool:
+        """What acknowledgements allow: ledger records, and saving the position."""
+        did = False
+        acknowledged = self._sink.acknowledged
+        while self._sending and self._sending[0][0] <= acknowledged:
+            self._record(self._sending.popleft()[1])
+            did = True
+        pending = self._pending
+        if pending is None or acknowledged < pending.ticket:
+            return did
+        if pending.last and (self._sending or self._closing or acknowledged < self._ticket):
+            return did
+        if pending.last and pending.provisional:
+            for record in pending.provisional:
+                self._record(record)
+            pending.provisional = []
+            return True
+        try:
+            self._save({**pending.state, "records": []} if pending.last else pending.state)
+        except StateError as error:
+            self.problem = error
+            return did
+        self.problem = None if isinstance(self.problem, StateError) else self.problem
+        self._pending, self.done = None, pending.last
+        for record in pending.provisional:
+            self._record(record)
+        return True
+
+    def _hand_on_records(self) -> None:
+        """Ledger records whose rows have all been submitted wait for their acknowledgement from here on."""
+        while self._closing and self._closing[0][0] <= self._events.sent and self._closing[0][1] <= self._rejected.sent:
+            self._sending.append((self._ticket, self._closing.popleft()[2]))
+
+    def _record(self, record: Mapping[str, Any]) -> None:
+        key = f"{record['source']}/{record['timeline']}/{record['generation']}/{record['chunk']}"
+        self._submit([Message(LEDGER, 0, canonical(record).encode(), key=key.encode())])
+
+    # resuming
+
+    def _resume(self, state: Mapping[str, Any]) -> None:
+        self._check_same(state)
+        self._intake.load(state["intake"], state["decisions"])
+        self._ledger.load(state["ledger"])
+        self._source.load(state["source_state"])
+        self._sending.extend((0, record) for record in state["records"])
+        self._finished = bool(state["finished"])
+        if not self._finished and self._intake.generation:
+            start = self._ledger.rehash_from
+            found = self._source.seek(self._intake.generation, self._intake.offset if start is None else start)
+            self._rehash_until = self._intake.offset if found and start is not None else None
+
+    def _check_same(self, state: Mapping[str, Any]) -> None:
+        """Refuse what would send rows again under other places.
+
+        Raises:
+            StateError: type, blocks or partitions are others, and rows may be on their way.
+        """
+        now = {self._kind.topic: self._events.partitions, DEAD_LETTERS: self._rejected.partitions}
+        same = state["partitions"] == now and state["block_bytes"] == self.config.block_bytes
+        if state["type"] != self.config.type or state["source"] != self.config.name:
+            raise StateError(
+                f"the saved position is of source {state['source']} of type {state['type']}",
+                where=self.config.name,
+                hint="give the source that is read as another type another name",
+            )
+        if not same and not state["clean"]:
+            raise StateError(
+                f"partitions were {state['partitions']} of blocks of {state['block_bytes']} bytes and are {now} of "
+                f"{self.config.block_bytes}, and the last run did not stop cleanly",
+                where=self.config.name,
+                hint="run once with the old numbers and stop it, then change them",
+            )
+
+    # sending
+
+    def _batcher(self, topic: str, schema: str, state: BatchState | None) -> Batcher:
+        config = self.config
+        settings = BatchSettings(
+            topic=topic,
+            schema=schema,
+            source=config.name,
+            timeline=config.timeline,
+            partitions=self._sink.partitions(topic),
+            block_bytes=config.block_bytes,
+            batch_rows=config.batch_rows,
+            lateness_us=config.lateness_us,
+        )
+        batcher = Batcher(settings, encode, state)
+        batcher.epoch = self._settings.epoch
+        return batcher
+
+    def _submit(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            self._ticket = self._sink.submit(message)
+
+    def _tell(self, now_us: int) -> None:
+        """Markers: at least once a second while progress moves, when idle, and now and then while idle."""
+        idle = self._quiet_us is not None and now_us - self._quiet_us >= IDLE_US and self._source.at_end
+        if self._finished or self._stopping or not self._sink.has_room:
+            return
+        if self._told_us is None or now_us < self._told_us:
+            self._told_us = now_us
+        told = (self._events.progress, idle)
+        waited = now_us - self._told_us
+        became_idle = idle and not self._told[1]
+        if (told != self._told and (waited >= SECOND or became_idle)) or (idle and waited >= HEARTBEAT_US):
+            self._submit(self._events.markers(idle=idle))
+            self._told, self._told_us = told, now_us
+
+
+def _saved_batches(state: BatchState) -> dict[str, Any]:
+    follows = {str(p): [m.generation, *m.position] for p, m in state.follows.items()}
+    return {"follows": follows, "maximum": state.maximum, "earliest": state.earliest, "generation": state.generation}
+
+
+def _sent(state: Mapping[str, Any] | None) -> dict[str, BatchState]:
+    """By topic, what was sent before the saved position."""
+    out: dict[str, BatchState] = {}
+    for topic, saved in (state["sent"] if state else {}).items():
+        follows = {int(p): Mark(g, Position(offset, sub)) for p, (g, offset, sub) in saved["follows"].items()}
+        out[topic] = replace(BatchState(follows), maximum=saved["maximum"], earliest=saved["earliest"])
+        out[topic].generation = saved["generation"]
+    return out
