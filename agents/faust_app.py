@@ -244,6 +244,8 @@ def build(agent: str, instance: int, settings: AgentSettings, make: StageFactory
         f"aup-{agent}",
         broker=f"kafka://{settings.kafka.replace(',', ';')}",
         store="memory://",
+        key_serializer="raw",
+        value_serializer="raw",
         datadir=str(home),
         web_enabled=False,
         topic_allow_declare=False,

@@ -138,7 +138,7 @@ class Feed(threading.Thread):
 
     def __init__(self, bootstrap: str, context: Context, *, topics: tuple[str, ...] = (SOURCES, IDENTITY)) -> None:
         super().__init__(name="context-feed", daemon=True)
-        self._bootstrap, self._topics = bootstrap, topics
+        self._kafka, self._topics = bootstrap, topics
         self.context = context
         self._stop_now = threading.Event()
 
@@ -148,7 +148,7 @@ class Feed(threading.Thread):
 
         try:
             consumer = KafkaConsumer(
-                bootstrap_servers=self._bootstrap,
+                bootstrap_servers=self._kafka,
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
                 fetch_max_wait_ms=50,
