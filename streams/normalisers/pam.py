@@ -93,6 +93,10 @@ def _failure(text: str, service: str, reason: str, module: str) -> Fields:
         named = _BRACKETED.search(text) or (_NAMED.search(text) if module != "auth" and ";" not in text else None)
         if named and named[1]:
             fields["user_name"] = named[1]
+    if "not known" in text:  # pam_sss: the account does not exist, and what was typed may be a password
+        fields["user_known"] = False
+        fields["event_reason"] = "user not known"
+        fields["user_name"] = masked_user(fields.get("user_name") or "") or None
     return _row(_action(service), "failure", service, fields)
 
 

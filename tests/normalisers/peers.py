@@ -273,6 +273,10 @@ def _level(status: int | None) -> Any:
     return status and {2: "ok", 3: "notice", 4: "warn", 5: "error"}[status // 100]
 
 
+def _pam_type(action: str | None) -> Any:
+    return {"authentication": "auth", "session_start": "session", "session_end": "session"}.get(action or "", action)
+
+
 _CROWDSEC_SUCCESS = {"auth_success": "success"}
 _PLASO = {
     "syslog:ssh:login": "login", "syslog:ssh:failed_connection": "login", "syslog:ssh:opened_connection": "connection",
@@ -294,6 +298,7 @@ TRANSFORMS.update({
     "accepted": words(Accepted="success", Failed="failure"),
     "wallix_action": words(accept="success", fail="failure", open="success"),
     "pam_component": words(pam_unix="pam"),
+    "pam_type": (_stated(_same), _pam_type),
     "crowdsec_service": (_stated(_same), lambda ours: {"sshd": "ssh", "sudo": "pam"}.get(ours, ours)),
     "crowdsec_log_type": (_stated(lambda text: _CROWDSEC_SUCCESS.get(text, "failure")), _same),
     "plaso_type": (_stated(lambda text: _PLASO.get(text, text)), _same),
