@@ -139,8 +139,15 @@ class Runtime:
             await asyncio.gather(*sent)
             if not captured:
                 return
-            await self._write([o for _, slot, _, parts in captured for t in parts if t != META
-                               for o in slot.writer.records(t, parts[t])])
+            await self._write(
+                [
+                    o
+                    for _, slot, _, parts in captured
+                    for t in parts
+                    if t != META
+                    for o in slot.writer.records(t, parts[t])
+                ]
+            )
             await self._write([o for _, slot, _, parts in captured for o in slot.writer.records(META, parts[META])])
             await self._write([o for _, slot, _, _ in captured for o in slot.cleanup])
             for _, slot, applied, _ in captured:
@@ -311,19 +318,19 @@ async def _or_crash(what: str, work: Awaitable[Any]) -> None:
 
 
 def _add_tasks(app: Any, runtime: Runtime, settings: AgentSettings) -> None:
-    @app.task
+    @app.task  # type: ignore[untyped-decorator]  # Faust's app is untyped here
     async def ticking() -> None:
         while not app.should_stop:
             await asyncio.sleep(TICK_S)
             await _or_crash("a timed step failed", runtime.tick())
 
-    @app.task
+    @app.task  # type: ignore[untyped-decorator]  # Faust's app is untyped here
     async def checkpoints() -> None:
         while not app.should_stop:
             await asyncio.sleep(settings.checkpoint_s)
             await _or_crash("a checkpoint failed", runtime.checkpoint())
 
-    @app.task
+    @app.task  # type: ignore[untyped-decorator]  # Faust's app is untyped here
     async def watch() -> None:
         before = time.monotonic()
         while not app.should_stop:

@@ -16,12 +16,12 @@ def main(argv: list[str]) -> None:
     for noisy in ("aiokafka", "kafka", "faust", "mode"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
-    from agents.build import stage_factory
-    from agents.settings import AgentSettings
+    from agents.build import stage_factory  # noqa: PLC0415  # after the environment is set
+    from agents.settings import AgentSettings  # noqa: PLC0415  # after the environment is set
 
     settings = AgentSettings.model_validate_json(Path(settings_file).read_text())
     make = stage_factory(agent, settings)
-    from agents import faust_app
+    from agents import faust_app  # noqa: PLC0415  # after the environment is set
 
     faust_app.run(faust_app.build(agent, int(instance), settings, make, Path(home)))
 

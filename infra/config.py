@@ -1,8 +1,8 @@
 """The configuration: one TOML file and the environment, typed, every mistake named with file and key.
 
 Environment variables win over the file: `AUPSTREAM_` and the key, sections joined by two underscores, e.g.
-`AUPSTREAM_KAFKA__BOOTSTRAP` or `AUPSTREAM_CLICKHOUSE__DSN`. Paths are relative to the file they stand in; those from the
-environment to the working directory.
+`AUPSTREAM_KAFKA__BOOTSTRAP` or `AUPSTREAM_CLICKHOUSE__DSN`. Paths are relative to the file they stand in; those
+from the environment to the working directory.
 """
 
 from __future__ import annotations
@@ -207,7 +207,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _resolve(data: dict[str, Any], folder: Path) -> None:
     """Make paths absolute; wrong types are left for the validation to name."""
     for *sections, key in _PATHS:
-        table = data
+        table: Any = data
         for section in sections:
             table = table.get(section, {}) if isinstance(table, dict) else {}
         if isinstance(table, dict) and isinstance(table.get(key), str):

@@ -173,4 +173,3 @@ class CorrelateStage(Stage):
             "refused": self.refused,
             "watermark_s": min(watermarks, default=0) / 1e6,
         }
-

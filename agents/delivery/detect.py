@@ -1,7 +1,7 @@
 """detect: event batches to `aup.detections`, one stage for one partition of one event topic.
 
-Two lanes. Rows of the lane `immediate` go out at once. Rows of the lane `attributed` wait until the facts are known up to
-their time, and hold those behind them, so that each lane is in strict (offset, row) order.
+Two lanes. Rows of the lane `immediate` go out at once. Rows of the lane `attributed` wait until the facts are known
+up to their time, and hold those behind them, so that each lane is in strict (offset, row) order.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class DetectStage(Stage):
         partitions: Partitions of `aup.detections`.
     """
 
-    def __init__(  # noqa: PLR0913  # the parts of a stage, each given once at the composition root
+    def __init__(  # the parts of a stage, each given once at the composition root
         self,
         topic: str,
         partition: int,
@@ -129,9 +129,7 @@ class DetectStage(Stage):
             if entry.matched is not None:
                 self._waiting -= entry.matched.frame.height
                 with self._context.changed:
-                    ready.append(
-                        (entry.offset, self._detector.rows(entry.matched, "attributed", self._context.facts))
-                    )
+                    ready.append((entry.offset, self._detector.rows(entry.matched, "attributed", self._context.facts)))
             if entry.headers is not None:
                 self._durable.accept(entry.headers)
             self._durable_sent.update(entry.sent)
@@ -139,8 +137,7 @@ class DetectStage(Stage):
         if not ready and self._told["attributed"] == self._durable.told():
             return []
         self._told["attributed"] = self._durable.told()
-        outputs = self._rows_out("attributed", ready, self._told["attributed"], self._durable_sent)
-        return outputs
+        return self._rows_out("attributed", ready, self._told["attributed"], self._durable_sent)
 
     def _rows_out(
         self, lane: str, parts: list[tuple[int, pl.DataFrame]], told: list[Told], sent: _Sent

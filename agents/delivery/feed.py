@@ -1,6 +1,7 @@
 """Context that every worker reads whole: registered sources and identity facts, with a consumer of its own.
 
-The consumer belongs to no group, reads from the beginning and never commits: a worker that starts reads all of it again.
+The consumer belongs to no group, reads from the beginning and never commits: a worker that starts reads all of it
+again.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+
+from kafka import KafkaConsumer, TopicPartition
 
 from agents.delivery.link import NOTHING, Link, RowMark
 from agents.delivery.stage import Message
@@ -144,8 +147,6 @@ class Feed(threading.Thread):
 
     def run(self) -> None:
         """Read until `stop`."""
-        from kafka import KafkaConsumer, TopicPartition  # only a running feed needs a Kafka client
-
         try:
             consumer = KafkaConsumer(
                 bootstrap_servers=self._kafka,

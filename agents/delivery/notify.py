@@ -1,5 +1,6 @@
-"""notify: `aup.violations` to alerts, one stage for one partition. Thin: a violation is told when it opens and when its
-status changes; later versions of the same status tell nobody again.
+"""notify: `aup.violations` to alerts, one stage for one partition.
+
+Thin: a violation is told when it opens and when its status changes; later versions of the same status tell nobody.
 """
 
 from __future__ import annotations

@@ -72,9 +72,7 @@ class PersistBatches(_PersistStage):
 
     def snapshot(self) -> Mapping[str, bytes]:
         """One small part."""
-        return {
-            "meta": msgspec.msgpack.encode({"v": 1, "applied": self._applied, "batches": self._batches.save()})
-        }
+        return {"meta": msgspec.msgpack.encode({"v": 1, "applied": self._applied, "batches": self._batches.save()})}
 
     def restore(self, parts: Mapping[str, bytes]) -> None:
         """Take back `snapshot`."""

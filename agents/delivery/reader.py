@@ -1,7 +1,7 @@
 """The shared reader: drops repeats and refuses batches that something is missing before.
 
-Used by every agent that reads event or dead-letter topics. For each (source, timeline) it keeps the last position seen in
-this partition, by generation.
+Used by every agent that reads event or dead-letter topics. For each (source, timeline) it keeps the last position
+seen in this partition, by generation.
 """
 
 from __future__ import annotations

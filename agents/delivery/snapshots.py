@@ -1,8 +1,9 @@
 """Checkpoints on a compacted topic.
 
-A record's key is `input topic/partition/epoch/tag`. Every owner of an input partition writes under an epoch of its own, one
-above the highest it found, and writes all parts once before its first `meta`. So what a worker writes that was replaced
-without knowing it (stopped by the system, then woken) has a lower epoch and is never read, and never hides what counts.
+A record's key is `input topic/partition/epoch/tag`. Every owner of an input partition writes under an epoch of its
+own, one above the highest it found, and writes all parts once before its first `meta`. So what a worker writes that
+was replaced without knowing it (stopped by the system, then woken) has a lower epoch and is never read, and never
+hides what counts.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from kafka import KafkaConsumer, TopicPartition
 
 from agents.delivery.stage import Output
 
@@ -75,7 +78,9 @@ def join(cut: Mapping[str, bytes]) -> dict[str, bytes]:
         i, _, n = number.partition("/")
         whole.setdefault(tag, {})[int(i)] = data
         total[tag] = int(n)
-    return {t: b"".join(p[i] for i in range(total[t])) for t, p in whole.items() if all(i in p for i in range(total[t]))}
+    return {
+        t: b"".join(p[i] for i in range(total[t])) for t, p in whole.items() if all(i in p for i in range(total[t]))
+    }
 
 
 class Writer:
@@ -115,8 +120,6 @@ def read_state(bootstrap: str, topic: str, state_partitions: int, places: list[P
 
     Blocks; a consumer of its own without a group. Raises what the Kafka client raises.
     """
-    from kafka import KafkaConsumer, TopicPartition  # only where state is read
-
     consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, fetch_max_wait_ms=50)
     try:
         numbers = sorted({p.partition % state_partitions for p in places})

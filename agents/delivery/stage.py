@@ -1,8 +1,8 @@
 """The seam between an agent's logic and what runs it.
 
-A `Stage` is the logic of one agent for **one partition of one input topic**. It is synchronous and single-threaded: the
-runtime calls one method at a time, from a worker thread, and sends what it returns, in order, before the next call's outputs.
-It knows neither Faust nor a Kafka client.
+A `Stage` is the logic of one agent for **one partition of one input topic**. It is synchronous and single-threaded:
+the runtime calls one method at a time, from a worker thread, and sends what it returns, in order, before the next
+call's outputs. It knows neither Faust nor a Kafka client.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""The engine: pure, columnar, without clock or I/O."""

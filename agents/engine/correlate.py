@@ -161,9 +161,7 @@ class Bucket:
             if key.timer is None and not key.window.rows and key.episode is None:
                 del state.keys[group_key]
 
-    def _new_value(
-        self, rule: Rule, state: _RuleState, group_key: str, row: Row, time: RuleTime, out: Records
-    ) -> None:
+    def _new_value(self, rule: Rule, state: _RuleState, group_key: str, row: Row, time: RuleTime, out: Records) -> None:
         if group_key in state.known:
             return
         state.known[group_key] = row.t
@@ -177,9 +175,7 @@ class Bucket:
         episode = Episode(group_key, row, opened_at=row.t)
         episode.take(rule, row, self._judge)
         episode.value = 1.0
-        return episode.record(
-            rule, self._judge, closed_at=row.t, timeline=self._timeline, incomplete=incomplete
-        )
+        return episode.record(rule, self._judge, closed_at=row.t, timeline=self._timeline, incomplete=incomplete)
 
     def save(self) -> dict[str, Any]:
         """Everything as plain values, rule by rule with the version of the rule."""
@@ -233,4 +229,3 @@ class Bucket:
             key = state.keys[group_key] = KeyState.from_state(rule, group_key, self._timeline, plain)
             newest = key.window.rows[-1].t if key.window.rows else key.used[0]
             self._set_timer(state, group_key, key, newest)
-

@@ -125,7 +125,9 @@ class Detector:
             return Matched(kind, frame.clear().with_columns(row=pl.lit(0, pl.Int32)), pl.DataFrame())
         full = self._enricher.add(frame, kind, plan.derived)
         index = pl.int_range(pl.len(), dtype=pl.Int32).alias("row")
-        masks = full.select(index, *(c.possible.alias(name) for name, c in plan.expressions.items()))
+        # Lazily, so that what several conditions have in common (a column in lower case) is computed once.
+        hits = (c.possible.alias(name) for name, c in plan.expressions.items())
+        masks = full.lazy().select(index, *hits).collect()
         some = masks.filter(pl.any_horizontal(list(plan.expressions)))
         self.counters.candidates += some.height
         picked = full[some["row"]].with_columns(some["row"])

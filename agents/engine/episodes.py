@@ -112,7 +112,9 @@ class Episode:
         """True where a new version is due: not told for a while, or another threshold was passed."""
         return self.last_t >= self.told_at + UPDATE_EVERY_US or len(self.passed(rule)) > self.told_passed
 
-    def record(self, rule: Rule, judge: Judge, *, closed_at: int | None, timeline: str, incomplete: bool) -> dict[str, Any]:
+    def record(
+        self, rule: Rule, judge: Judge, *, closed_at: int | None, timeline: str, incomplete: bool
+    ) -> dict[str, Any]:
         """The next version of the violation, in the `violation` schema; times in microseconds UTC."""
         self.version += 1
         self.told_at = self.last_t

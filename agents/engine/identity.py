@@ -1,8 +1,8 @@
 """Who had an address when: facts out of DHCP and login events, and the question asked of them.
 
-A fact says: from `valid_from` on, the address belonged to `value` (empty: to nobody any more). A later fact about the same
-address replaces it from its own start on. So the answer for a time depends on the set of facts alone, not on the order they
-came in, and no fact is ever changed.
+A fact says: from `valid_from` on, the address belonged to `value` (empty: to nobody any more). A later fact about
+the same address replaces it from its own start on. So the answer for a time depends on the set of facts alone, not
+on the order they came in, and no fact is ever changed.
 """
 
 from __future__ import annotations
@@ -66,9 +66,7 @@ def _login_facts(frame: pl.DataFrame) -> pl.DataFrame:
         & (pl.col("event_outcome") == "success")
         & pl.col("source_mac").is_not_null()
         & pl.col("user_name").is_not_null()
-    ).select(
-        pl.col("timestamp").dt.timestamp("us").alias("t"), "source_mac", "user_name", "event_id", "log_source"
-    )
+    ).select(pl.col("timestamp").dt.timestamp("us").alias("t"), "source_mac", "user_name", "event_id", "log_source")
     return _facts(
         [("mac_user", mac, user, t, None, None, 0.8, event, source) for t, mac, user, event, source in rows.iter_rows()]
     )

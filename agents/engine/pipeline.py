@@ -1,7 +1,7 @@
 """Events to violations in one process, without servers: what backtests and rule examples run.
 
-The same detector, facts and buckets as under Faust. All rows are gathered first and judged when every source has told all
-of its progress, so memory grows with the rows that match, not with the rows that are read.
+The same detector, facts and buckets as under Faust. All rows are gathered first and judged when every source has
+told all of its progress, so memory grows with the rows that match, not with the rows that are read.
 """
 
 from __future__ import annotations

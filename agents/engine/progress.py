@@ -1,7 +1,7 @@
 """Progress of sources, and the watermark that follows from it.
 
-A source's progress reaches a reader once for every partition of the source's topic (and lane). What the reader may rely on
-is the least of them; a partition that has told nothing yet counts as minus infinity.
+A source's progress reaches a reader once for every partition of the source's topic (and lane). What the reader may
+rely on is the least of them; a partition that has told nothing yet counts as minus infinity.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ class EventCount(Window):
 class ValueCount(Window):
     """Sigma `value_count`: distinct values, as a whole, by class (`where`) or by message (`per`).
 
-    A value is plain, or `class \\x1f message \\x1f rest`.
+    A value is plain, or class, message and rest with `VALUE_SEPARATOR` between.
     """
 
     def __init__(self, rule: Rule) -> None:

@@ -1,0 +1,1 @@
+"""Runs the whole road as processes on one machine."""

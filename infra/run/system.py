@@ -21,7 +21,7 @@ from infra.embedded import EmbeddedServers, read_endpoints
 from infra.run.drain import Drain, agent_partitions, statuses
 from infra.run.paths import DataPaths
 from infra.run.supervisor import Spec, Supervisor
-from infra.run.topics import create, wanted
+from infra.run.topics import Wanted, create, wanted
 from schemas.errors import ServerError
 
 ROOT = Path(__file__).parents[2]
@@ -98,15 +98,13 @@ class System:
         running = read_endpoints(self.paths.servers)
         if running is None:
             heap = self._config.kafka.heap_mb
-            self._servers = EmbeddedServers(
-                self.paths.servers, cache=cache_folder(), say=self._say, kafka_heap_mb=heap
-            )
+            self._servers = EmbeddedServers(self.paths.servers, cache=cache_folder(), say=self._say, kafka_heap_mb=heap)
             running = self._servers.start()
         self.kafka = self.kafka or running.kafka
         self.clickhouse = self.clickhouse or running.clickhouse
 
-    def _wanted_topics(self) -> dict[str, object]:
-        return dict(wanted(self._config.kafka.event_partitions, self._config.kafka.detection_partitions))
+    def _wanted_topics(self) -> dict[str, Wanted]:
+        return wanted(self._config.kafka.event_partitions, self._config.kafka.detection_partitions)
 
     def _write_settings(self) -> None:
         settings = self._config.agent_settings(self.kafka, self.clickhouse, self.paths.status)

@@ -65,13 +65,13 @@ def create(bootstrap: str, topics: Mapping[str, Wanted], replication: int) -> li
             ]
             admin.create_topics(new)
         _check(admin, topics, bootstrap)
-        return missing
     except TopicAlreadyExistsError:
         return []
     except KafkaError as error:
         raise ServerError(f"topics cannot be made: {error}", where=bootstrap) from error
     finally:
         admin.close()
+    return missing
 
 
 def _check(admin: KafkaAdminClient, topics: Mapping[str, Wanted], bootstrap: str) -> None:

@@ -1,7 +1,7 @@
 """A Kafka of lists, with the agents' real stages on it: runs them in any order and restarts them from their snapshots.
 
-What a stage sends is on its topic at once (acknowledged). A restart forgets everything since the last checkpoint: the input
-is read again from the snapshot's applied offset, and what was sent since is sent a second time.
+What a stage sends is on its topic at once (acknowledged). A restart forgets everything since the last checkpoint:
+the input is read again from the snapshot's applied offset, and what was sent since is sent a second time.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def run_dry(workers: list[Worker], feeds: list[FeedReader], choose: Callable[[li
         feed.step()
     for _ in range(200_000):
         busy = [w for w in workers if w.behind]
-        if not busy or choose(range(20)) == 0:  # context comes late, so that rows have to wait for it
+        if not busy or choose(list(range(20))) == 0:  # context comes late, so that rows have to wait for it
             for feed in feeds:
                 feed.step()
         if not busy:
@@ -113,7 +113,7 @@ def run_dry(workers: list[Worker], feeds: list[FeedReader], choose: Callable[[li
                 return
             continue
         worker = choose(busy)
-        dice = choose(range(1000)) / 1000
+        dice = choose(list(range(1000))) / 1000
         if dice < chaos:
             worker.restart()
         elif dice < 3 * chaos:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -92,7 +93,7 @@ def _expected(rule: Rule, given_rows: list[Row]) -> list[tuple[Any, ...]]:
     ]
 
 
-def _split(draw: st.DrawFn, given_rows: list[Row], shuffle: bool) -> tuple[list[list[Row]], list[int]]:
+def _split(draw: Callable[[Any], Any], given_rows: list[Row], shuffle: bool) -> tuple[list[list[Row]], list[int]]:
     """Portions of any size whose watermark never passes a row still to come."""
     order = draw(st.permutations(given_rows)) if shuffle else sorted(given_rows, key=lambda r: (r.t, r.event_id))
     arrivals, watermarks, at = [], [], 0
@@ -113,9 +114,7 @@ def test_episodes_are_those_of_the_oracle_however_rows_arrive(
 
 
 @given(st.data(), rows(), st.sampled_from([EVENT_COUNT, VALUE_COUNT, SEQUENCE]))
-def test_every_version_is_the_same_whatever_the_batches(
-    data: st.DataObject, given_rows: list[Row], rule: Rule
-) -> None:
+def test_every_version_is_the_same_whatever_the_batches(data: st.DataObject, given_rows: list[Row], rule: Rule) -> None:
     one = _judge(rule, [given_rows], [FOREVER])
     arrivals, watermarks = _split(data.draw, given_rows, shuffle=True)
     other = _judge(rule, arrivals, watermarks)
