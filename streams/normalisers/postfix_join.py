@@ -111,7 +111,7 @@ class Join:
                 good += 1
             elif value[1] == "accepted":
                 return "unknown"
-            elif not value[4]:
+            else:
                 bad += 1
         if not good and not bad:
             return "failure" if self.doomed else "unknown"

@@ -349,6 +349,38 @@ def test_first_lines_in_another_order_are_one_message() -> None:
     assert (event["email_message_id"], event["user_name"]) == ("4F2A91C0DE@school.example", "ann")
 
 
+def test_a_client_long_after_another_first_line_is_another_message() -> None:
+    lines = lined("/cleanup 4F2A91C0DE: message-id=<bounce@school.example>")
+    lines += message("4F2A91C0DE", "bo@example.org", at="Mar 10 09:02:00")
+    first, second = run(lines).events
+    assert (first["email_message_id"], first["email_complete"]) == ("bounce@school.example", False)
+    assert second["email_message_id"] == "4F2A91C0DE@school.example"
+
+
+@pytest.mark.parametrize("until", [2, 3])
+def test_a_message_id_after_the_queue_managers_line_or_a_delivery_begins_another_message(until: int) -> None:
+    internal = lined(
+        "/cleanup 4F2A91C0DE: message-id=<one@school.example>",
+        "/qmgr 4F2A91C0DE: from=<>, size=7, nrcpt=1 (queue active)",
+        f"/smtp 4F2A91C0DE: to=<bo@example.org>, {SENT}",
+    )
+    lines = internal[:until] + [line.replace("<one@", "<two@").replace("bo@", "cy@") for line in internal]
+    first, second = run(lines).all_events
+    assert (first["email_message_id"], second["email_message_id"]) == ("one@school.example", "two@school.example")
+    assert second["email_to_address"] == ["cy@example.org"]
+
+
+def test_what_was_flushed_is_forgotten_when_its_queue_id_is_used_again() -> None:
+    lines = [
+        *message("4F2A91C0DE", "bo@example.org")[:-1],
+        *message("4F2A91C0DE", "cy@example.org", sender="zoe@school.example", at=at(14)),
+        *lined(f"/smtp 4F2A91C0DE: to=<late@example.org>, {SENT}", at=at(16)),
+    ]
+    *_, late = run(lines, HOUR).all_events
+    assert late["email_to_address"] == ["late@example.org"]
+    assert (late["email_from_address"], late["email_message_id"]) == (None, None)
+
+
 def test_a_delivery_that_its_removal_overtook_is_of_the_same_message_but_not_an_hour_later() -> None:
     lines = message("4F2A91C0DE", "bo@example.org", "cy@example.org")
     late = lines.pop(4)
