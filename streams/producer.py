@@ -1,0 +1,242 @@
+"""The sink that is Kafka: idempotent, every replica acknowledged, bounded, and patient."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from kafka import KafkaProducer
+from kafka.errors import (
+    ClusterAuthorizationFailedError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    TopicAuthorizationFailedError,
+)
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_never, wait_exponential
+
+from schemas.errors import ConfigError, RetryableError, ServerError
+from streams.abstract import BatchSink, Message
+
+try:
+    import crc32c as _crc32c
+except ImportError as error:  # kafka-python would compute the checksum of every message in Python, 100 times slower
+    raise ConfigError(
+        "the package crc32c is missing, without which Kafka's checksums take most of the time",
+        where="streams.producer",
+        hint="install aupstream from its lock, or: pip install crc32c",
+    ) from error
+
+log = logging.getLogger(__name__)
+
+assert _crc32c.crc32c(b"123456789") == 0xE3069283, "crc32c computes something else (RFC 3720, B.4)"
+
+MAX_IN_FLIGHT = 32 << 20  # bytes not acknowledged at which collectors stop reading
+_MAX_MESSAGE = 8 << 20
+_PERMANENT = (
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    ClusterAuthorizationFailedError,
+    TopicAuthorizationFailedError,
+)
+_LOG_EVERY_US = 5_000_000
+_BACKOFF_US = (500_000, 1_000_000, 2_000_000, 5_000_000)
+
+
+@dataclass(slots=True)
+class _Sent:
+    """A message that is not acknowledged."""
+
+    message: Message
+    future: Any = None  # kafka-python's; None: not handed over
+
+
+class KafkaSink(BatchSink):
+    """See `BatchSink`. After a failure a new producer sends everything from the failed message on again.
+
+    Messages wait in one queue in the order of their tickets; its front is the oldest that is not acknowledged. kafka-python
+    keeps the order within a partition (idempotence), and gives up on a message after `delivery_timeout_s`: then, and
+    only then, this class goes back.
+
+    Args:
+        bootstrap: host:port, several separated by commas.
+        max_in_flight: Bytes not acknowledged at which `has_room` turns False.
+        delivery_timeout_s: How long one message is tried before going back.
+        options: Further settings of kafka-python (security, client id).
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        *,
+        max_in_flight: int = MAX_IN_FLIGHT,
+        delivery_timeout_s: float = 30.0,
+        options: dict[str, Any] | None = None,
+    ) -> None:
+        self.retries = 0  # times that sending went back
+        self._bootstrap, self._max, self._timeout_s = bootstrap, max_in_flight, delivery_timeout_s
+        self._options = options or {}
+        self._producer: Any = None
+        self._queue: deque[_Sent] = deque()
+        self._handed = 0  # messages at the front of the queue that are handed over
+        self._bytes = 0
+        self._tickets = 0
+        self._acknowledged = 0
+        self._failures = 0  # in a row
+        self._wait_until: int | None = None
+        self._logged_us: int | None = None
+        self._counts: dict[str, int] = {}
+
+    def partitions(self, topic: str) -> int:
+        """See `BatchSink`; asked once a topic. Waits for Kafka for ever, saying so every few seconds."""
+        if topic not in self._counts:
+            self._counts[topic] = _patiently(lambda: self._ask(topic), self._bootstrap)
+        return self._counts[topic]
+
+    def _ask(self, topic: str) -> int:
+        producer = self._opened()
+        found = producer.partitions_for(topic)
+        if not found:
+            raise ServerError(
+                f"there is no topic {topic}",
+                where=self._bootstrap,
+                hint="let `aupstream` make its topics, or make it with the partitions that the configuration names",
+            )
+        return len(found)
+
+    @property
+    def has_room(self) -> bool:
+        return self._bytes < self._max
+
+    @property
+    def acknowledged(self) -> int:
+        return self._acknowledged
+
+    def submit(self, message: Message) -> int:
+        self._queue.append(_Sent(message))
+        self._bytes += message.size
+        self._tickets += 1
+        return self._tickets
+
+    def poll(self, now_us: int) -> None:
+        self._take_acknowledgements(now_us)
+        if self._wait_until is not None and self._wait_until - _BACKOFF_US[-1] <= now_us < self._wait_until:
+            return
+        self._wait_until = None
+        try:
+            self._hand_over()
+        except _PERMANENT as error:
+            raise self._refused(error, self._queue[self._handed].message) from error
+        except KafkaError as error:
+            self._back_off(error, now_us)
+
+    def close(self) -> None:
+        if self._producer is not None:
+            self._producer.close(timeout=0)
+            self._producer = None
+
+    def _hand_over(self) -> None:
+        """Give the producer what it does not have yet."""
+        while self._handed < len(self._queue):
+            waiting = self._queue[self._handed]
+            message = waiting.message
+            headers = message.headers.to_kafka() if message.headers is not None else []
+            waiting.future = self._opened().send(
+                message.topic, message.value, key=message.key, headers=headers, partition=message.partition
+            )
+            self._handed += 1
+
+    def _take_acknowledgements(self, now_us: int) -> None:
+        while self._queue and (future := self._queue[0].future) is not None and future.is_done:
+            if future.failed():
+                self._go_back(future.exception, now_us)
+                return
+            sent = self._queue.popleft()
+            self._handed -= 1
+            self._bytes -= sent.message.size
+            self._acknowledged += 1
+            self._failures = 0
+        if self._failures == 0:
+            self._logged_us = None
+
+    def _go_back(self, error: BaseException, now_us: int) -> None:
+        """The oldest message failed: send it and all behind it again, whatever became of those, with a new producer."""
+        if isinstance(error, _PERMANENT):
+            raise self._refused(error, self._queue[0].message) from error
+        self.close()
+        for sent in self._queue:
+            sent.future = None
+        self._handed = 0
+        self.retries += 1
+        self._back_off(error, now_us)
+
+    def _back_off(self, error: BaseException, now_us: int) -> None:
+        self._wait_until = now_us + _BACKOFF_US[min(self._failures, len(_BACKOFF_US) - 1)]
+        self._failures += 1
+        if self._logged_us is None or not 0 <= now_us - self._logged_us < _LOG_EVERY_US:
+            self._logged_us = now_us
+            log.warning(
+                "Kafka at %s does not take messages (%s): waiting, %d of them kept, nothing is lost",
+                self._bootstrap,
+                type(error).__name__,
+                len(self._queue),
+            )
+
+    def _refused(self, error: BaseException, message: Message) -> ServerError:
+        return ServerError(
+            f"Kafka refuses a message of {len(message.value)} bytes: {type(error).__name__}",
+            where=f"{message.topic}/{message.partition}",
+            hint="set max.message.bytes of the topic to 8388608; give the collector leave to write to it",
+        )
+
+    def _opened(self) -> Any:
+        if self._producer is None:
+            settings = {
+                "bootstrap_servers": self._bootstrap.split(","),
+                "client_id": "aupstream-collector",
+                "acks": "all",
+                "enable_idempotence": True,
+                "compression_type": None,  # the Avro containers are compressed
+                "linger_ms": 0,
+                "batch_size": 1 << 16,
+                "max_request_size": _MAX_MESSAGE,
+                "max_block_ms": 500,
+                "delivery_timeout_ms": round(self._timeout_s * 1_000),
+                "request_timeout_ms": round(self._timeout_s * 500),
+                "bootstrap_timeout_ms": 5_000,
+                "reconnect_backoff_max_ms": 2_000,
+            }
+            self._producer = KafkaProducer(**{**settings, **self._options})
+        return self._producer
+
+
+def flush(sink: BatchSink, ticket: int, clock: Callable[[], int], timeout_s: float) -> bool:
+    """Poll until everything up to a ticket is safe; False where it was not in time."""
+    end = clock() + round(timeout_s * 1_000_000)
+    while sink.acknowledged < ticket:
+        if clock() > end:
+            return False
+        sink.poll(clock())
+        time.sleep(0.005)
+    return True
+
+
+def _patiently(ask: Callable[[], int], where: str) -> int:
+    """Ask again until Kafka answers."""
+
+    def say(state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        log.warning("Kafka at %s does not answer (%s): asking again", where, type(error).__name__)
+
+    retrying = Retrying(
+        retry=retry_if_exception_type((KafkaError, RetryableError)),
+        stop=stop_never,
+        wait=wait_exponential(multiplier=0.5, max=5),
+        before_sleep=say,
+        reraise=True,
+    )
+    return int(retrying(ask))

@@ -1,0 +1,1 @@
+"""Tests of sources, stamps, batches, ledger, positions, sinks and collectors."""
