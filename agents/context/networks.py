@@ -35,7 +35,7 @@ class _Layer:
 class NetworkIndex:
     """Longest-prefix lookup of addresses in named networks.
 
-    Looking up changes only an internal cache, so that one index may serve one thread at a time.
+    Looking up changes only an internal cache, whose entries do not depend on each other: threads may share an index.
 
     Args:
         networks: (network, name); where two are equal the first counts.

@@ -117,7 +117,7 @@ class Permits:
             t_us: Event time, microseconds UTC.
 
         Returns:
-            `Permit.record()` of the one that lasts longest (of equals the first in the file); None where none covers it.
+            `Permit.record()` of the one that lasts longest (of equals the first in the file); None where there is none.
         """
         found: Permit | None = None
         for name in who:

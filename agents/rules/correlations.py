@@ -175,7 +175,7 @@ class RuleReader:
         own = self.own.get("kind")
         if own is None:
             return str(sigma_type)
-        if own not in OWN_KINDS:
+        if not isinstance(own, str) or own not in OWN_KINDS:
             self.check.error(f"kind {own!r} is not known", "aupstream", "kind", hint=suggestion(str(own), OWN_KINDS))
         elif sigma_type != OWN_KINDS[own]:
             what = f"kind {own} must stand on correlation type {OWN_KINDS[own]}"

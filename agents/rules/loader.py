@@ -156,7 +156,7 @@ def _rules(
         listed = part.get("rules") if isinstance(part, dict) else None
         names = [listed] if isinstance(listed, str) else listed if isinstance(listed, list) else []
         if not (isinstance(part, dict) and part.get("generate") is True):
-            referenced.update(known.detections[n].name for n in names if n in known.detections)
+            referenced.update(known.detections[n].name for n in names if isinstance(n, str) and n in known.detections)
         if rule is not None:
             made_of = [document.data, *(detections[b][1].data for b in rule.bases)]
             rules.append(replace(rule, version=_hash([_without_examples(d) for d in made_of])))

@@ -128,6 +128,23 @@ def read_documents(text: str, file: str) -> tuple[list[Document], list[RuleError
     documents: list[Document] = []
     if len(text) > MAX_BYTES:
         return [], [RuleError(f"file has more than {MAX_BYTES} characters", where=f"{file}:1:1", hint="split it")]
+    try:
+        _compose(text, file, documents, errors)
+    except yaml.reader.ReaderError as error:
+        before = text[: error.position]
+        place = f"{file}:{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
+        errors.append(RuleError(f"character U+{ord(text[error.position]):04X} is not allowed in YAML", where=place))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else f"{file}:1:1"
+        what = f"not YAML: {error.problem or error.context}"
+        errors.append(RuleError(what, where=place, hint="check the indentation"))
+    except RecursionError:
+        errors.append(RuleError(f"more than {MAX_DEPTH} levels", where=f"{file}:1:1", hint="a rule needs a few"))
+    return documents, errors
+
+
+def _compose(text: str, file: str, documents: list[Document], errors: list[RuleError]) -> None:
     loader = yaml.SafeLoader(text)
     try:
         while loader.check_node():
@@ -135,16 +152,8 @@ def read_documents(text: str, file: str) -> tuple[list[Document], list[RuleError
             document = None if node is None else _document(node, loader, file, errors)
             if document is not None:
                 documents.append(document)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else f"{file}:1:1"
-        what = f"not YAML: {error.problem or error.context}"
-        errors.append(RuleError(what, where=place, hint="check the indentation"))
-    except yaml.YAMLError as error:
-        errors.append(RuleError(f"not YAML: {' '.join(str(error).split())}", where=f"{file}:1:1"))
     finally:
         loader.dispose()
-    return documents, errors
 
 
 def _document(node: yaml.Node, loader: yaml.SafeLoader, file: str, errors: list[RuleError]) -> Document | None:
