@@ -54,6 +54,8 @@ class Drain:
         applied: dict[str, dict[str, int]] = {agent: {} for agent in AGENTS}
         inside = dict.fromkeys(AGENTS, 0)
         for status in statuses(self._status):
+            if status["agent"] not in applied:
+                continue
             for place, figures in status["inputs"].items():
                 applied[status["agent"]][place] = figures["applied"] + 1
                 inside[status["agent"]] += int(figures.get("untold", 0) + figures.get("waiting", 0))

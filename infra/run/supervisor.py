@@ -29,12 +29,14 @@ class Spec:
         argv: Command line; no secrets.
         env: Additions to this process's environment.
         cwd: Working directory.
+        final: Exit codes after which it is not started again, 0 always among them.
     """
 
     name: str
     argv: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict)
     cwd: Path | None = None
+    final: frozenset[int] = frozenset({0})
 
 
 @dataclass(slots=True)
@@ -45,7 +47,7 @@ class _Child:
     pause_s: float = FIRST_PAUSE_S
     again_s: float = 0.0
     starts: int = 0
-    done: bool = False
+    code: int | None = None
 
 
 class Supervisor:
@@ -68,12 +70,12 @@ class Supervisor:
         self._spawn(child)
 
     def poll(self) -> list[str]:
-        """Start again what ended; what happened, as sentences. A process that ended with 0 is done."""
+        """Start again what ended; what happened, as sentences. One that ended with a final code is left alone."""
         happened = []
         now = time.monotonic()
         for child in self._children.values():
             if child.process is None:
-                if not child.done and now >= child.again_s:
+                if child.code is None and now >= child.again_s:
                     self._spawn(child)
                     happened.append(f"{child.spec.name} was started again (start {child.starts})")
                 continue
@@ -81,8 +83,10 @@ class Supervisor:
             if code is None:
                 continue
             child.process = None
-            if code == 0:
-                child.done = True
+            if code in child.spec.final or code == 0:
+                child.code = code
+                if code:
+                    happened.append(f"{child.spec.name} ended with {code} (log: {self.log_of(child.spec.name)})")
                 continue
             if now - child.started_s > STEADY_S:
                 child.pause_s = FIRST_PAUSE_S
@@ -113,9 +117,9 @@ class Supervisor:
         """How often each was started."""
         return {name: child.starts for name, child in self._children.items()}
 
-    def is_done(self, name: str) -> bool:
-        """True where it ended by itself with 0."""
-        return self._children[name].done
+    def exit_code(self, name: str) -> int | None:
+        """Code that it ended with for good; None while it runs or is to start again."""
+        return self._children[name].code
 
     def remove(self, name: str, within_s: float = 20.0) -> None:
         """Stop one process and forget it."""

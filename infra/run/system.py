@@ -133,7 +133,7 @@ class System:
             "AUPSTREAM_DATA": str(self.paths.folder),
             "POLARS_MAX_THREADS": "1",
         }
-        self.processes.start(Spec(COLLECT, argv, env, ROOT))
+        self.processes.start(Spec(COLLECT, argv, env, ROOT, frozenset({0, 2, 4})))
 
     def poll(self) -> list[str]:
         """Start again what ended; what happened, as sentences. Call about once a second."""
@@ -148,7 +148,7 @@ class System:
 
     def drained(self) -> bool:
         """True where all sources are read and everything has come out. Only for sources that are read once."""
-        if COLLECT in self.processes.starts and not self.processes.is_done(COLLECT):
+        if COLLECT in self.processes.starts and self.processes.exit_code(COLLECT) is None:
             return False
         return self.drain().is_empty()
 
@@ -167,14 +167,14 @@ class System:
             within_s: Then it is given up.
 
         Raises:
-            ServerError: it took longer.
+            ServerError: it took longer, or a source could not be read.
         """
         deadline = time.monotonic() + within_s
         while True:
             for sentence in self.poll():
                 self._say(sentence)
             if self.drained():
-                return
+                break
             if time.monotonic() > deadline:
                 raise ServerError(
                     f"not all is through after {within_s:.0f} s: {self.drain().left()}",
@@ -183,6 +183,10 @@ class System:
             if each is not None:
                 each()
             time.sleep(0.3)
+        code = self.processes.exit_code(COLLECT) if COLLECT in self.processes.starts else 0
+        if code:
+            log = self.processes.log_of(COLLECT)
+            raise ServerError(f"a source could not be read (code {code})", where=str(log), hint="see the log")
 
     def stop(self) -> None:
         """Stop collectors, agents and the servers that were started here, in this order. Idempotent."""

@@ -1,0 +1,127 @@
+"""The collectors' process: `python -m infra.run.collect [CONFIG]`. Reads every configured source until stopped or done.
+
+Exit codes: 0 all sources that are read once have ended, or a clean stop; 2 configuration; 4 a source failed, the others
+went on to their end.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from infra.config import load
+from infra.run.paths import DataPaths
+from schemas.errors import AupstreamError
+from schemas.metrics import Metrics
+from streams.collector import Collector, CollectorSettings
+from streams.positions import PositionFile
+from streams.producer import KafkaSink
+from streams.register import register_all
+from streams.runner import run
+from streams.sources.make import make_source
+
+log = logging.getLogger("aupstream.collect")
+STATUS_S = 0.5
+
+
+class _Status(threading.Thread):
+    """Writes the status file; a thread, so that a slow step does not make the process look dead."""
+
+    def __init__(self, folder: Path, collectors: Sequence[Collector], metrics: Metrics, stop: threading.Event) -> None:
+        super().__init__(name="status", daemon=True)
+        self._path = folder / "collect.json"
+        self._collectors, self._metrics, self._over = collectors, metrics, stop
+
+    def run(self) -> None:
+        """Write until the process ends."""
+        while not self._over.wait(STATUS_S):
+            self.write()
+
+    def write(self) -> None:
+        """Replace the file."""
+        sources = {
+            c.config.name: {
+                "type": c.config.type,
+                "path": c.config.path,
+                "done": c.done,
+                "problem": str(c.problem or ""),
+            }
+            for c in self._collectors
+        }
+        status = {
+            "agent": "collect",
+            "worker": "collect",
+            "pid": os.getpid(),
+            "inputs": {},
+            "sources": sources,
+            "metrics": self._metrics.snapshot(),
+            "at": time.time(),
+        }
+        temporary = self._path.with_suffix(".tmp")
+        temporary.write_text(json.dumps(status))
+        temporary.replace(self._path)
+
+
+def _clock() -> int:
+    return time.time_ns() // 1_000
+
+
+def collect(config_file: Path | None) -> int:
+    """Read all sources of a configuration; the exit code.
+
+    Raises:
+        AupstreamError: configuration or saved positions are wrong.
+    """
+    config = load(config_file)
+    sources = config.collectors()
+    paths = DataPaths(config.data.absolute())
+    paths.make()
+    stop, failed = threading.Event(), []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    epoch = register_all(sources, config.kafka.bootstrap)
+    sink, metrics = KafkaSink(config.kafka.bootstrap), Metrics()
+    settings = CollectorSettings(epoch=epoch, today=datetime.now(UTC).date())
+    collectors = [
+        Collector(s, make_source(s), sink, settings, positions=PositionFile(paths.positions, s.name), metrics=metrics)
+        for s in sources
+    ]
+    over = threading.Event()
+    status = _Status(paths.status, collectors, metrics, over)
+    status.start()
+
+    def note(collector: Collector, error: AupstreamError) -> None:
+        failed.append(collector.config.name)
+        log.error("source %s stopped: %s", collector.config.name, error)
+
+    try:
+        clean = run(collectors, stop, _clock, failed=note)
+    finally:
+        over.set()
+        status.join()
+        status.write()
+        sink.close()
+    return 0 if clean and not failed else 4
+
+
+def main(argv: list[str]) -> int:
+    """Run as a process."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("kafka").setLevel(logging.WARNING)
+    try:
+        return collect(Path(argv[0]) if argv and argv[0] else None)
+    except AupstreamError as error:
+        log.error("%s", error)  # noqa: TRY400  # an error that names its place needs no traceback
+        return error.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
