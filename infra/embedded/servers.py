@@ -16,7 +16,7 @@ from infra.embedded.kafka_probe import is_ready as kafka_is_ready
 from infra.embedded.lock import FolderLock
 from infra.embedded.part import Part
 
-START_WITHIN_SEC: Final = 90.0
+START_WITHIN_SEC: Final = 120.0
 _POLL_SEC: Final = 0.05
 
 

@@ -117,6 +117,16 @@ def test_cancel_stops_a_query_and_the_connection_goes_on(client: Any) -> None:
     assert client.execute("SELECT 1") == [(1,)]
 
 
+def test_cancel_works_whatever_the_client_has_set(client: Any) -> None:
+    client.execute("SET log_comment = 'mine'")
+    thread = threading.Timer(1.0, client.connection.send_cancel)
+    progress = client.execute_with_progress("SELECT sum(sipHash64(number)) FROM numbers(100000000000)")
+    thread.start()
+    assert progress.get_result() == []
+    thread.join()
+    assert client.execute("SELECT 1") == [(1,)]
+
+
 def test_a_query_whose_client_is_gone_is_killed(client: Any, embedded_servers: RunningServers) -> None:
     mark = embedded_servers.fresh_name("mark")
     with client_of(embedded_servers) as leaver:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 
 from infra.embedded.native import compression, constants, extras, messages, packets, sql
 from infra.embedded.native.constants import ClientPacket, Code
@@ -93,6 +93,10 @@ class QueryRunner:
             self._answer(statement)
         if statement.kind is Kind.SESSION:
             self._database = str(self._session.rows("SELECT currentDatabase()")[0][0])
+            # The client may have set this one itself; without ours a query could not be cancelled. A session that has
+            # just been made read-only keeps what it has.
+            with suppress(ServerError):
+                self._session.set("log_comment", self._mark)
 
     def _is_read_only(self, query: messages.Query) -> bool:
         """By who asks, or by the query's own wish: in the engine that wish could never be taken back."""
