@@ -12,6 +12,10 @@ from streams.normalisers.abstract import LineChunk, Normalised, NormaliserSettin
 from streams.normalisers.postfix import PostfixNormaliser
 
 SETTINGS = NormaliserSettings(year=2025)
+SENT = "relay=mx.example.org[203.0.113.9]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 2.0.0 Ok)"
+DEFERRED = "relay=none, delay=9, delays=0/0/9/0, dsn=4.4.1, status=deferred (connect to mx: Connection timed out)"
+BOUNCED = "relay=mx.example.org[203.0.113.9]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (user unknown)"
+
 NOT_COMPARED = frozenset({"line"})
 
 
@@ -24,6 +28,18 @@ def lined(*rests: str, at: str = "Mar 10 09:00:00", program: str = "postfix/smtp
         )
         out.append(f"{at} mail {daemon}[7]: {text}")
     return out
+
+
+def message(qid: str, *recipients: str, sender: str = "ann@school.example", at: str = "Mar 10 09:00:00") -> list[str]:
+    """The lines of a whole message that was delivered to all its recipients at once."""
+    lines = [
+        f"{qid}: client=lab-7.school.example[192.0.2.7], sasl_method=PLAIN, sasl_username=ann",
+        f"/cleanup {qid}: message-id=<{qid}@school.example>",
+        f"/qmgr {qid}: from=<{sender}>, size=1200, nrcpt={len(recipients)} (queue active)",
+        *(f"/smtp {qid}: to=<{to}>, {SENT}" for to in recipients),
+        f"/qmgr {qid}: removed",
+    ]
+    return lined(*lines, at=at)
 
 
 @dataclass
