@@ -13,12 +13,13 @@ from typing import Any, Final
 
 from schemas.ids import MAX_SUB
 from streams.normalisers import postfix_lines as lines
+from streams.normalisers.lines import MAX_REPEATS
 from streams.normalisers.postfix_columns import Events
 from streams.normalisers.postfix_join import FULL_BYTES, LINE_BYTES, Join, Joins, Memory
 
-MOST_JOINS = MAX_SUB - 15
-"""Open joins kept at most, whatever the settings say: one line or `finish` may flush them all, and each needs a
-sub-index of its own (16 bits)."""
+MOST_JOINS = MAX_SUB - MAX_REPEATS - 15
+"""Open joins kept at most, whatever the settings say: one line or `finish` may flush them all, and then be repeats
+themselves, and each event of a line needs a sub-index of its own (16 bits)."""
 
 FLUSHED_KEPT = 10_000  # envelopes of messages that were flushed before they were complete
 REMOVED_KEPT = 256  # and of complete ones, for a delivery line that its `removed` overtook
