@@ -40,7 +40,9 @@ def damaged(draw: st.DrawFn) -> str:
 @given(damaged() | st.text(max_size=60))
 @example("detection: {a: {b|re: '['}, condition: a}\nlogsource: {category: proxy}\ntitle: t\nname: n\n")
 @example("correlation: ~\ntitle: t\nname: n\n")
-@example("correlation: {rules: [[x]], type: [x], timespan: {}, group-by: {a: b}, condition: [1]}\ntitle: [t]\nname: {n: n}\n")
+@example(
+    "correlation: {rules: [[x]], type: [x], timespan: {}, group-by: {a: b}, condition: [1]}\ntitle: [t]\nname: {n: n}\n"
+)
 @example("aupstream: [1]\ndetection: [1]\nlogsource: [1]\n")
 @example("title: a\nname: \x1f\n")
 @example("a: " + "[" * 5_000)
