@@ -20,6 +20,7 @@ from schemas.kinds import EventKind
 TYPES = ("event_count", "value_count", "value_sum", "temporal", "temporal_ordered")
 TEMPORAL = ("temporal", "temporal_ordered")
 MAX_COUNT = 10_000_000
+THRESHOLD_PARTS = {"where": ("internal", "outside"), "per": ("message",)}
 MAX_ROWS_OF_SEQUENCE = 10_000
 # A rule without `group-by` (SigmaHQ's have none) is kept apart by where it came from.
 DEFAULT_GROUP: Mapping[EventKind, str] = {
@@ -300,7 +301,7 @@ class RuleReader:
             if limit != 1:
                 self.check.error("a new value needs the condition `gte: 1`", "correlation", "condition")
             return None, ()
-        return value_field, self._thresholds(kind, limit)
+        return value_field, self._thresholds(kind, limit, value_field)
 
     def _limit(self, condition: Mapping[str, Any]) -> float:
         """What `gte` (or `gt`, of whole numbers) asks for; 0 where it is wrong."""
@@ -316,7 +317,7 @@ class RuleReader:
             return 0
         return float(value) if operators[0] == "gte" else float(int(value) + 1)
 
-    def _thresholds(self, kind: str, limit: float) -> tuple[Threshold, ...]:
+    def _thresholds(self, kind: str, limit: float, value_field: str | None) -> tuple[Threshold, ...]:
         listed = self.own.get("thresholds")
         if listed is None:
             return (Threshold(kind, limit),)
@@ -332,10 +333,15 @@ class RuleReader:
             gte = self.check.whole(one, "gte", *path, i, low=1, high=MAX_COUNT, default=0)
             if not gte and "gte" not in one:
                 self.check.error("gte is missing", *path, i, hint="say how many it takes")
-            per = self.check.text(one, "per", *path, i) or None
-            if per not in (None, "message"):
-                self.check.error(f"per {per!r} is not known", *path, i, "per", hint="known: message")
-            found.append(Threshold(name, float(gte), self.check.text(one, "where", *path, i) or None, per))
+            parts = {k: self.check.text(one, k, *path, i) or None for k in ("where", "per")}
+            for key, part in parts.items():
+                known = THRESHOLD_PARTS[key] if value_field == "delivered_recipients" else ()
+                if part is not None and part not in known:
+                    hint = (
+                        f"known: {', '.join(known)}" if known else "only delivered_recipients has classes and messages"
+                    )
+                    self.check.error(f"{key} {part!r} is not known", *path, i, key, hint=hint)
+            found.append(Threshold(name, float(gte), parts["where"], parts["per"]))
         if len({t.name for t in found}) < len(found):
             self.check.error("two thresholds have the same name", *path, hint="a violation lists them by name")
         if found and min(t.gte for t in found) != limit:

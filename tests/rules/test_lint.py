@@ -93,6 +93,7 @@ def test_the_rules_that_come_with_aupstream_have_no_errors() -> None:
         (_own(VALUES, "{thresholds: [{name: a, gte: 11}]}"), "r.yml:9:14", "must be the lowest threshold, 11"),
         (_own(VALUES, "{thresholds: [{name: a, gte: 10, wher: x}]}"), "r.yml:10:45", "did you mean 'where'?"),
         (_own(VALUES, "{thresholds: [{name: a, gte: 10, per: day}]}"), "r.yml:10:50", "per 'day' is not known"),
+        (_own(VALUES, "{thresholds: [{name: a, gte: 10, where: internal}]}"), "r.yml:10:52", "has classes"),
         (VALUES.replace("field: source_ip", "field: source_p"), "r.yml:9:22", "there is no column 'source_p'"),
         (VALUES.replace("field: source_ip, ", ""), "r.yml:9:14", "the condition names no field"),
         (_own(SEQUENCE, "{kind: sequence, counts: [8]}"), "r.yml:9:37", "two rules and two counts"),
