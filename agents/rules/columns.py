@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
-from pathlib import Path
 
-import schemas
 from schemas.kinds import EventKind
+from schemas.registry import schema
 
 
 class ColumnType(Enum):
@@ -155,9 +153,7 @@ def identity_columns(kind: EventKind) -> frozenset[str]:
 @cache
 def column_types(kind: EventKind) -> dict[str, ColumnType]:
     """Every column that a rule over a kind may name, schema columns first, then derived ones."""
-    path = Path(schemas.__file__).parent / "avro" / f"{kind.value}.avsc"
-    schema = json.loads(path.read_text(encoding="utf-8"))
-    types = {f["name"]: _type(f["type"]) for f in schema["fields"]}
+    types = {f["name"]: _type(f["type"]) for f in schema(kind.value)["fields"]}
     return types | {d.name: d.type for d in derived_columns(kind).values()}
 
 

@@ -28,12 +28,13 @@ from agents.context.inventory import Device, Inventory
 from agents.context.mac import normalise_mac
 from agents.context.permits import COLUMNS as PERMIT_COLUMNS
 from agents.context.permits import Permits
-from agents.rules.columns import ColumnType, column_types, derived_columns
+from agents.rules.columns import column_types, derived_columns
 from agents.rules.model import Rule, RuleSet
 from agents.rules.shape import TIMESPAN, UNIT_SECONDS, suggestion
 from schemas.errors import AupstreamError, RuleError
 from schemas.ids import event_id, generation_of
 from schemas.kinds import EventKind
+from schemas.registry import polars_schema
 
 Frames = dict[EventKind, pl.DataFrame]
 Violation = Mapping[str, Any]  # a record of the `violation` schema
@@ -44,15 +45,6 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LINE_BYTES = 100  # offsets between events: any distinct ones do
 _PARALLEL = {"email_to_status": "sent", "email_to_filter": False, "email_to_original_address": "", "email_to_dsn": "",
              "email_to_relay": "", "email_to_attempts": 1}  # fmt: skip
-_DTYPES: Mapping[ColumnType, pl.DataType] = {
-    ColumnType.TEXT: pl.String(),
-    ColumnType.NUMBER: pl.Int64(),
-    ColumnType.BOOL: pl.Boolean(),
-    ColumnType.TEXTS: pl.List(pl.String),
-    ColumnType.NUMBERS: pl.List(pl.Int64),
-    ColumnType.BOOLS: pl.List(pl.Boolean),
-    ColumnType.TIME: pl.Datetime("us", "UTC"),
-}
 _EXPECTED = ("group_key", "status", "first_seen", "last_seen", "count", "value", "thresholds", "permit")
 
 
@@ -189,8 +181,7 @@ def _frames(raw: Mapping[str, Any], place: str) -> Frames:
 
 def frame_of(kind: EventKind, rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     """A frame of a kind's schema from dicts; what a dict does not say is null."""
-    schema = {n: _DTYPES[t] for n, t in column_types(kind).items() if n not in derived_columns(kind)}
-    return pl.DataFrame(list(rows), schema=schema, orient="row")
+    return pl.DataFrame(list(rows), schema=polars_schema(kind.value), orient="row")
 
 
 def _kind(row: Mapping[str, Any], place: str) -> EventKind:

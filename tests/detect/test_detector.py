@@ -16,6 +16,7 @@ from agents.engine.detect import DETECTION_SCHEMA, Detector
 from agents.rules.examples import frame_of
 from agents.rules.loader import load_rules, parse_rules
 from schemas.kinds import EventKind
+from schemas.registry import polars_schema
 
 START = datetime(2026, 3, 2, 16, tzinfo=UTC)
 DISTRICT = District.of("Example", "America/Denver", ["school.example"], [Site("north", ("10.1.0.0/16",))])
@@ -61,6 +62,10 @@ def test_rows_have_the_columns_of_the_detection_schema_even_where_nothing_matche
     for kind in EventKind:
         for frame in (_frame(kind), _frame(kind, {"user_name": "x"} if kind is not EventKind.DHCP else {})):
             assert dict(detector.detect(frame, kind).schema) == dict(DETECTION_SCHEMA)
+
+
+def test_the_columns_are_those_of_the_avro_schema() -> None:
+    assert dict(DETECTION_SCHEMA) == polars_schema("detection")
 
 
 def test_the_lane_that_needs_no_identity_goes_at_once_and_the_other_once_the_device_is_known() -> None:
