@@ -121,6 +121,7 @@ class Collector:
         self._saved_us: int | None = None
         self._bytes = 0  # of content since the last save
         self._dirty = True  # something has changed since the last save
+        self._untold = True  # or since the last provisional records of the ledger
         self._rehash_until: int | None = None
         self._finished = False
         self._stopping = False
@@ -179,12 +180,12 @@ class Collector:
             return False
         self._sink.poll(now_us)
         did = self._settle(now_us)
-        if self._sink.has_room and self._pending is None and not isinstance(self.problem, StateError):
-            if self._stopping:
-                self._end(now_us, clean=True)
-            elif self._finished:
-                self._end(now_us, clean=False)
-            else:
+        if self.done:
+            return True
+        if self._pending is None:
+            if self._finished or self._stopping:
+                self._end()
+            elif self._sink.has_room:
                 did = self._read(now_us) or did
         for batcher in (self._events, self._rejected):
             if batcher.due(now_us, self.config.linger_ms * 1_000):
@@ -207,7 +208,7 @@ class Collector:
         if self._rehash_until is not None:
             chunk = self._reread(chunk, self._rehash_until)
         if chunk is not None:
-            self._dirty = True
+            self._dirty = self._untold = True
             before = self._intake.offset if chunk.generation == self._intake.generation else 0
             self._bytes += chunk.end_offset - before
             self._metrics.add(names.LINES_READ, len(chunk.lines), source=self.config.name)
@@ -286,8 +287,8 @@ class Collector:
             return False
         self._close_held(now_us)
         self._flush()
-        did = self._dirty
-        if self._dirty:
+        did = self._dirty or self._untold
+        if did:
             self._capture()
         elif self._sink.acknowledged >= self._ticket:
             self._cover(now_us)
@@ -313,9 +314,9 @@ class Collector:
 
     # ending
 
-    def _end(self, now_us: int, *, clean: bool) -> None:
+    def _end(self) -> None:
         """Everything read is made safe; then `done`."""
-        if clean and (self._intake.held or self._rehash_until is not None):
+        if not self._finished and (self._intake.held or self._rehash_until is not None):
             self._flush()  # rows that wait for later lines are read again by the next run
             self._pending = _Pending(self._ticket, dict(self._saved), last=True)
             return
@@ -343,6 +344,7 @@ class Collector:
     def _capture(self, *, clean: bool = False, last: bool = False, provisional: bool = True) -> None:
         """Take the state as it is now, to be saved once all that was submitted is acknowledged."""
         records = self._ledger.provisional() if provisional else []
+        self._untold = self._untold and not provisional
         self._forget_decisions()
         self._pending = _Pending(self._ticket, self._state(clean=clean), records, last)
         self._dirty, self._bytes = False, 0

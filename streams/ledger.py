@@ -261,6 +261,7 @@ class Ledger:
         for chunk in self._chunks.values():
             values = {name: getattr(chunk, name) for name in Chunk.__slots__}
             values["ignored"] = dict(chunk.ignored)
+            values["told"] = 0  # whether a record went out after this state was saved, the next run cannot know
             values["sha256"] = self._digest(chunk)
             chunks.append(values)
         return {"chunks": chunks, "bases": [list(b) for b in self._bases], "reading": self._last is not None}

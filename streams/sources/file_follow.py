@@ -120,7 +120,9 @@ class FileFollow(Source):
                 self._quiet_since = None
                 return chunk
             if self._content is None:
-                return None
+                if self._lost is not None:
+                    return None
+                continue
             if self._final:
                 self._retire()
             elif self._changed():
@@ -144,8 +146,19 @@ class FileFollow(Source):
             self.close()
             return None
         if chunk is not None and (not self._seen or self._seen[-1] != chunk.generation):
+            if self._overtaken():
+                self.close()
+                self._file = None
+                return None
             self._seen = [*self._seen, chunk.generation][-_SEEN:]
         return chunk
+
+    def _overtaken(self) -> bool:
+        """True where the log was opened while it was empty, and filled and copied away more than once since."""
+        if not self._seen or self._file is None or not self._file.live:
+            return False
+        following = self._successors(held=False)
+        return bool(following) and following[0].identity != self._file.identity
 
     def _changed(self) -> bool:
         assert self._content is not None
@@ -207,10 +220,11 @@ class FileFollow(Source):
                 return False
             if not self._open(following[0], 0):
                 return False
-            again = self._successors()  # a rotation in between would have changed what the name means
+            again = self._successors(held=False)  # a rotation in between would have changed what the name means
             if again and self._file is not None and again[0].identity == self._file.identity:
                 return True
             self.close()
+            self._file = None
         return False
 
     def _explain_nothing(self) -> None:
@@ -225,14 +239,14 @@ class FileFollow(Source):
                 hint="its lines cannot be told from those; read it as a source of another name",
             )
 
-    def _successors(self) -> list[Sibling]:
-        """Contents newer than the last one read, oldest first; the log itself last."""
+    def _successors(self, *, held: bool = True) -> list[Sibling]:
+        """Contents newer than the last one read, and with `held` than the open one, oldest first; the log last."""
         files = siblings(self._path)
         if not self._seen:
             return [f for f in files if f.live]
         names = [self._generations.of(f) for f in files]
-        held = self._file.identity if self._file is not None else None
-        known = [i for i, f in enumerate(files) if names[i] in self._seen or f.identity == held]
+        opened = self._file.identity if self._file is not None and held else None
+        known = [i for i, f in enumerate(files) if names[i] in self._seen or f.identity == opened]
         newer = range(known[-1] + 1 if known else 0, len(files))
         return [
             files[i]
