@@ -14,14 +14,13 @@ from agents.delivery.detect import DetectStage
 from agents.delivery.feed import Context, Feed
 from agents.delivery.identify import IdentifyStage
 from agents.delivery.notify import NotifyStage
-from agents.delivery.persist import persist_stage
+from agents.delivery.persist import PersistStages
 from agents.delivery.stage import Stage
 from agents.engine.detect import Detector
 from agents.engine.episodes import Judge
 from agents.rules.loader import load_rules
 from agents.rules.model import RuleSet
 from agents.settings import AgentSettings, DistrictSettings
-from agents.sinks.clickhouse import ClickHouse
 from schemas.kinds import SOURCES, EventKind
 
 StageFactory = Callable[[str, int], Stage]
@@ -59,7 +58,7 @@ def stage_factory(agent: str, settings: AgentSettings) -> StageFactory:
     if agent == "identify":
         return lambda topic, partition: IdentifyStage(topic, partition, _KIND_OF[topic])
     if agent == "persist":
-        return lambda topic, _: persist_stage(ClickHouse(settings.clickhouse, stop), topic)
+        return PersistStages(settings.clickhouse, stop)
     if agent == "notify":
         n = settings.notify
         return lambda *_: NotifyStage(Alerts(n.webhook, n.timeout_s, n.tries, stop))

@@ -84,15 +84,19 @@ class ClickHouse:
             self._client.disconnect()
             self._client = None
 
-    def insert_container(self, table: str, columns: Sequence[str], container: bytes, after: Position | None) -> None:
-        """Insert an Avro container's rows, those after a position only (None: all)."""
+    def insert_containers(
+        self, table: str, columns: Sequence[str], containers: Sequence[tuple[bytes, Position | None]]
+    ) -> None:
+        """Insert the rows of Avro containers in one statement; of each those after a position only (None: all)."""
         names = ", ".join(columns)
-        new = "" if after is None else f" WHERE (log_offset, log_sub) > ({after.offset}, {after.sub})"
-        body = base64.b64encode(container).decode("ascii")
-        self.execute(
-            f"INSERT INTO {table} ({names}) SELECT {names} FROM format('Avro', base64Decode('{body}')){new}",  # noqa: S608  # base64 and our own names only
-            settings={"max_query_size": len(body) + 10_000, "max_threads": 1},
-        )
+        parts = []
+        for container, after in containers:
+            new = "" if after is None else f" WHERE (log_offset, log_sub) > ({after.offset}, {after.sub})"
+            body = base64.b64encode(container).decode("ascii")
+            # The statement is made of base64 and our own names only.
+            parts.append(f"SELECT {names} FROM format('Avro', base64Decode('{body}')){new}")  # noqa: S608
+        query = f"INSERT INTO {table} ({names}) {' UNION ALL '.join(parts)}"
+        self.execute(query, settings={"max_query_size": len(query) + 10_000, "max_threads": 1})
 
     def insert_rows(self, table: str, columns: Sequence[str], rows: Rows) -> None:
         """Insert rows of plain values."""

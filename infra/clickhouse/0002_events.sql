@@ -1,4 +1,6 @@
--- Events by kind, columns as in schemas/avro. Rows of the same event id merge.
+-- Events by kind, columns as in schemas/avro. Rows of the same position merge, which is to say of the same event id.
+-- They are kept in the order they come in, so that writing sorts nothing; a log is about in the order of its times, so
+-- the index finds a time range all the same.
 
 CREATE TABLE IF NOT EXISTS events_proxy
 (
@@ -42,11 +44,13 @@ CREATE TABLE IF NOT EXISTS events_proxy
     event_duration Nullable(Int64),
     proxy_result LowCardinality(Nullable(String)),
     proxy_hierarchy LowCardinality(Nullable(String)),
-    proxy_category LowCardinality(Nullable(String))
+    proxy_category LowCardinality(Nullable(String)),
+    INDEX by_time timestamp TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(timestamp)
-ORDER BY (toStartOfHour(timestamp), event_id);
+ORDER BY (log_source, log_generation, log_offset, log_sub)
+SETTINGS min_bytes_for_wide_part = 104857600;
 
 CREATE TABLE IF NOT EXISTS events_dhcp
 (
@@ -80,11 +84,13 @@ CREATE TABLE IF NOT EXISTS events_dhcp
     dhcp_vendor_class Nullable(String),
     dhcp_fingerprint Nullable(String),
     dhcp_circuit_id Nullable(String),
-    dhcp_remote_id Nullable(String)
+    dhcp_remote_id Nullable(String),
+    INDEX by_time timestamp TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(timestamp)
-ORDER BY (toStartOfHour(timestamp), event_id);
+ORDER BY (log_source, log_generation, log_offset, log_sub)
+SETTINGS min_bytes_for_wide_part = 104857600;
 
 CREATE TABLE IF NOT EXISTS events_mail
 (
@@ -126,11 +132,13 @@ CREATE TABLE IF NOT EXISTS events_mail
     login_method LowCardinality(Nullable(String)),
     email_helo Nullable(String),
     email_protocol LowCardinality(Nullable(String)),
-    email_complete Bool
+    email_complete Bool,
+    INDEX by_time timestamp TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(timestamp)
-ORDER BY (toStartOfHour(timestamp), event_id);
+ORDER BY (log_source, log_generation, log_offset, log_sub)
+SETTINGS min_bytes_for_wide_part = 104857600;
 
 CREATE TABLE IF NOT EXISTS events_login
 (
@@ -167,9 +175,11 @@ CREATE TABLE IF NOT EXISTS events_login
     nas_port Nullable(String),
     terminal_name Nullable(String),
     key_fingerprint Nullable(String),
-    target_user_name Nullable(String)
+    target_user_name Nullable(String),
+    INDEX by_time timestamp TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(timestamp)
-ORDER BY (toStartOfHour(timestamp), event_id);
+ORDER BY (log_source, log_generation, log_offset, log_sub)
+SETTINGS min_bytes_for_wide_part = 104857600;
 
