@@ -81,17 +81,24 @@ def read_blocks(schema_json: bytes, blocks: Sequence[Block], columns: Sequence[s
 
     Args:
         schema_json: Schema of the blocks; documentation in it costs time.
-        blocks: At least one row in all.
+        blocks: At least one, none without rows.
         columns: Those wanted; None: all.
 
     Raises:
         Exception: of polars-avro's own, or a panic (see `is_panic`), where the bytes are not of that schema.
     """
-    data = _container.framed(schema_json, "null", blocks)
-    source = AvroSource([partial(_opened, data)], False, False)
-    rows = sum(block.rows for block in blocks)
-    frames = [pl.DataFrame(batch) for batch in source.batch_iter(rows, None if columns is None else list(columns))]
+    frames = [_read_block(schema_json, block, columns) for block in blocks]
     return frames[0] if len(frames) == 1 else pl.concat(frames)
+
+
+def _read_block(schema_json: bytes, block: Block, columns: Sequence[str] | None) -> pl.DataFrame:
+    """One block, one batch: asked for more after a block with bytes left over, release 0.13.0 never returns."""
+    data = _container.framed(schema_json, "null", [block])
+    source = AvroSource([partial(_opened, data)], False, False)
+    batch = next(iter(source.batch_iter(block.rows, None if columns is None else list(columns))), None)
+    if batch is None:
+        raise ValueError(f"no rows where {block.rows} are announced")
+    return pl.DataFrame(batch)
 
 
 def _opened(data: bytes) -> AbstractContextManager[BinaryIO]:

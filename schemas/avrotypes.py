@@ -133,4 +133,23 @@ def without_extras(schema: AvroSchema, *, logical: bool = False) -> AvroSchema:
     return kept if len(kept) > 1 else without_extras(schema["type"], logical=logical)
 
 
+def least_bytes(schema: AvroSchema) -> int:
+    """Bytes that a value takes at least: what a claimed number of rows is held against before memory is taken."""
+    if isinstance(schema, list):
+        return 1 + min(least_bytes(branch) for branch in schema)
+    match kind_of(schema):
+        case "record":
+            return sum(least_bytes(field["type"]) for field in schema["fields"])
+        case "null":
+            return 0
+        case "double":
+            return 8
+        case "float":
+            return 4
+        case "fixed":
+            return int(schema["size"])
+        case _:
+            return 1
+
+
 _STRUCTURE = ("type", "name", "namespace", "symbols", "size")

@@ -79,6 +79,8 @@ def decode(name: str, data: bytes, columns: Sequence[str] | None = None, where: 
     container = _container.parse(data, where)
     plan = resolution.plan(name, container.schema_json, where)
     blocks = [block for block in _container.inflated(container, where) if block.rows]
+    if any(block.rows * plan.row_bytes > len(block.payload) for block in blocks):
+        raise damaged(f"{container.count} rows are announced, more than its bytes can hold", where)
     if not blocks:
         return registry.empty(name).select(wanted)
     try:

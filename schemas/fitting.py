@@ -27,7 +27,13 @@ def fit(name: str, frame: pl.DataFrame) -> pl.DataFrame:
     if unknown := [column for column in frame.columns if column not in types]:
         raise _misfit(name, f"has columns that the schema has not: {', '.join(unknown)}")
     if frame.schema != types or frame.columns != list(types):
-        frame = frame.select([_column(name, frame.schema, column, kind) for column, kind in types.items()])
+        columns = [_column(name, frame.schema, column, kind) for column, kind in types.items()]
+        try:
+            frame = frame.select(columns)
+        except pl.exceptions.InvalidOperationError as error:
+            raise _misfit(
+                name, f"has a value that does not fit its type: {str(error).partition(chr(10))[0]}"
+            ) from error
     required = list(registry.required_columns(name))
     for column, nulls in frame.select(pl.col(required).null_count()).row(0, named=True).items():
         if nulls:

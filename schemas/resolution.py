@@ -17,7 +17,7 @@ from avro.errors import AvroException
 
 from schemas import compat, registry
 from schemas._container import damaged
-from schemas.avrotypes import AvroSchema, kind_of, polars_type, split_null, without_extras
+from schemas.avrotypes import AvroSchema, kind_of, least_bytes, polars_type, split_null, without_extras
 from schemas.errors import CorruptBatchError, SchemaError
 
 
@@ -44,6 +44,7 @@ class Plan:
         slim_json: The writer's schema without documentation, for the columnar reader.
         columns: Step by column; None where fastavro has to resolve.
         any_column: Name of one column that the writer wrote.
+        row_bytes: Bytes that a row takes at least.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Plan:
     slim_json: bytes
     columns: Mapping[str, Step] | None
     any_column: str
+    row_bytes: int
 
 
 def plan(name: str, writer_json: bytes, where: str = "") -> Plan:
@@ -81,7 +83,7 @@ def _plan(name: str, writer_json: bytes) -> Plan:
             f"it was written with a schema that cannot be read as {name}: {'; '.join(faults)}",
             hint="an agent older than the collector, or another topic's data: update the agent",
         )
-    return Plan(name, writer, slim, _steps(reader, writer), writer["fields"][0]["name"])
+    return Plan(name, writer, slim, _steps(reader, writer), writer["fields"][0]["name"], least_bytes(writer))
 
 
 def _faults(reader: dict[str, Any], writer: Any) -> list[str]:
