@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
-from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 from tenacity.stop import stop_when_event_set
 
 log = logging.getLogger("aupstream.alert")
@@ -49,7 +49,7 @@ class Alerts:
         self._client = httpx.Client(timeout=timeout_s)
         self._retrying = Retrying(
             retry=retry_if_exception_type(httpx.HTTPError),
-            wait=wait_exponential_jitter(initial=0.5, max=30),
+            wait=wait_random_exponential(multiplier=0.5, max=30),
             stop=stop_after_attempt(tries) | stop_when_event_set(stop),
         )
         self.sent = 0
