@@ -1,0 +1,1 @@
+"""Events to violations: rules, engine, delivery, alerts."""

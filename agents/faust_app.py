@@ -19,7 +19,7 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,8 @@ class Runtime:
         self._slots: dict[TP, Slot] = {}
         self._lock = asyncio.Lock()  # around {change state, hand outputs to the producer} and around capture
         self._checkpointing = asyncio.Lock()
-        self._sent: list[Awaitable[Any]] = []
+        self._sent: list[asyncio.Future[Any]] = []  # since the last checkpoint
+        self._awaited: list[asyncio.Future[Any]] = []  # of the checkpoint that is being made
         self._topics: dict[str, Any] = {}
         self._state_topic = state_topic(agent)
         self.handled = 0
@@ -91,7 +92,7 @@ class Runtime:
             slot.moved_s = time.monotonic()
             slot.unacked.append((offset, event))
             self.handled += 1
-            await self._send(outputs)
+            await self._send(outputs, self._sent)
 
     async def _truncated(self, tp: TP, slot: Slot, offset: int) -> bool:
         earliest = (await self._app.consumer.earliest_offsets(tp))[tp]
@@ -113,21 +114,23 @@ class Runtime:
         consumer._gap.pop(tp, None)  # noqa: SLF001  # a stale gap would book unread offsets as acknowledged
         await consumer.seek_wait({tp: slot.next})
 
-    async def _send(self, outputs: Any) -> None:
+    async def _send(self, outputs: Iterable[Output], sent: list[asyncio.Future[Any]]) -> None:
+        """Hand to the producer; `sent` is the caller's list: a send may wait, and the list must still be awaited."""
         for o in outputs:
             topic = self._topics.get(o.topic)
             if topic is None:
                 topic = self._topics[o.topic] = self._app.topic(o.topic, key_type=bytes, value_type=bytes)
             value = None if not o.value and o.topic == self._state_topic else o.value
-            self._sent.append(
+            sent.append(
                 await topic.send(key=o.key, value=value, partition=o.partition, headers=list(o.headers), force=True)
             )
 
     async def tick(self) -> None:
         """Let every stage do what became due."""
-        for slot in list(self._slots.values()):
+        for tp, slot in list(self._slots.items()):
             async with self._lock:
-                await self._send(await asyncio.to_thread(slot.stage.tick, time.monotonic()))
+                if self._slots.get(tp) is slot:  # else revoked meanwhile, and closed
+                    await self._send(await asyncio.to_thread(slot.stage.tick, time.monotonic()), self._sent)
 
     async def checkpoint(self) -> None:
         """Save what is applied: sends first, then changed parts, then `meta`, then acknowledge and commit."""
@@ -135,8 +138,9 @@ class Runtime:
             started = time.monotonic()
             async with self._lock:
                 captured = [(tp, slot, slot.stage.applied, await self._capture(slot)) for tp, slot in self._due()]
-                sent, self._sent = self._sent, []
-            await asyncio.gather(*sent)
+                self._awaited, self._sent = self._sent, []
+            await asyncio.gather(*self._awaited)
+            self._awaited = []
             if not captured:
                 return
             await self._write(
@@ -164,9 +168,8 @@ class Runtime:
         return await asyncio.to_thread(slot.stage.snapshot)
 
     async def _write(self, outputs: list[Output]) -> None:
-        before, self._sent = self._sent, []
-        await self._send(outputs)
-        written, self._sent = self._sent, before
+        written: list[asyncio.Future[Any]] = []
+        await self._send(outputs, written)
         await asyncio.gather(*written)
 
     async def revoked(self) -> None:
@@ -216,6 +219,7 @@ class Runtime:
             "worker": self._name,
             "pid": os.getpid(),
             "handled": self.handled,
+            "sending": sum(not f.done() for f in (*self._sent, *self._awaited)) + self._lock.locked(),
             "checkpoint_s": round(self.checkpoint_s, 4),
             "inputs": slots,
         }
@@ -247,35 +251,7 @@ def build(agent: str, instance: int, settings: AgentSettings, make: StageFactory
         make: Makes the stage of an input partition.
         home: Folder for Faust's own files; its parent exists.
     """
-    app = _App(
-        f"aup-{agent}",
-        broker=f"kafka://{settings.kafka.replace(',', ';')}",
-        store="memory://",
-        key_serializer="raw",
-        value_serializer="raw",
-        datadir=str(home),
-        web_enabled=False,
-        topic_allow_declare=False,
-        topic_disable_leader=True,
-        consumer_group_instance_id=f"{agent}-{instance}",
-        consumer_auto_offset_reset="earliest",
-        consumer_max_fetch_size=4_194_304,
-        consumer_metadata_max_age_ms=10_000,
-        broker_session_timeout=settings.session_timeout_s,
-        broker_heartbeat_interval=settings.session_timeout_s / 5,
-        broker_request_timeout=settings.session_timeout_s * 1.5,
-        broker_rebalance_timeout=settings.session_timeout_s * 2,
-        broker_max_poll_interval=3_600.0,
-        broker_commit_interval=1e9,
-        broker_commit_every=None,
-        stream_buffer_maxsize=64,
-        stream_wait_empty=False,
-        producer_acks=-1,
-        producer_linger=0.005,
-        producer_max_batch_size=1_048_576,
-        producer_max_request_size=8_388_608,
-        producer_request_timeout=60.0,
-    )
+    app = _App(f"aup-{agent}", datadir=str(home), **_faust_settings(f"{agent}-{instance}", settings))
     name = f"{agent}-{instance}"
     runtime = Runtime(app, agent, settings, make, name)
     app.aup_runtime = runtime
@@ -296,6 +272,38 @@ def build(agent: str, instance: int, settings: AgentSettings, make: StageFactory
 
     _add_tasks(app, runtime, settings)
     return app
+
+
+def _faust_settings(name: str, settings: AgentSettings) -> dict[str, Any]:
+    """Faust's settings, as far as they are not its defaults; `name` is the static group membership."""
+    session = settings.session_timeout_s
+    return {
+        "broker": f"kafka://{settings.kafka.replace(',', ';')}",
+        "store": "memory://",
+        "key_serializer": "raw",
+        "value_serializer": "raw",
+        "web_enabled": False,
+        "topic_allow_declare": False,
+        "topic_disable_leader": True,
+        "consumer_group_instance_id": name,
+        "consumer_auto_offset_reset": "earliest",
+        "consumer_max_fetch_size": 4_194_304,
+        "consumer_metadata_max_age_ms": 10_000,
+        "broker_session_timeout": session,
+        "broker_heartbeat_interval": session / 5,
+        "broker_request_timeout": session * 1.5,
+        "broker_rebalance_timeout": session * 2,
+        "broker_max_poll_interval": 3_600.0,
+        "broker_commit_interval": 1e9,
+        "broker_commit_every": None,
+        "stream_buffer_maxsize": 64,
+        "stream_wait_empty": False,
+        "producer_acks": -1,
+        "producer_linger": 0.005,
+        "producer_max_batch_size": 1_048_576,
+        "producer_max_request_size": 8_388_608,
+        "producer_request_timeout": 60.0,
+    }
 
 
 class _App(faust.App):

@@ -1,0 +1,1 @@
+"""Logs to events: sources, normalisers, batches, collectors."""
