@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,14 +48,22 @@ class Drain:
         wanted = [TopicPartition(t, p) for t, n in self._partitions.items() for p in range(n)]
         return {f"{tp.topic}/{tp.partition}": end for tp, end in self._consumer.end_offsets(wanted).items()}
 
-    def left(self) -> dict[str, int]:
-        """Messages not yet applied, by agent; rows that wait inside agents count as messages."""
+    def left(self, pids: Collection[int] | None = None) -> dict[str, int]:
+        """Messages not yet applied, by agent; rows that wait inside agents count as messages, and so do unsent ones.
+
+        Args:
+            pids: Processes that count; None: all that wrote a status lately. What a worker that was killed had applied
+                is no news: its successor goes on from what was saved.
+        """
+        # Statuses first, ends after: what a worker had sent when it wrote its status is then in the ends.
+        running = list(statuses(self._status))
         ends = self.ends()
         applied: dict[str, dict[str, int]] = {agent: {} for agent in AGENTS}
         inside = dict.fromkeys(AGENTS, 0)
-        for status in statuses(self._status):
-            if status["agent"] not in applied:
+        for status in running:
+            if status["agent"] not in applied or (pids is not None and status["pid"] not in pids):
                 continue
+            inside[status["agent"]] += int(status.get("sending", 0))
             for place, figures in status["inputs"].items():
                 applied[status["agent"]][place] = figures["applied"] + 1
                 inside[status["agent"]] += int(figures.get("untold", 0) + figures.get("waiting", 0))
@@ -69,11 +77,11 @@ class Drain:
             for agent in AGENTS
         }
 
-    def is_empty(self) -> bool:
-        """True where nothing is left, and nothing was added since the last time it was asked."""
+    def is_empty(self, pids: Collection[int] | None = None) -> bool:
+        """True where nothing is left, and nothing was added since the last time it was asked; `pids` as for `left`."""
         ends = self.ends()
         self._last, before = ends, self._last
-        return ends == before and not any(self.left().values())
+        return ends == before and not any(self.left(pids).values())
 
     def close(self) -> None:
         """Close the connection."""

@@ -150,7 +150,7 @@ class System:
         """True where all sources are read and everything has come out. Only for sources that are read once."""
         if COLLECT in self.processes.starts and self.processes.exit_code(COLLECT) is None:
             return False
-        return self.drain().is_empty()
+        return self.drain().is_empty(self.processes.pids.values())
 
     def drain(self) -> Drain:
         """Compares what was applied with the ends of the topics."""
