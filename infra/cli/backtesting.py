@@ -1,0 +1,177 @@
+"""`aupstream backtest`: logs through the collectors' own road into the engine, in one process."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import typer
+
+from agents.build import district_of, inventory_of, judge_of
+from agents.engine.episodes import Records
+from agents.engine.pipeline import Pipeline, last_versions
+from agents.rules.loader import POLICY_FOLDER, load_rules
+from agents.settings import DistrictSettings
+from infra.cli.configuration import Chosen, choose
+from infra.cli.failures import FINDINGS
+from infra.cli.naming import Wishes, check_files, named
+from infra.cli.output import Advance, file_size, progress, talk, warn
+from infra.cli.reading import zone_of
+from infra.cli.records import has_violation, show, shown
+from infra.cli.rulefiles import not_empty
+from schemas.errors import ConfigError, InputError
+from schemas.kinds import DEAD_LETTERS, LEDGER, EventKind
+from streams.config import SourceConfig
+from streams.road import Delivered, deliveries
+from streams.sources.abstract import Source
+from streams.sources.file_once import FileOnce
+from streams.sources.make import make_source
+
+_KINDS = {kind.topic: kind for kind in EventKind}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line says; see the command's options."""
+
+    sources: tuple[str, ...]
+    config: Path | None
+    rules: tuple[Path, ...]
+    inventory: Path | None
+    permits: Path | None
+    timezone: str | None
+    year: int | None
+
+
+def run(asked: Asked, *, fail: bool) -> None:
+    """Judge logs and print the violations.
+
+    Raises:
+        ConfigError: options, configuration or context files are wrong.
+        RuleError: rules are.
+        InputError: a log is missing, unreadable or damaged; of a damaged one everything before is judged and printed.
+    """
+    chosen = choose(asked.config)
+    district = _district(chosen, asked)
+    paths = asked.rules or chosen.config.rules.paths or (POLICY_FOLDER,)
+    rules = not_empty(load_rules(paths), paths)
+    made = district_of(district)
+    pipeline = Pipeline(rules, made, inventory_of(district), judge_of(district, made))
+    sources = _sources(chosen, asked)
+    check_files(sources)
+    reading = Reading(sources)
+    violations = [shown(v) for v in last_versions(reading.judge(pipeline))]
+    show(violations, as_json=False)
+    reading.sum_up()
+    _sum_up(violations)
+    if reading.damage:
+        raise reading.damage[0]
+    if fail and has_violation(violations):
+        raise typer.Exit(FINDINGS)
+
+
+def _district(chosen: Chosen, asked: Asked) -> DistrictSettings:
+    given = {k: v for k, v in (("inventory", asked.inventory), ("permits", asked.permits)) if v is not None}
+    return chosen.config.district.model_copy(update=given)
+
+
+def _sources(chosen: Chosen, asked: Asked) -> list[SourceConfig]:
+    configured = chosen.config.collectors()
+    wishes = Wishes(zone_of(asked.timezone) if asked.timezone else None, asked.year)
+    if asked.sources:
+        return named(asked.sources, configured, ZoneInfo(chosen.config.district.timezone), wishes)
+    if not configured:
+        hint = "name some, e.g. postfix:/var/log/mail.log, or a configuration that has [[sources]]"
+        raise ConfigError("there is no log to read", where="backtest", hint=hint)
+    if wishes != Wishes(None, None):
+        hint = "write timezone and year into the configuration's [[sources]]"
+        raise ConfigError("--timezone and --year are for logs named on the command line", where="backtest", hint=hint)
+    return configured
+
+
+@dataclass
+class _Count:
+    """What was read of a source, from the ledger's records."""
+
+    chunks: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
+    ignored: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def total(self, name: str) -> int:
+        return sum(int(chunk[name]) for chunk in self.chunks.values())
+
+
+class Reading:
+    """Logs being read.
+
+    Args:
+        sources: What to read.
+    """
+
+    def __init__(self, sources: Sequence[SourceConfig]) -> None:
+        self.damage: list[InputError] = []
+        self._sources = sources
+        self._opened: list[Source] = []
+        self._counts: dict[str, _Count] = defaultdict(_Count)
+
+    def judge(self, pipeline: Pipeline) -> Records:
+        """Read everything and judge it."""
+        now = datetime.now(UTC)
+        total = file_size([Path(s.path) for s in self._sources if s.path != "-"])
+        with progress("reading", total) as advance:
+            road = deliveries(
+                self._sources, now_us=time.time_ns() // 1000, today=now.date(), make=lambda s: self._open(s, advance)
+            )
+            for delivered in road:
+                self._take(delivered, pipeline)
+        self.damage = [s.damage for s in self._opened if s.damage is not None]
+        return pipeline.finish()
+
+    def _open(self, config: SourceConfig, advance: Advance) -> Source:
+        if config.path == "-":  # waits for the pipe: nothing else is to be done meanwhile
+            source: Source = FileOnce(Path(f"/dev/fd/{sys.stdin.fileno()}"), config.max_line_bytes)
+        else:
+            source = make_source(config, progress=advance)
+        self._opened.append(source)
+        return source
+
+    def _take(self, delivered: Delivered, pipeline: Pipeline) -> None:
+        headers, frame, message = delivered
+        if message.topic == LEDGER:
+            record = json.loads(message.value)
+            count = self._counts[record["source"]]
+            count.chunks[record["generation"], record["chunk"]] = record
+        elif headers is not None and frame is not None:
+            if message.topic == DEAD_LETTERS:
+                self._counts[headers.source].reasons.update(frame["reason"].to_list())
+            else:
+                pipeline.take(_KINDS[message.topic], frame, earliest=headers.earliest)
+
+    def sum_up(self) -> None:
+        """Say what was read, on standard error."""
+        for source in self._sources:
+            count = self._counts[source.name]
+            for chunk in count.chunks.values():
+                count.ignored.update(chunk["ignored"])
+            lines = count.total("lines")
+            said = f"{source.name}: {lines} lines, {count.total('events')} events of {count.total('in_events')} lines"
+            talk(f"{said}, {count.ignored.total()} ignored, {count.total('dead_letters')} dead letters")
+            if count.reasons:
+                talk("  dead letters: " + ", ".join(f"{n} {reason}" for reason, n in count.reasons.most_common()))
+            if lines and not count.total("events"):
+                warn(f"{source.name}: not one event; is it a log of type {source.type}?")
+
+
+def _sum_up(violations: Sequence[dict[str, object]]) -> None:
+    by_rule = Counter((str(v["rule_id"]), str(v["status"])) for v in violations)
+    talk(f"{len(violations)} found" + (":" if violations else ""))
+    for (rule, status), number in sorted(by_rule.items()):
+        talk(f"  {number} {rule}: {status}")

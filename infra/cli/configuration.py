@@ -1,0 +1,66 @@
+"""Which configuration a command works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from infra.cli.output import talk
+
+if TYPE_CHECKING:
+    from infra.config import Config
+
+DEFAULT = "aupstream.toml"
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="FILE",
+        envvar="AUPSTREAM_CONFIG",
+        help=f"Configuration. Without it {DEFAULT} of the working directory, where there is one, else defaults.",
+    ),
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="DIR", help="Data folder, in place of the configuration's."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON, one object a line, also on a terminal.")]
+FailOption = Annotated[
+    bool, typer.Option("--fail-on-violation", help="Exit with 1 where there is one of status `violation`.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A configuration and where it is from.
+
+    Attributes:
+        config: `infra.config.Config`.
+        file: Its file; None: defaults and the environment.
+    """
+
+    config: Config
+    file: Path | None
+
+
+def choose(file: Path | None, data: Path | None = None) -> Chosen:
+    """Load the configuration that was named, or the one that lies here.
+
+    Raises:
+        ConfigError: it cannot be read.
+        Errors: every key that is wrong.
+    """
+    from infra.config import load  # noqa: PLC0415 - `--help` needs no configuration
+
+    if file is None and Path(DEFAULT).is_file():
+        file = Path(DEFAULT)
+        talk(f"using {file}")
+    config = load(file)
+    if data is not None:
+        config = config.model_copy(update={"data": data.absolute()})
+    return Chosen(config, file)

@@ -1,0 +1,206 @@
+"""`aupstream demo`: a simulated day through the whole road, and what came of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from infra.cli.auditing import Audited, audited
+from infra.cli.failures import FINDINGS, TROUBLE
+from infra.cli.output import json_line, line, printable, talk
+from infra.cli.records import has_violation, show
+from infra.cli.serving import keep, terminable, ticker
+from infra.cli.standing import standing
+from infra.cli.store import Store
+from infra.config import ClickHouse, Kafka, load
+from infra.run.system import System
+from infra.simulate import Truth, simulate
+from infra.simulate.context import CONFIG
+from schemas.errors import ConfigError
+
+_Key = tuple[str, str, datetime, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """See the command's options."""
+
+    once: bool
+    as_json: bool
+    seed: int
+    lines: int
+    data: Path | None
+    fail: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of the day."""
+
+    truth: Truth
+    sources: Sequence[Audited]
+    violations: Sequence[dict[str, Any]]
+    seconds: float
+
+    @property
+    def missed(self) -> list[dict[str, Any]]:
+        """Expected ones that were not found."""
+        found = set(map(_key, self.violations))
+        return [asdict(e) for e in self.truth.expected if _key(asdict(e)) not in found]
+
+    @property
+    def unexpected(self) -> list[dict[str, Any]]:
+        """Found ones that nobody hid in the logs."""
+        expected = {_key(asdict(e)) for e in self.truth.expected}
+        return [v for v in self.violations if _key(v) not in expected]
+
+    @property
+    def problems(self) -> list[str]:
+        """Breaches of the law of conservation."""
+        written = sum(self.truth.lines.values())
+        read = sum(s.lines for s in self.sources)
+        lost = [] if read == written else [f"{written} lines were written, {read} were read"]
+        return lost + [f"{s.source}: {problem}" for s in self.sources for problem in s.problems]
+
+    @property
+    def good(self) -> bool:
+        """True where all is as it should be."""
+        return not (self.missed or self.unexpected or self.problems)
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of `--json`."""
+        ignored: Counter[str] = Counter()
+        for source in self.sources:
+            ignored.update(source.ignored)
+        missed = self.missed
+        return {
+            "lines": sum(s.lines for s in self.sources),
+            "lines_in_events": sum(s.in_events for s in self.sources),
+            "events": sum(s.events_stored for s in self.sources),
+            "dead_letters": sum(s.dead_letters for s in self.sources),
+            "open_joins": sum(s.open_joins for s in self.sources),
+            "expected": len(self.truth.expected),
+            "found": len(self.truth.expected) - len(missed),
+            "missed": missed,
+            "unexpected": self.unexpected,
+            "ignored": dict(sorted(ignored.items())),
+            "violations": dict(sorted(Counter(v["rule_id"] for v in self.violations).items())),
+            "seconds": round(self.seconds, 1),
+        }
+
+
+def run(wanted: Wanted) -> None:
+    """Show the demo; end with 4 where it did not come out as it should.
+
+    Raises:
+        AupstreamError: something is wrong or missing.
+        EmbeddedError: the servers cannot be started.
+    """
+    folder = _folder(wanted.data)
+    try:
+        _show(wanted, folder)
+    finally:
+        if wanted.data is None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _folder(named: Path | None) -> Path:
+    """An empty folder.
+
+    Raises:
+        ConfigError: the one that was named is not.
+    """
+    if named is None:
+        return Path(tempfile.mkdtemp(prefix="aupstream-demo-"))
+    try:
+        named.mkdir(parents=True, exist_ok=True)
+        taken = any(named.iterdir())
+    except OSError as error:
+        raise ConfigError(
+            f"this cannot be the folder: {error.strerror}", where=str(named), hint="name another"
+        ) from error
+    if taken:
+        hint = "name a new one, or remove what an earlier demo left there"
+        raise ConfigError("the folder is not empty", where=str(named), hint=hint)
+    return named.absolute()
+
+
+def _show(wanted: Wanted, folder: Path) -> None:
+    began = time.monotonic()
+
+    def say(sentence: str) -> None:
+        talk(f"[{time.monotonic() - began:5.1f} s] {sentence}")
+
+    say(f"simulating a school day of {wanted.lines} lines (seed {wanted.seed})")
+    truth = simulate(wanted.seed, wanted.lines, folder / "day")
+    file = folder / "day" / CONFIG
+    embedded = {"data": folder / "data", "kafka": Kafka(), "clickhouse": ClickHouse()}
+    system = System(load(file).model_copy(update=embedded), file, say)
+    say("starting Kafka and ClickHouse")
+    outcome: Outcome | None = None
+    with terminable(system.stop):
+        system.start()
+        say("collectors and agents at work")
+        system.wait_until_drained(ticker(system))
+        outcome = _outcome(system, truth, began)
+        say("all is through")
+        _tell(outcome, wanted)
+        if not wanted.once:
+            talk(f"the servers stay up until Ctrl-C; try: aupstream violations --data {folder / 'data'}")
+            keep(system)
+    if outcome is None:  # told to stop before it was through
+        raise typer.Exit(TROUBLE)
+    if not outcome.good:
+        raise typer.Exit(TROUBLE)
+    if wanted.fail and has_violation(outcome.violations):
+        raise typer.Exit(FINDINGS)
+
+
+def _outcome(system: System, truth: Truth, began: float) -> Outcome:
+    store = Store(system.clickhouse)
+    try:
+        violations, sources = standing(store), audited(store)
+    finally:
+        store.close()
+    return Outcome(truth, sources, violations, time.monotonic() - began)
+
+
+def _tell(outcome: Outcome, wanted: Wanted) -> None:
+    if wanted.as_json:
+        json_line(outcome.to_json())
+    else:
+        _tell_people(outcome)
+    for problem in outcome.problems:
+        talk(printable(problem))
+
+
+def _tell_people(outcome: Outcome) -> None:
+    figures = outcome.to_json()
+    show(outcome.violations, as_json=False)
+    ignored = sum(figures["ignored"].values())
+    line(
+        f"{figures['lines']} lines = {figures['lines_in_events']} in {figures['events']} events + "
+        f"{figures['dead_letters']} dead letters + {ignored} ignored + {figures['open_joins']} in open joins"
+    )
+    line(
+        f"{figures['found']} of {figures['expected']} hidden violations found, {len(figures['missed'])} missed, "
+        f"{len(figures['unexpected'])} unexpected, in {figures['seconds']} s"
+    )
+    for name in ("missed", "unexpected"):
+        for violation in figures[name]:
+            line(f"{name}: {printable(json.dumps(violation, ensure_ascii=False))}")
+
+
+def _key(violation: dict[str, Any]) -> _Key:
+    group = json.dumps(dict(violation["group_key"]), sort_keys=True)
+    return violation["rule_id"], group, datetime.fromisoformat(violation["first_seen"]), violation["status"]

@@ -1,0 +1,122 @@
+"""Commands that need no servers: normalise, backtest, simulate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from infra.cli.configuration import ConfigOption, FailOption
+
+TimezoneOption = Annotated[
+    str | None,
+    typer.Option("--timezone", metavar="ZONE", help="Zone of times that carry none, e.g. America/Denver."),
+]
+YearOption = Annotated[
+    int | None,
+    typer.Option("--year", min=1970, max=2200, help="Year of the first line, where times carry none."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(normalise)
+    app.command()(backtest)
+    app.command()(simulate)
+
+
+def normalise(
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="A log, also gzip; - for standard input.")],
+    source: Annotated[
+        str,
+        typer.Option(
+            "--source",
+            metavar="TYPE",
+            help="squid, isc_dhcpd, postfix, openssh or freeradius; auto guesses from the first lines.",
+        ),
+    ],
+    timezone: TimezoneOption = None,
+    year: YearOption = None,
+) -> None:
+    """Read a log and print its events as JSON lines.
+
+    One object an event on standard output, in the order of the line that completed each: `kind`, `event_id`,
+    `source_line` (number of that line, from 1), `source_lines` (numbers of all its lines) and `fields` (our column
+    names; times are ISO 8601 in UTC ending in Z, what is not known is left out). Ids are those that a source of this
+    type's name gets everywhere else.
+
+    One object on standard error for every line that is no event: `{line, dead_letter, reason}` where it cannot be
+    read (its text with secrets masked, bytes that are no UTF-8 as backslash escapes), `{line, ignored, reason}` where
+    it says nothing that is looked for.
+
+    Times without a zone are taken for UTC, unless --timezone says otherwise. Times without a year: that of --year for
+    the first line, else the newest one that puts the first line not after tomorrow.
+
+    Examples: `aupstream normalise --source postfix --timezone America/Denver /var/log/mail.log`, and
+    `zcat old.gz | aupstream normalise --source auto - 2>/dev/null | head`
+    """
+    from infra.cli.normalising import run  # noqa: PLC0415 - heavy
+
+    run(file, source, timezone, year)
+
+
+def backtest(  # noqa: PLR0913 - options
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME=]TYPE:FILE…",
+            help="Logs, e.g. postfix:mail.log; without any, the sources of the configuration. - is standard input.",
+        ),
+    ] = None,
+    *,
+    config: ConfigOption = None,
+    rules: Annotated[
+        list[Path] | None,
+        typer.Option("--rules", metavar="DIR", help="Rules, in place of those that come with aupstream; repeatable."),
+    ] = None,
+    inventory: Annotated[
+        Path | None, typer.Option("--inventory", metavar="FILE", help="Known devices: CSV `mac,owner,kind,site`.")
+    ] = None,
+    permits: Annotated[
+        Path | None,
+        typer.Option("--permits", metavar="FILE", help="Permissions: CSV `who,clause,from,to,granted_by,reason`."),
+    ] = None,
+    timezone: TimezoneOption = None,
+    year: YearOption = None,
+    fail_on_violation: FailOption = False,
+) -> None:
+    """Judge log files without any server and print the violations.
+
+    The same events, rules and ids as of a running system with sources of the same names. Violations come as JSON lines
+    on standard output, each in its last version, by time: `id`, `version`, `rule_id`, `clause`, `status`
+    (violation, permitted, informational, withdrawn), `group_key`, `first_seen`, `last_seen`, `count`, `value`, `permit`
+    and `evidence` first, times in ISO 8601 UTC. What was read is summed up on standard error.
+
+    A source of the configuration that has the same name and type lends its time zone, year and lateness to one named
+    here; --timezone and --year win over it.
+
+    Examples: `aupstream backtest --year 2026 --timezone America/Denver dhcp=isc_dhcpd:dhcpd.log postfix:mail.log`, and
+    `aupstream backtest --config aupstream.toml --rules my-rules/ --fail-on-violation`
+    """
+    from infra.cli.backtesting import Asked, run  # noqa: PLC0415 - heavy
+
+    asked = Asked(tuple(sources or ()), config, tuple(rules or ()), inventory, permits, timezone, year)
+    run(asked, fail=fail_on_violation)
+
+
+def simulate(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to; made where it is missing.")],
+    seed: Annotated[int, typer.Option("--seed", help="Any whole number; the same one gives the same day.")] = 1,
+    lines: Annotated[int, typer.Option("--lines", help="Lines of all logs together, 2,000 to 20,000,000.")] = 20_000,
+) -> None:
+    """Write a made-up school day as raw log files.
+
+    Logs of every supported type with an inventory, permits and a ready `aupstream.toml`; `truth.json` lists the
+    violations that are in them and the innocent look-alikes.
+
+    Example: `aupstream simulate --seed 7 --lines 20000 day/ && aupstream backtest --config day/aupstream.toml`
+    """
+    from infra.cli.simulating import run  # noqa: PLC0415 - heavy
+
+    run(seed, lines, folder)

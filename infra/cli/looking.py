@@ -1,0 +1,143 @@
+"""Commands that look at what there is: violations, sql, audit, deadletters, status."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from infra.cli.configuration import ConfigOption, DataOption, FailOption, JsonOption
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(violations)
+    app.command()(sql)
+    app.command()(audit)
+    letters = typer.Typer(no_args_is_help=True, help="Look at lines that could not be read.")
+    letters.command("list")(list_letters)
+    letters.command("show")(show_letter)
+    app.add_typer(letters, name="deadletters")
+    app.command()(status)
+
+
+def violations(  # noqa: PLR0913 - options
+    *,
+    rule: Annotated[list[str] | None, typer.Option("--rule", help="Only of this rule; repeatable.")] = None,
+    clause: Annotated[list[int] | None, typer.Option("--clause", help="Only of this clause; repeatable.")] = None,
+    status: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--status",
+            help="Only of this status: violation, permitted, informational, withdrawn; repeatable. Without it all but "
+            "withdrawn.",
+        ),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since",
+            metavar="WHEN",
+            help="Only what went on since then: 30m, 12h, 7d or ISO 8601 (UTC where it says no offset).",
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="The newest so many; 0 for all.")] = 1_000,
+    config: ConfigOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+    fail_on_violation: FailOption = False,
+) -> None:
+    """Show the violations that stand, by time, with their evidence.
+
+    From ClickHouse: the one of the configuration, or the embedded one of a running `up`, `run` or `demo`. As JSON lines
+    they are the same as those of `aupstream backtest`.
+
+    Example: `aupstream violations --clause 13 --since 7d`
+    """
+    from infra.cli.standing import Filters, run  # noqa: PLC0415 - heavy
+
+    filters = Filters(tuple(rule or ()), tuple(clause or ()), tuple(status or ()), since, limit)
+    run(filters, config, data, as_json=as_json, fail=fail_on_violation)
+
+
+def sql(
+    query: Annotated[str, typer.Argument(help="One statement; - reads it from standard input.")],
+    *,
+    config: ConfigOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+    write: Annotated[bool, typer.Option("--write", help="Permit statements that change something.")] = False,
+) -> None:
+    """Ask ClickHouse.
+
+    A table on a terminal; elsewhere lines with tabs, or with --json one object a row. Statements may only read, unless
+    --write is given. The views to start from: `violations_now`, `evidence_now`, `ledger_now`; events are in
+    `events_proxy`, `events_dhcp`, `events_mail` and `events_login`.
+
+    Example: `aupstream sql "SELECT rule_id, count() FROM violations_now GROUP BY rule_id"`
+    """
+    from infra.cli.asking import run  # noqa: PLC0415 - heavy
+
+    run(query, config, data, as_json=as_json, write=write)
+
+
+def audit(*, config: ConfigOption = None, data: DataOption = None, as_json: JsonOption = False) -> None:
+    """Prove that no line was lost.
+
+    Of every source: lines read = lines in events + dead letters + lines ignored by a named reason + lines held in open
+    joins; the ledger's chunks follow each other without a gap; and ClickHouse holds as many events and dead letters as
+    the ledger says. Ends with 1 where that is not so. While rows are still on their way it is not so: see
+    `aupstream status`.
+
+    Example: `aupstream audit --json`
+    """
+    from infra.cli.auditing import run  # noqa: PLC0415 - heavy
+
+    run(config, data, as_json=as_json)
+
+
+def list_letters(
+    *,
+    source: Annotated[list[str] | None, typer.Option("--source", help="Only of this source; repeatable.")] = None,
+    reason: Annotated[list[str] | None, typer.Option("--reason", help="Only for this reason; repeatable.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="So many; 0 for all.")] = 100,
+    config: ConfigOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List lines that could not be read, by source and position.
+
+    Example: `aupstream deadletters list --reason bad_time`
+    """
+    from infra.cli.letters import list_all  # noqa: PLC0415 - heavy
+
+    list_all(tuple(source or ()), tuple(reason or ()), limit, config, data, as_json=as_json)
+
+
+def show_letter(
+    event_id: Annotated[str, typer.Argument(metavar="ID", help="Its id, or the start of it.")],
+    *,
+    config: ConfigOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one line that could not be read: all that is known of it, secrets masked.
+
+    Example: `aupstream deadletters show 4e4cfcc64fb77a01000000000202`
+    """
+    from infra.cli.letters import show  # noqa: PLC0415 - heavy
+
+    show(event_id, config, data, as_json=as_json)
+
+
+def status(*, config: ConfigOption = None, data: DataOption = None, as_json: JsonOption = False) -> None:
+    """Say what runs and how far it is.
+
+    Servers, workers with what they still have to do, sources and dead letters. Ends with 4 where a server does not
+    answer.
+
+    Example: `aupstream status --json`
+    """
+    from infra.cli.reporting import run  # noqa: PLC0415 - heavy
+
+    run(config, data, as_json=as_json)

@@ -1,0 +1,132 @@
+"""`aupstream status`: what runs, and how far it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+from kafka import KafkaConsumer
+from kafka.errors import KafkaError
+
+from infra.cli.configuration import Chosen, choose
+from infra.cli.failures import TROUBLE
+from infra.cli.output import json_line, table, talk
+from infra.cli.store import Store, dsn_of, embedded
+from infra.run.drain import Drain, agent_partitions, statuses
+from infra.run.paths import DataPaths
+from schemas.errors import AupstreamError
+
+_ANSWER_MS = 3_000
+_SOURCES = """
+SELECT source, any(type) AS log_type, sum(lines) AS lines, sum(events) AS events, sum(dead_letters) AS dead_letters,
+    sum(open_joins) AS open_joins, sum(late) AS late FROM ledger_now GROUP BY source ORDER BY source
+"""
+_LETTERS = "SELECT reason, count() AS rows FROM dead_letters FINAL GROUP BY reason ORDER BY reason"
+_VIOLATIONS = "SELECT status, count() AS rows FROM violations_now GROUP BY status ORDER BY status"
+
+
+def run(config: Path | None, data: Path | None, *, as_json: bool) -> None:
+    """Print the state of everything; end with 4 where a server does not answer."""
+    report = _report(choose(config, data))
+    if as_json:
+        json_line(report)
+    else:
+        _show(report)
+    if not all(server["ok"] for server in report["servers"].values()):
+        raise typer.Exit(TROUBLE)
+
+
+def _report(chosen: Chosen) -> dict[str, Any]:
+    paths = DataPaths(chosen.config.data.absolute())
+    own = embedded(chosen)
+    kafka = chosen.config.kafka.bootstrap or ("" if own is None else own.kafka)
+    workers = [_worker(s) for s in statuses(paths.status)]
+    servers = {"kafka": _kafka(kafka), "clickhouse": {"address": "", "ok": False, "detail": ""}}
+    report: dict[str, Any] = {"data": str(paths.folder), "servers": servers, "workers": workers, "to_do": {}}
+    if servers["kafka"]["ok"]:
+        report["to_do"] = _to_do(chosen, kafka, paths.status)
+    report |= {"sources": [], "dead_letters": {}, "violations": {}}
+    try:
+        report |= _stored(chosen, servers["clickhouse"])
+    except AupstreamError as error:
+        servers["clickhouse"]["detail"] = str(error)
+    reading = next((s for s in statuses(paths.status) if s["agent"] == "collect"), None)
+    if reading is not None:
+        report["reading"] = reading["sources"]
+    return report
+
+
+def _worker(status: dict[str, Any]) -> dict[str, Any]:
+    behind = sum(
+        max(0, (place.get("end") or 0) - place.get("applied", -1) - 1) for place in status.get("inputs", {}).values()
+    )
+    return {
+        "worker": status["worker"],
+        "pid": status["pid"],
+        "inputs": len(status.get("inputs", {})),
+        "behind": behind,
+        "age_s": round(status["age_s"], 1),
+    }
+
+
+def _kafka(address: str) -> dict[str, Any]:
+    if not address:
+        return {"address": "", "ok": False, "detail": "not running"}
+    try:
+        consumer = KafkaConsumer(bootstrap_servers=address, api_version_auto_timeout_ms=_ANSWER_MS)
+        topics = sum(name.startswith("aup.") for name in consumer.topics())
+        consumer.close()
+    except (KafkaError, OSError) as error:
+        return {"address": address, "ok": False, "detail": f"does not answer: {error}"}
+    return {"address": address, "ok": True, "detail": f"{topics} topics"}
+
+
+def _to_do(chosen: Chosen, kafka: str, status: Path) -> dict[str, int]:
+    """Messages not applied yet, by agent; nothing where the topics are not made yet."""
+    settings = chosen.config.kafka
+    try:
+        drain = Drain(kafka, status, agent_partitions(settings.event_partitions, settings.detection_partitions))
+        try:
+            return drain.left()
+        finally:
+            drain.close()
+    except (KafkaError, KeyError):
+        return {}
+
+
+def _stored(chosen: Chosen, server: dict[str, Any]) -> dict[str, Any]:
+    dsn = dsn_of(chosen)
+    server["address"] = dsn.rpartition("@")[2].partition("?")[0]
+    store = Store(dsn)
+    try:
+        version = store.rows("SELECT version() AS version")[0]["version"]
+        server |= {"ok": True, "detail": f"version {version}"}
+        sources = [{**row, "type": row.pop("log_type")} for row in store.rows(_SOURCES)]
+        letters = {row["reason"]: row["rows"] for row in store.rows(_LETTERS)}
+        return {
+            "sources": sources,
+            "dead_letters": letters,
+            "violations": {row["status"]: row["rows"] for row in store.rows(_VIOLATIONS)},
+        }
+    finally:
+        store.close()
+
+
+def _show(report: dict[str, Any]) -> None:
+    servers = report["servers"].items()
+    table(("server", "address", "answers", ""), [(n, s["address"], s["ok"], s["detail"]) for n, s in servers])
+    if report["workers"]:
+        columns = ("worker", "pid", "inputs", "behind", "age_s")
+        table(columns, [[w[c] for c in columns] for w in report["workers"]], title="workers")
+    else:
+        talk("no worker runs on this data folder")
+    if report["sources"]:
+        names = ("source", "type", "lines", "events", "dead_letters", "open_joins", "late")
+        table(names, [[s[n] for n in names] for s in report["sources"]], title="sources")
+    for name in ("to_do", "dead_letters", "violations"):
+        if report[name]:
+            table((name.replace("_", " "), ""), list(report[name].items()))
+    for name, source in report.get("reading", {}).items():
+        if source["problem"]:
+            talk(f"{name}: {source['problem']}")

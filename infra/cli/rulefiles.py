@@ -1,0 +1,139 @@
+"""What `aupstream rules` does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from agents.context.district import District
+from agents.context.inventory import Inventory
+from agents.context.permits import Permits
+from agents.engine.episodes import Judge
+from agents.engine.pipeline import run as judge
+from agents.rules.examples import ExampleResult, Frames, run_examples
+from agents.rules.loader import POLICY_FOLDER, lint_files, load_rules
+from agents.rules.model import Rule, RuleSet
+from infra.cli.configuration import choose
+from infra.cli.failures import BAD_RULES, FINDINGS
+from infra.cli.output import json_line, line, on_terminal, printable, table, talk
+from schemas.errors import RuleError
+
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
+
+
+def _paths(named: Sequence[Path], config: Path | None) -> tuple[Path, ...]:
+    return tuple(named) or choose(config).config.rules.paths or (POLICY_FOLDER,)
+
+
+def not_empty(ruleset: RuleSet | None, paths: Sequence[Path]) -> RuleSet:
+    """The rules, of which there must be one: without any, nothing can ever be found.
+
+    Raises:
+        RuleError: there is none.
+    """
+    if ruleset is None or not ruleset.rules:
+        where = ", ".join(map(str, paths))
+        raise RuleError("there is no rule", where=where, hint="name a file, or a folder with *.yml or *.yaml files")
+    return ruleset
+
+
+def lint(named: Sequence[Path], config: Path | None, *, as_json: bool) -> None:
+    """Print every mistake; end with 3 where there is one."""
+    found = lint_files(_paths(named, config))
+    for error in found.errors:
+        if as_json:
+            json_line({"where": error.where, "what": error.what, "hint": error.hint})
+        else:
+            line(printable(str(error)))
+    if found.errors:
+        talk(f"{len(found.errors)} mistakes in {found.files} files")
+        raise typer.Exit(BAD_RULES)
+    ruleset = not_empty(found.ruleset, _paths(named, config))
+    talk(f"{found.files} files, {len(ruleset.rules)} rules, no mistakes")
+
+
+def test(named: Sequence[Path], config: Path | None, *, as_json: bool) -> None:
+    """Run all examples and print how each ended; end with 1 where one did not pass.
+
+    Raises:
+        Errors: of `RuleError`, the rules themselves are wrong.
+    """
+    paths = _paths(named, config)
+    rules = not_empty(load_rules(paths), paths)
+    results = run_examples(rules, _judged)
+    for result in results:
+        if as_json:
+            json_line({name: getattr(result, name) for name in ("rule_id", "name", "passed", "problem", "where")})
+        else:
+            _show(result)
+    failed = sum(not r.passed for r in results)
+    without = [r.id for r in rules.rules if not r.examples]
+    talk(f"{len(results)} examples of {len(rules.rules)} rules, {failed} did not pass")
+    if without:
+        talk(f"without an example: {', '.join(without)}")
+    if failed:
+        raise typer.Exit(FINDINGS)
+
+
+def _judged(
+    rules: RuleSet, district: District, inventory: Inventory, permits: Permits, frames: Frames
+) -> Sequence[dict[str, Any]]:
+    return judge(rules, district, inventory, Judge(permits), frames.items())
+
+
+def _show(result: ExampleResult) -> None:
+    word = "ok  " if result.passed else "FAIL"
+    if on_terminal():
+        word = typer.style(word, fg=typer.colors.GREEN if result.passed else typer.colors.RED)
+    line(f"{word} {result.rule_id}: {printable(result.name)}")
+    if not result.passed:
+        line(f"     {result.where}: {printable(result.problem)}")
+
+
+def list_all(named: Sequence[Path], config: Path | None, *, as_json: bool) -> None:
+    """Print all rules.
+
+    Raises:
+        Errors: of `RuleError`, the rules are wrong.
+    """
+    rules = load_rules(_paths(named, config)).rules
+    if as_json:
+        for rule in rules:
+            json_line(_plain(rule))
+        return
+    cells = [(r.clause, r.id, r.title, r.severity, r.kind, ", ".join(r.group_by), _when(r)) for r in rules]
+    table(("clause", "rule", "title", "severity", "kind", "per", "holds at"), cells, empty="no rules there")
+
+
+def _plain(rule: Rule) -> dict[str, Any]:
+    return {
+        "id": rule.id,
+        "version": rule.version,
+        "title": rule.title,
+        "description": rule.description,
+        "clause": rule.clause,
+        "severity": rule.severity,
+        "kind": rule.kind,
+        "reads": sorted(rule.kinds),
+        "group_by": list(rule.group_by),
+        "timespan_s": rule.timespan_us / 1_000_000,
+        "thresholds": [{"name": t.name, "gte": t.gte, "where": t.where, "per": t.per} for t in rule.thresholds],
+        "innocent_causes": list(rule.innocent_causes),
+        "examples": len(rule.examples),
+        "file": rule.file,
+        "line": rule.line,
+    }
+
+
+def _when(rule: Rule) -> str:
+    limits = " or ".join(f"{t.name} ≥ {t.gte:g}" for t in rule.thresholds)
+    if rule.counts:
+        limits = ", then ".join(f"{n} {base}" for n, base in zip(rule.counts, rule.bases, strict=True))
+    seconds = rule.timespan_us // 1_000_000
+    if not seconds:
+        return limits
+    size, unit = next((n, u) for n, u in _UNITS if seconds % n == 0)
+    return f"{limits} in {seconds // size}{unit}"
