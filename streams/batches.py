@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from zlib import crc32
 
 import numpy as np
@@ -95,7 +96,7 @@ class Batcher:
         self.added += len(rows)
         blocks = rows.offsets // self._settings.block_bytes
         edges = [0, *(np.flatnonzero(np.diff(blocks)) + 1).tolist(), len(rows)]
-        for start, stop in zip(edges[:-1], edges[1:], strict=True):
+        for start, stop in pairwise(edges):
             block = int(blocks[start])
             if self._waiting and (block != self._block or self._waiting[0].generation != rows.generation):
                 out += self.flush()
@@ -125,14 +126,7 @@ class Batcher:
         if not self._waiting:
             return []
         parts = self._waiting
-        rows = parts[0] if len(parts) == 1 else Rows(
-            parts[0].generation,
-            pl.concat([p.frame for p in parts]),
-            np.concatenate([p.offsets for p in parts]),
-            np.concatenate([p.subs for p in parts]),
-            np.concatenate([p.running for p in parts]),
-            np.concatenate([p.earliest for p in parts]),
-        )
+        rows = parts[0] if len(parts) == 1 else _joined(parts)
         self._waiting, self._count, self._since = [], 0, None
         return self._batches(rows)
 
@@ -206,6 +200,18 @@ class Batcher:
             )
             for partition in range(self._settings.partitions)
         ]
+
+
+def _joined(parts: list[Rows]) -> Rows:
+    """Rows of one generation, one behind the other."""
+    return Rows(
+        parts[0].generation,
+        pl.concat([p.frame for p in parts]),
+        np.concatenate([p.offsets for p in parts]),
+        np.concatenate([p.subs for p in parts]),
+        np.concatenate([p.running for p in parts]),
+        np.concatenate([p.earliest for p in parts]),
+    )
 
 
 def _known(time: int) -> int | None:

@@ -179,14 +179,18 @@ class Collector:
         if self.done:
             return False
         self._sink.poll(now_us)
-        did = self._settle(now_us)
+        did = self._settle()
+        return self._work(now_us) or did
+
+    def _work(self, now_us: int) -> bool:
+        did = False
         if self.done:
             return True
         if self._pending is None:
             if self._finished or self._stopping:
                 self._end()
             elif self._sink.has_room:
-                did = self._read(now_us) or did
+                did = self._read(now_us)
         for batcher in (self._events, self._rejected):
             if batcher.due(now_us, self.config.linger_ms * 1_000):
                 self._submit(batcher.flush())
@@ -378,7 +382,7 @@ class Collector:
         self._positions.save(state)
         self._saved = state
 
-    def _settle(self, now_us: int) -> bool:
+    def _settle(self) -> bool:
         """What acknowledgements allow: ledger records, and saving the position."""
         did = False
         acknowledged = self._sink.acknowledged

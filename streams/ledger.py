@@ -16,6 +16,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -119,7 +120,7 @@ class Ledger:
             self._bases.append((base, generation))
         numbers = offsets // LEDGER_CHUNK
         edges = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(lines)]
-        for start, stop in zip(edges[:-1], edges[1:], strict=True):
+        for start, stop in pairwise(edges):
             end = end_offset if stop == len(lines) else int(offsets[stop])
             self._count(generation, int(numbers[start]), lines[start:stop], int(offsets[start]), end)
 

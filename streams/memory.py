@@ -28,13 +28,16 @@ class MemorySink(BatchSink):
         self._tickets = 0
 
     def partitions(self, topic: str) -> int:
+        """See `BatchSink`."""
         return 1 if topic in self._single else self._partitions
 
     @property
     def has_room(self) -> bool:
+        """See `BatchSink`."""
         return self._bytes < self._room
 
     def submit(self, message: Message) -> int:
+        """See `BatchSink`."""
         self._kept.append(message)
         self._bytes += message.size
         self._tickets += 1
@@ -45,6 +48,7 @@ class MemorySink(BatchSink):
 
     @property
     def acknowledged(self) -> int:
+        """See `BatchSink`."""
         return self._tickets
 
     def take(self) -> list[Message]:
@@ -55,5 +59,6 @@ class MemorySink(BatchSink):
         return out
 
     def close(self) -> None:
+        """See `BatchSink`."""
         self._kept.clear()
         self._bytes = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections import deque
@@ -58,9 +59,9 @@ class _Sent:
 class KafkaSink(BatchSink):
     """See `BatchSink`. After a failure a new producer sends everything from the failed message on again.
 
-    Messages wait in one queue in the order of their tickets; its front is the oldest that is not acknowledged. kafka-python
-    keeps the order within a partition (idempotence), and gives up on a message after `delivery_timeout_s`: then, and
-    only then, this class goes back.
+    Messages wait in one queue in the order of their tickets; its front is the oldest that is not acknowledged.
+    kafka-python keeps the order within a partition (idempotence), and gives up on a message after
+    `delivery_timeout_s`: then, and only then, this class goes back.
 
     Args:
         bootstrap: host:port, several separated by commas.
@@ -110,19 +111,23 @@ class KafkaSink(BatchSink):
 
     @property
     def has_room(self) -> bool:
+        """See `BatchSink`."""
         return self._bytes < self._max
 
     @property
     def acknowledged(self) -> int:
+        """See `BatchSink`."""
         return self._acknowledged
 
     def submit(self, message: Message) -> int:
+        """See `BatchSink`."""
         self._queue.append(_Sent(message))
         self._bytes += message.size
         self._tickets += 1
         return self._tickets
 
     def poll(self, now_us: int) -> None:
+        """See `BatchSink`."""
         self._take_acknowledgements(now_us)
         if self._wait_until is not None and self._wait_until - _BACKOFF_US[-1] <= now_us < self._wait_until:
             return
@@ -135,8 +140,13 @@ class KafkaSink(BatchSink):
             self._back_off(error, now_us)
 
     def close(self) -> None:
+        """See `BatchSink`."""
         if self._producer is not None:
-            self._producer.close(timeout=0)
+            # `close(timeout=0)` of kafka-python 3.0.12 raises while messages are open, and leaves its thread running,
+            # which would go on sending behind the next producer's back: end the thread first.
+            self._producer._sender.force_close()  # noqa: SLF001
+            with contextlib.suppress(KafkaError):
+                self._producer.close(timeout=2)
             self._producer = None
 
     def _hand_over(self) -> None:

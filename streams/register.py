@@ -58,10 +58,10 @@ def missing(wanted: Iterable[Record], there: Iterable[Record]) -> list[Record]:
     for record in there:
         key = (str(record.get("source")), str(record.get("timeline", "")))
         if record.get("event") == "registered":
-            standing[key] = {name: value for name, value in record.items() if name != "at"}
+            standing[key] = _content(record)
         elif record.get("event") in _ENDS:
             standing.pop(key, None)
-    return [r for r in wanted if standing.get((r["source"], r["timeline"])) != {k: v for k, v in r.items() if k != "at"}]
+    return [r for r in wanted if standing.get((r["source"], r["timeline"])) != _content(r)]
 
 
 @retry(
@@ -124,6 +124,11 @@ def _read_all(bootstrap: str, topic: str) -> tuple[list[Record], int]:
         return records, newest
     finally:
         consumer.close()
+
+
+def _content(record: Record) -> dict[str, Any]:
+    """A registration without the time at which it was written."""
+    return {name: value for name, value in record.items() if name != "at"}
 
 
 def _parsed(value: bytes | None) -> list[Record]:

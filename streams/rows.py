@@ -111,7 +111,11 @@ def located(
 
 
 def dead_letters(
-    rejects: Sequence[Reject], lines: Sequence[bytes], offsets: Ints, lengths: Sequence[int], place: tuple[str, str, str],
+    rejects: Sequence[Reject],
+    lines: Sequence[bytes],
+    offsets: Ints,
+    lengths: Sequence[int],
+    place: tuple[str, str, str],
     limit: int,
 ) -> Rows:
     """Rejected lines as rows of the schema `dead_letter`.

@@ -142,7 +142,7 @@ def _vote(later: Times, threshold: int) -> bool | None:
             ayes += 1
         else:
             noes += 1
-        if ayes == VOTES or noes == VOTES:
+        if VOTES in (ayes, noes):
             return ayes == VOTES
     return None
 

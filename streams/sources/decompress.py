@@ -59,12 +59,14 @@ class PlainReader(ByteReader):
         self._stream, self._progress = stream, progress
 
     def read(self, size: int) -> bytes:
+        """See `ByteReader`."""
         data = self._stream.read(size) or b""
         if self._progress and data:
             self._progress(len(data))
         return data
 
     def close(self) -> None:
+        """See `ByteReader`."""
         self._stream.close()
 
 
@@ -90,6 +92,7 @@ class GzipReader(ByteReader):
         self._ended = False
 
     def read(self, size: int) -> bytes:
+        """See `ByteReader`."""
         parts: list[bytes] = []
         room = size
         while room > 0 and not self._ended:
@@ -156,6 +159,7 @@ class GzipReader(ByteReader):
         )
 
     def close(self) -> None:
+        """See `ByteReader`."""
         self._stream.close()
 
 

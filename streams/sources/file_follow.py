@@ -3,9 +3,9 @@
 What can happen to it, and what is done:
 
 - *Renamed* (logrotate's default, with or without `create`): the old file is read to its end through the open
-  handle, wherever it is now, even if it is compressed and removed meanwhile. Reading goes over to the new file once that
-  one has bytes and the old one has had none for `grace_us`, since a writer goes on writing to the old file until it
-  is told to reopen.
+  handle, wherever it is now, even if it is compressed and removed meanwhile. Reading goes over to the new file once
+  that one has bytes and the old one has had none for `grace_us`, since a writer goes on writing to the old file
+  until it is told to reopen.
 - *Copied and truncated*: the content shrinks or begins otherwise. What was not read yet is read in the copy, which is
   known by its generation.
 - *Any of it several times*, while the collector was down or slow: the contents between the last one read and the
@@ -46,6 +46,7 @@ class LiveReader(ByteReader):
         self.changed = False
 
     def read(self, size: int) -> bytes:
+        """See `ByteReader`."""
         if self.changed:
             return b""
         position = self._stream.tell()
@@ -61,6 +62,7 @@ class LiveReader(ByteReader):
         return data
 
     def close(self) -> None:
+        """See `ByteReader`."""
         self._stream.close()
 
 
@@ -87,22 +89,27 @@ class FileFollow(Source):
 
     @property
     def ended(self) -> bool:
+        """See `Source`."""
         return False
 
     @property
     def at_end(self) -> bool:
+        """See `Source`."""
         return self._at_end
 
     def save(self) -> dict[str, Any]:
+        """See `Source`."""
         if self._content is not None and self._content.stream is not None:
             self._mtime_ns = os.fstat(self._content.stream.fileno()).st_mtime_ns
         return {"seen": self._seen, "mtime_ns": self._mtime_ns}
 
     def load(self, state: Mapping[str, Any]) -> None:
+        """See `Source`."""
         self._seen = [str(g) for g in state.get("seen", [])][-_SEEN:]
         self._mtime_ns = int(state.get("mtime_ns", 0))
 
     def seek(self, generation: str, offset: int) -> bool:
+        """See `Source`."""
         if generation not in self._seen:
             self._seen.append(generation)
         same = [f for f in siblings(self._path) if self._generations.of(f) == generation]
@@ -110,6 +117,7 @@ class FileFollow(Source):
         return any(self._open(file, offset) for file in same)
 
     def read(self, max_lines: int, now_us: int) -> SourceChunk | None:
+        """See `Source`."""
         self._at_end = False
         for _ in range(64):  # contents without lines passed over in one call
             if self._content is None and not self._open_lost() and not self._open_next():
@@ -119,19 +127,24 @@ class FileFollow(Source):
             if chunk is not None:
                 self._quiet_since = None
                 return chunk
-            if self._content is None:
-                if self._lost is not None:
-                    return None
-                continue
-            if self._final:
-                self._retire()
-            elif self._changed():
-                self._follow_copy()
-            elif not self._moved_on(now_us):
+            if not self._next_content(now_us):
                 return None
         return None
 
+    def _next_content(self, now_us: int) -> bool:
+        """After a read that gave nothing: False where there is nothing to go on with now."""
+        if self._content is None:
+            return self._lost is None
+        if self._final:
+            self._retire()
+        elif self._changed():
+            self._follow_copy()
+        else:
+            return self._moved_on(now_us)
+        return True
+
     def close(self) -> None:
+        """See `Source`."""
         if self._content is not None:
             self._content.close()
             self._content = None
@@ -249,9 +262,7 @@ class FileFollow(Source):
         known = [i for i, f in enumerate(files) if names[i] in self._seen or f.identity == opened]
         newer = range(known[-1] + 1 if known else 0, len(files))
         return [
-            files[i]
-            for i in newer
-            if files[i].live or (names[i] and (known or files[i].mtime_ns > self._mtime_ns))
+            files[i] for i in newer if files[i].live or (names[i] and (known or files[i].mtime_ns > self._mtime_ns))
         ]
 
     def _open(self, file: Sibling, offset: int, *, final: bool = False) -> bool:

@@ -26,6 +26,7 @@ class FileOnce(Source):
         self._ended = False
 
     def seek(self, generation: str, offset: int) -> bool:
+        """See `Source`."""
         content = self._opened()
         if content.identify(final=True) == generation and content.start_at(offset, final=True):
             return True
@@ -34,6 +35,7 @@ class FileOnce(Source):
         return False
 
     def read(self, max_lines: int, now_us: int) -> SourceChunk | None:
+        """See `Source`."""
         del now_us
         if self._ended:
             return None
@@ -49,9 +51,11 @@ class FileOnce(Source):
 
     @property
     def ended(self) -> bool:
+        """See `Source`."""
         return self._ended
 
     def close(self) -> None:
+        """See `Source`."""
         if self._content is not None:
             self._content.close()
             self._content = None

@@ -140,6 +140,4 @@ def _join(a: Lines, b: Lines) -> Lines:
         return a
     shift = len(a.lines)
     long = {**a.long, **{i + shift: n for i, n in b.long.items()}}
-    return Lines(
-        a.lines + b.lines, np.concatenate([a.offsets, b.offsets]), np.concatenate([a.ends, b.ends]), long
-    )
+    return Lines(a.lines + b.lines, np.concatenate([a.offsets, b.offsets]), np.concatenate([a.ends, b.ends]), long)

@@ -14,9 +14,7 @@ from streams.sources.file_once import FileOnce
 from streams.sources.stdin import Stdin
 
 
-def make_source(
-    config: SourceConfig, *, progress: Progress | None = None, stdin: BinaryIO | None = None
-) -> Source:
+def make_source(config: SourceConfig, *, progress: Progress | None = None, stdin: BinaryIO | None = None) -> Source:
     """Make a source; nothing is opened yet.
 
     Args:

@@ -76,6 +76,7 @@ class Stdin(Source):
         return True
 
     def read(self, max_lines: int, now_us: int) -> SourceChunk | None:
+        """See `Source`."""
         del now_us
         if self._done or not self._ready():
             return None
@@ -122,6 +123,7 @@ class Stdin(Source):
 
     @property
     def ended(self) -> bool:
+        """See `Source`."""
         return self._done
 
     @property

@@ -40,7 +40,9 @@ def event_frame(kind: EventKind, rows: Sequence[Mapping[str, Any]]) -> pl.DataFr
     schema = {n: t for n, t in polars_schema(kind.value).items() if n not in COLLECTOR_COLUMNS}
     schema["line"] = pl.UInt32()
     plain = {n: (pl.Int64() if n.startswith("timestamp") else t) for n, t in schema.items()}
-    defaults = {n: [] if isinstance(t, pl.List) else False if n == "email_complete" else None for n, t in schema.items()}
+    defaults: dict[str, Any] = {
+        n: [] if isinstance(t, pl.List) else False if n == "email_complete" else None for n, t in schema.items()
+    }
     columns = {n: [row.get(n, defaults[n]) for row in rows] for n in schema}
     return pl.DataFrame(columns, schema=plain).cast({n: t for n, t in schema.items() if n.startswith("timestamp")})
 
@@ -189,7 +191,8 @@ class World:
 
     def totals(self) -> dict[str, int]:
         """The ledger's sums."""
-        out = {n: 0 for n in ("lines", "in_events", "events", "dead_letters", "open_joins", "late", "time_suspect")}
+        names = ("lines", "in_events", "events", "dead_letters", "open_joins", "late", "time_suspect")
+        out = dict.fromkeys(names, 0)
         ignored = 0
         for record in self.ledger.values():
             for name in out:
@@ -207,7 +210,14 @@ def assert_conserved(world: World, lines: int) -> None:
 
 def config(path: Path, **changes: Any) -> SourceConfig:
     """A tiny log."""
-    given = {"name": "tiny-log", "type": "tiny", "path": str(path), "block_bytes": 64, "batch_rows": 3, "lateness_s": 10}
+    given = {
+        "name": "tiny-log",
+        "type": "tiny",
+        "path": str(path),
+        "block_bytes": 64,
+        "batch_rows": 3,
+        "lateness_s": 10,
+    }
     return SourceConfig(**{**given, **changes})
 
 

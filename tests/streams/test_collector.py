@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def write(folder: Path, lines: list[bytes]) -> Path:
     return path
 
 
-def with_kills(path: Path, folder: Path, kills: list[int], changes: dict[str, object]) -> tuple[World, int]:
+def with_kills(path: Path, folder: Path, kills: list[int], changes: Mapping[str, object]) -> tuple[World, int]:
     """Read a log, dropping the collector and everything it had not saved after so many steps, again and again."""
     made, world, runs = config(path, **changes), World(), 0
     state = folder / "state"
@@ -383,7 +384,9 @@ def test_nothing_is_read_while_the_sink_has_no_room(tmp_path: Path) -> None:
 
 
 def test_the_road_gives_every_row_of_several_logs(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(b"1700000000.000 5 10.1.2.3 TCP_MISS/200 10 GET http://x.example/ - HIER_NONE/- -\n" * 3)
+    (tmp_path / "a").write_bytes(
+        b"1700000000.000 5 10.1.2.3 TCP_MISS/200 10 GET http://x.example/ - HIER_NONE/- -\n" * 3
+    )
     made = [config(tmp_path / "a", name=name, type="squid") for name in ("one", "two")]
     got = list(frames(made, now_us=0, today=SETTINGS.today))
     assert sum(frame.height for _, frame in got if frame is not None) == 6
@@ -397,7 +400,12 @@ def test_a_log_that_is_missing_is_an_error_that_names_it(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("changes", "key"),
-    [({"mode": "tail"}, "mode"), ({"batch_rows": 0}, "batch_rows"), ({"encoding": "utf-16"}, "encoding"), ({"name": ""}, "?")],
+    [
+        ({"mode": "tail"}, "mode"),
+        ({"batch_rows": 0}, "batch_rows"),
+        ({"encoding": "utf-16"}, "encoding"),
+        ({"name": ""}, "?"),
+    ],
 )
 def test_a_wrong_setting_is_named(changes: dict[str, object], key: str) -> None:
     with pytest.raises(ConfigError) as caught:

@@ -6,7 +6,6 @@ import gzip
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -116,8 +115,8 @@ class Follower:
 
 
 @pytest.fixture(params=[False, True], ids=["numbered", "dated"])
-def log(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Log]:
-    yield Log(tmp_path, dated=request.param)
+def log(tmp_path: Path, request: pytest.FixtureRequest) -> Log:
+    return Log(tmp_path, dated=request.param)
 
 
 def read_from(log: Log) -> Follower:
@@ -223,15 +222,16 @@ def test_a_hole_left_by_truncating_a_file_being_written_is_no_line(tmp_path: Pat
 def test_a_log_that_is_not_there_is_waited_for(tmp_path: Path) -> None:
     follower = Follower(tmp_path / "access.log")
     follower.poll()
-    assert follower.got == []
-    assert "not there yet" in str(follower.source.problem)
-    assert not follower.source.at_end
+    assert len(follower.got) == 0
+    before: tuple[object, bool] = (follower.source.problem, follower.source.at_end)
+    assert "not there yet" in str(before[0])
+    assert not before[1]
     log = Log(tmp_path)
     log.write(2)
     follower.poll()
     assert follower.got == log.written
-    assert follower.source.at_end
-    assert follower.source.problem is None
+    now: tuple[object, bool] = (follower.source.problem, follower.source.at_end)
+    assert now == (None, True)
 
 
 def test_a_directory_in_its_place_is_waited_for_with_a_word(tmp_path: Path) -> None:
@@ -266,7 +266,7 @@ class Rotations(RuleBasedStateMachine):
     """Anything in any order, restarts between any two steps."""
 
     @initialize(dated=st.booleans())
-    def begin(self, dated: bool) -> None:  # noqa: FBT001 - Hypothesis gives it by name
+    def begin(self, dated: bool) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="rotations-"))
         self.log = Log(self.folder, dated=dated)
         self.log.write(1)

@@ -10,7 +10,9 @@ from streams.stamps import StampState, cover, progress_of, stamp
 
 LATENESS, JUMP = 10, 100
 
-times = st.lists(st.one_of(st.integers(0, 60), st.integers(0, 1_000), st.sampled_from([5_000, 5_005, 9_999])), max_size=40)
+times = st.lists(
+    st.one_of(st.integers(0, 60), st.integers(0, 1_000), st.sampled_from([5_000, 5_005, 9_999])), max_size=40
+)
 
 
 def row_by_row(rows: list[int], closing: int | None) -> list[tuple[bool, bool, int]]:
@@ -39,7 +41,9 @@ def row_by_row(rows: list[int], closing: int | None) -> list[tuple[bool, bool, i
 
 
 def in_portions(rows: list[int], sizes: list[int], closing: int | None) -> list[tuple[bool, bool, int]]:
-    state, held, out, at = StampState(), [], [], 0
+    out: list[tuple[bool, bool, int]] = []
+    held: list[int] = []
+    state, at = StampState(), 0
     while at < len(rows):
         size = sizes[len(out) % len(sizes)] if sizes else len(rows)
         held += rows[at : at + size]
