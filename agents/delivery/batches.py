@@ -11,7 +11,7 @@ import polars as pl
 from agents.delivery.reader import Reader, all_seen, only_new
 from agents.delivery.stage import Message
 from agents.engine.progress import Told
-from schemas.codec import decode_batch
+from schemas.codec import check_batch, decode_batch
 from schemas.errors import CorruptBatchError, MissingRowsError
 from schemas.headers import BatchHeaders
 
@@ -39,14 +39,14 @@ class EventBatches:
         return headers
 
     def read(
-        self, message: Message, schema: str, columns: Sequence[str] | None = None
+        self, message: Message, columns: Sequence[str] | None = None
     ) -> tuple[BatchHeaders, pl.DataFrame | None] | None:
         """A message's headers and new rows (None: it has none); None for a message that is refused.
 
         Args:
             message: From an event or dead-letter topic.
-            schema: Name of the topic's schema.
-            columns: Columns wanted, log_offset and log_sub are always among them; None: all.
+            columns: Columns wanted, log_offset and log_sub among them; None: all; none at all: the batch is checked
+                and its rows are not decoded.
         """
         headers = self.headers(message)
         if headers is None:
@@ -55,17 +55,20 @@ class EventBatches:
         mark = self.reader.check(headers, message.where)
         if headers.kind == "batch" and not all_seen(headers, mark):
             try:
-                frame = decode_batch(headers, message.value, message.where, columns=columns)
+                if columns == ():
+                    check_batch(headers, message.value, message.where)
+                else:
+                    frame = decode_batch(headers, message.value, message.where, columns=columns)
             except CorruptBatchError as error:
                 self.refused += 1
                 log.warning("refused: %s", error)
                 return None
-            rows = frame.height
-            frame = only_new(frame, mark)
-            self.repeats += rows - frame.height
+            if frame is not None:
+                new = only_new(frame, mark)
+                self.repeats += frame.height - new.height
+                frame = new
         elif headers.kind == "batch":
             self.repeats += headers.count
-        del schema
         self.accept(headers)
         return headers, frame
 

@@ -90,7 +90,7 @@ class DetectStage(Stage):
 
     def handle(self, message: Message) -> Sequence[Output]:
         """Match a batch; hand on what waits for nothing, and what need not wait any more."""
-        read = self._live.read(message, self._kind.value)
+        read = self._live.read(message, self._detector.columns(self._kind))
         entry = _Entry(message.offset, None, None, NEVER)
         outputs: list[Output] = []
         if read is not None:

@@ -39,7 +39,7 @@ class IdentifyStage(Stage):
     def handle(self, message: Message) -> Sequence[Output]:
         """Facts of a batch, and how far its source is."""
         self._applied = message.offset
-        read = self._batches.read(message, self._kind.value)
+        read = self._batches.read(message)
         if read is None:
             return ()
         headers, frame = read

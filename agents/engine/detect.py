@@ -16,12 +16,13 @@ import polars as pl
 from agents.context.district import District
 from agents.context.inventory import Inventory
 from agents.engine.enrich import Enricher
-from agents.engine.evidence import summaries
+from agents.engine.evidence import SUMMARY_COLUMNS, summaries
 from agents.engine.jsoncolumns import json_objects
 from agents.rules.columns import ColumnType, column_types, derived_columns, identity_columns
 from agents.rules.compiled import Compiled
 from agents.rules.model import Detection, Rule, RuleSet
 from schemas.kinds import EventKind
+from schemas.registry import column_names
 
 _UTC = pl.Datetime("us", "UTC")
 _EMPTY = pl.lit([], dtype=pl.List(pl.String))
@@ -44,6 +45,21 @@ DETECTION_SCHEMA: Mapping[str, pl.DataType] = {
     "summary": pl.String(),
     "row": pl.Int32(),
 }
+
+
+_ALWAYS = (
+    "event_id",
+    "timestamp",
+    "log_source",
+    "log_generation",
+    "log_offset",
+    "log_sub",
+    "log_hash",
+    "late",
+    "time_suspect",
+    "source_ip",
+    "user_domain",
+)
 
 
 class Attribution(Protocol):
@@ -111,6 +127,19 @@ class Detector:
         self._enricher = Enricher(district, inventory)
         self._plans = {kind: _plan(ruleset, kind) for kind in EventKind}
         self.counters = DetectCounters()
+
+    def columns(self, kind: EventKind) -> tuple[str, ...] | None:
+        """Columns of a kind's schema that must be decoded: empty where no rule reads it, None where all are wanted."""
+        plan = self._plans[kind]
+        if not plan.expressions:
+            return ()
+        if plan.derived or plan.later:
+            return None  # derived columns are made of others
+        used = {c for e in plan.expressions.values() for c in e.columns} | set(_ALWAYS) | set(SUMMARY_COLUMNS[kind])
+        for rule, base in plan.feeds:
+            used.update(rule.column_of(name, base.name) for name in rule.group_by)
+            used.update([rule.value_field] if rule.value_field else [])
+        return tuple(c for c in column_names(kind.value) if c in used)
 
     def match(self, frame: pl.DataFrame, kind: EventKind) -> Matched:
         """Find the rows that match any detection of the kind, or may.
