@@ -10,33 +10,26 @@ Driven step by step with the time passed in, so that a test needs no thread and 
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 from schemas import metrics as names
-from schemas.codec import encode
 from schemas.errors import InputError, StateError
-from schemas.headers import FOREVER, NEVER, Mark, Position
-from schemas.jsonutil import canonical
-from schemas.kinds import DEAD_LETTERS, LEDGER
 from schemas.metrics import Metrics
-from streams.abstract import BatchSink, Message
-from streams.batches import Batcher, BatchSettings, BatchState
+from streams.abstract import BatchSink
 from streams.config import SourceConfig
 from streams.intake import Intake, Made
 from streams.ledger import Ledger
 from streams.normalisers import registry
 from streams.normalisers.abstract import Normaliser, NormaliserSettings
+from streams.outbox import SECOND, Outbox
 from streams.positions import Forgetful, Positions
 from streams.sources.abstract import Source, SourceChunk
 from streams.stamps import StampState, cover
 
-SECOND = 1_000_000
 IDLE_US = SECOND  # a log without new lines for so long is idle
-HEARTBEAT_US = 10 * SECOND  # an idle collector says that it lives
 COVER_STEP_US = 5 * SECOND  # an idle log's covered time moves in such steps, each saved before it is told
 
 MakeNormaliser = Callable[[NormaliserSettings], Normaliser]
@@ -110,12 +103,7 @@ class Collector:
         self._kind = normaliser.kind
         self._ledger = Ledger(config.name, config.type, config.timeline)
         self._intake = Intake(config, normaliser, self._ledger)
-        sent = _sent(state)
-        self._events = self._batcher(self._kind.topic, self._kind.value, sent.get(self._kind.topic))
-        self._rejected = self._batcher(DEAD_LETTERS, "dead_letter", sent.get(DEAD_LETTERS))
-        self._ticket = 0  # of the last message submitted
-        self._closing: deque[tuple[int, int, dict[str, Any]]] = deque()  # rows needed of each batcher, record
-        self._sending: deque[tuple[int, dict[str, Any]]] = deque()  # ticket needed, record
+        self._out = Outbox(config, self._kind, sink, settings.epoch, state["sent"] if state else None)
         self._pending: _Pending | None = None
         self._saved: Mapping[str, Any] = {}
         self._saved_us: int | None = None
@@ -126,8 +114,6 @@ class Collector:
         self._finished = False
         self._stopping = False
         self.done = False  # the content has ended, or `stop` was asked for, and everything is safe
-        self._told: tuple[int, bool] = (NEVER, False)
-        self._told_us: int | None = None
         self._quiet_us: int | None = None
         self._anchor: tuple[int | None, int] | None = None  # maximum and wall clock at the last line
         if state:
@@ -191,11 +177,10 @@ class Collector:
                 self._end()
             elif self._sink.has_room:
                 did = self._read(now_us)
-        for batcher in (self._events, self._rejected):
-            if batcher.due(now_us, self.config.linger_ms * 1_000):
-                self._submit(batcher.flush())
-        self._tell(now_us)
-        self._hand_on_records()
+        self._out.linger(now_us)
+        if self._sink.has_room and not self._finished and not self._stopping:
+            self._out.tell(now_us, idle=self._is_idle(now_us))
+        self._out.hand_on()
         return did
 
     # reading
@@ -236,13 +221,9 @@ class Collector:
         return chunk.part(count, len(chunk.lines)) if count < len(chunk.lines) else None
 
     def _emit(self, made: Made, now_us: int) -> None:
-        for rows in made.events:
-            self._submit(self._events.add(rows, now_us))
-        for rows in made.rejected:
-            self._submit(self._rejected.add(rows, now_us))
+        self._out.emit(made, now_us)
         self._count(made)
-        for record in self._ledger.take_closed():
-            self._closing.append((self._events.added, self._rejected.added, record))
+        self._out.closed(self._ledger.take_closed())
 
     def _count(self, made: Made) -> None:
         source = self.config.name
@@ -287,16 +268,19 @@ class Collector:
         """No new line."""
         if self._quiet_us is None or now_us < self._quiet_us:
             self._quiet_us = now_us
-        if now_us - self._quiet_us < IDLE_US or not self._source.at_end or self._rehash_until is not None:
+        if not self._is_idle(now_us) or self._rehash_until is not None:
             return False
         self._close_held(now_us)
-        self._flush()
+        self._out.flush()
         did = self._dirty or self._untold
         if did:
             self._capture()
-        elif self._sink.acknowledged >= self._ticket:
+        elif self._out.safe:
             self._cover(now_us)
         return did
+
+    def _is_idle(self, now_us: int) -> bool:
+        return self._quiet_us is not None and now_us - self._quiet_us >= IDLE_US and self._source.at_end
 
     def _cover(self, now_us: int) -> None:
         """The log has been quiet for long: the time since its newest line is covered. Saved before it is told."""
@@ -313,7 +297,7 @@ class Collector:
         covered = cover(covered, (since if maximum is None else maximum) + quiet)
         if covered != stamps:
             self._intake.stamps = covered
-            self._events.state.maximum = covered.maximum
+            self._out.events.state.maximum = covered.maximum
             self._save(self._state(clean=False))
 
     # ending
@@ -321,18 +305,14 @@ class Collector:
     def _end(self) -> None:
         """Everything read is made safe; then `done`."""
         if not self._finished and (self._intake.held or self._rehash_until is not None):
-            self._flush()  # rows that wait for later lines are read again by the next run
-            self._pending = _Pending(self._ticket, dict(self._saved), last=True)
+            self._out.flush()  # rows that wait for later lines are read again by the next run
+            self._pending = _Pending(self._out.ticket, dict(self._saved), last=True)
             return
-        self._flush()
+        self._out.flush()
         if self._finished:
-            self._submit(self._events.markers(progress=FOREVER, idle=True))
-        self._hand_on_records()
+            self._out.tell_end()
+        self._out.hand_on()
         self._capture(clean=True, last=True)
-
-    def _flush(self) -> None:
-        self._submit(self._rejected.flush())
-        self._submit(self._events.flush())
 
     # saving
 
@@ -342,24 +322,18 @@ class Collector:
         due = now_us - self._saved_us >= self._settings.save_every_us or self._bytes >= self._settings.save_every_bytes
         if due and not self._intake.held:
             self._saved_us = now_us
-            self._flush()
+            self._out.flush()
             self._capture(provisional=False)
 
     def _capture(self, *, clean: bool = False, last: bool = False, provisional: bool = True) -> None:
         """Take the state as it is now, to be saved once all that was submitted is acknowledged."""
         records = self._ledger.provisional() if provisional else []
         self._untold = self._untold and not provisional
-        self._forget_decisions()
-        self._pending = _Pending(self._ticket, self._state(clean=clean), records, last)
+        self._intake.decisions.clear()  # rows in front of this position are never stamped again
+        self._pending = _Pending(self._out.ticket, self._state(clean=clean), records, last)
         self._dirty, self._bytes = False, 0
 
-    def _forget_decisions(self) -> None:
-        """Rows in front of the position to be saved are never stamped again."""
-        self._intake.decisions.clear()
-
     def _state(self, *, clean: bool) -> dict[str, Any]:
-        records = [record for _, _, record in self._closing] + [record for _, record in self._sending]
-        batchers = {self._kind.topic: self._events, DEAD_LETTERS: self._rejected}
         return {
             "source": self.config.name,
             "type": self.config.type,
@@ -368,11 +342,8 @@ class Collector:
             "first_seen": self._first_seen.isoformat(),
             "intake": self._intake.save(),
             "decisions": self._decisions(),
-            "sent": {topic: _saved_batches(batcher.state) for topic, batcher in batchers.items()},
-            "partitions": {topic: self._sink.partitions(topic) for topic in batchers},
-            "block_bytes": self.config.block_bytes,
+            "sent": self._out.save(),
             "ledger": self._ledger.save(),
-            "records": records,
             "source_state": self._source.save(),
             "finished": self._finished,
             "clean": clean,
@@ -384,40 +355,27 @@ class Collector:
 
     def _settle(self) -> bool:
         """What acknowledgements allow: ledger records, and saving the position."""
-        did = False
-        acknowledged = self._sink.acknowledged
-        while self._sending and self._sending[0][0] <= acknowledged:
-            self._record(self._sending.popleft()[1])
-            did = True
+        did = self._out.release()
         pending = self._pending
-        if pending is None or acknowledged < pending.ticket:
-            return did
-        if pending.last and (self._sending or self._closing or acknowledged < self._ticket):
+        if pending is None or self._sink.acknowledged < pending.ticket or (pending.last and self._out.owes):
             return did
         if pending.last and pending.provisional:
             for record in pending.provisional:
-                self._record(record)
+                self._out.record(record)
             pending.provisional = []
             return True
         try:
-            self._save({**pending.state, "records": []} if pending.last else pending.state)
+            self._save(
+                {**pending.state, "sent": {**pending.state["sent"], "records": []}} if pending.last else pending.state
+            )
         except StateError as error:
             self.problem = error
             return did
         self.problem = None if isinstance(self.problem, StateError) else self.problem
         self._pending, self.done = None, pending.last
         for record in pending.provisional:
-            self._record(record)
+            self._out.record(record)
         return True
-
-    def _hand_on_records(self) -> None:
-        """Ledger records whose rows have all been submitted wait for their acknowledgement from here on."""
-        while self._closing and self._closing[0][0] <= self._events.sent and self._closing[0][1] <= self._rejected.sent:
-            self._sending.append((self._ticket, self._closing.popleft()[2]))
-
-    def _record(self, record: Mapping[str, Any]) -> None:
-        key = f"{record['source']}/{record['timeline']}/{record['generation']}/{record['chunk']}"
-        self._submit([Message(LEDGER, 0, canonical(record).encode(), key=key.encode())])
 
     # resuming
 
@@ -426,7 +384,6 @@ class Collector:
         self._intake.load(state["intake"], state["decisions"])
         self._ledger.load(state["ledger"])
         self._source.load(state["source_state"])
-        self._sending.extend((0, record) for record in state["records"])
         self._finished = bool(state["finished"])
         if not self._finished and self._intake.generation:
             start = self._ledger.rehash_from
@@ -434,74 +391,15 @@ class Collector:
             self._rehash_until = self._intake.offset if found and start is not None else None
 
     def _check_same(self, state: Mapping[str, Any]) -> None:
-        """Refuse what would send rows again under other places.
+        """Refuse the state of something else.
 
         Raises:
-            StateError: type, blocks or partitions are others, and rows may be on their way.
+            StateError: it is of another source or type, or rows would be sent again to other partitions.
         """
-        now = {self._kind.topic: self._events.partitions, DEAD_LETTERS: self._rejected.partitions}
-        same = state["partitions"] == now and state["block_bytes"] == self.config.block_bytes
         if state["type"] != self.config.type or state["source"] != self.config.name:
             raise StateError(
                 f"the saved position is of source {state['source']} of type {state['type']}",
                 where=self.config.name,
                 hint="give the source that is read as another type another name",
             )
-        if not same and not state["clean"]:
-            raise StateError(
-                f"partitions were {state['partitions']} of blocks of {state['block_bytes']} bytes and are {now} of "
-                f"{self.config.block_bytes}, and the last run did not stop cleanly",
-                where=self.config.name,
-                hint="run once with the old numbers and stop it, then change them",
-            )
-
-    # sending
-
-    def _batcher(self, topic: str, schema: str, state: BatchState | None) -> Batcher:
-        config = self.config
-        settings = BatchSettings(
-            topic=topic,
-            schema=schema,
-            source=config.name,
-            timeline=config.timeline,
-            partitions=self._sink.partitions(topic),
-            block_bytes=config.block_bytes,
-            batch_rows=config.batch_rows,
-            lateness_us=config.lateness_us,
-        )
-        batcher = Batcher(settings, encode, state)
-        batcher.epoch = self._settings.epoch
-        return batcher
-
-    def _submit(self, messages: Sequence[Message]) -> None:
-        for message in messages:
-            self._ticket = self._sink.submit(message)
-
-    def _tell(self, now_us: int) -> None:
-        """Markers: at least once a second while progress moves, when idle, and now and then while idle."""
-        idle = self._quiet_us is not None and now_us - self._quiet_us >= IDLE_US and self._source.at_end
-        if self._finished or self._stopping or not self._sink.has_room:
-            return
-        if self._told_us is None or now_us < self._told_us:
-            self._told_us = now_us
-        told = (self._events.progress, idle)
-        waited = now_us - self._told_us
-        became_idle = idle and not self._told[1]
-        if (told != self._told and (waited >= SECOND or became_idle)) or (idle and waited >= HEARTBEAT_US):
-            self._submit(self._events.markers(idle=idle))
-            self._told, self._told_us = told, now_us
-
-
-def _saved_batches(state: BatchState) -> dict[str, Any]:
-    follows = {str(p): [m.generation, *m.position] for p, m in state.follows.items()}
-    return {"follows": follows, "maximum": state.maximum, "earliest": state.earliest, "generation": state.generation}
-
-
-def _sent(state: Mapping[str, Any] | None) -> dict[str, BatchState]:
-    """By topic, what was sent before the saved position."""
-    out: dict[str, BatchState] = {}
-    for topic, saved in (state["sent"] if state else {}).items():
-        follows = {int(p): Mark(g, Position(offset, sub)) for p, (g, offset, sub) in saved["follows"].items()}
-        out[topic] = replace(BatchState(follows), maximum=saved["maximum"], earliest=saved["earliest"])
-        out[topic].generation = saved["generation"]
-    return out
+        self._out.check(state["sent"], clean=bool(state["clean"]))
