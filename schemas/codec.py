@@ -157,4 +157,5 @@ def _read(plan: resolution.Plan, blocks: Sequence[Block], wanted: Sequence[str])
     steps = [plan.columns[column] for column in wanted]
     needed = list(dict.fromkeys(step.source for step in steps if step.source is not None))
     frame = _polars_avro.read_blocks(plan.slim_json, blocks, needed or [plan.any_column])
-    return frame.select([step.expression for step in steps])
+    # A default is one value: beside the frame's own columns it becomes as long as they are.
+    return frame.with_columns([step.expression for step in steps]).select(wanted)

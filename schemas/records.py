@@ -42,7 +42,7 @@ def encode_record(name: str, record: Mapping[str, Any]) -> bytes:
         fastavro.schemaless_writer(out, plain, ordered)
     except (ValidationError, ValueError, TypeError, OverflowError) as error:
         hint = f"see schemas/avro/{name}.avsc"
-        raise SchemaError(f"the record does not fit: {_short(error)}", where=f"schema {name}", hint=hint) from error
+        raise SchemaError(f"the record does not fit: {_told(error)}", where=f"schema {name}", hint=hint) from error
     if out.tell() > MAX_RECORD_BYTES:
         raise SchemaError(f"the record has {out.tell()} bytes", where=name, hint=f"at most {MAX_RECORD_BYTES}")
     return out.getvalue()
@@ -105,21 +105,30 @@ def _ordered(value: Any, schema: AvroSchema, path: str) -> Any:
     """The value with maps in the order of their keys and defaults filled in; of the wrong type: left as it is.
 
     Raises:
-        SchemaError: a record has a field that the schema has not.
+        SchemaError: a record has a field that the schema has not, or has not one that has no default.
     """
     bare = schema if not isinstance(schema, list) else split_null(schema)[0]
     kind = kind_of(bare)
     if kind == "record" and isinstance(value, Mapping):
-        types = {field["name"]: field["type"] for field in bare["fields"]}
-        if unknown := [str(key) for key in value if key not in types]:
-            raise SchemaError(f"the record has unknown fields: {', '.join(unknown)}", where=f"schema {path}")
-        defaults = {f["name"]: f["default"] for f in bare["fields"] if "default" in f and f["name"] not in value}
-        return defaults | {key: _ordered(item, types[key], f"{path}.{key}") for key, item in value.items()}
+        fields = {field["name"]: field for field in bare["fields"]}
+        missing = [key for key, field in fields.items() if key not in value and "default" not in field]
+        if wrong := [str(key) for key in value if key not in fields] + missing:
+            what = f"the record lacks or has unknown fields: {', '.join(wrong)}"
+            raise SchemaError(what, where=f"schema {path}", hint=f"see schemas/avro/{path.partition('.')[0]}.avsc")
+        defaults = {key: field["default"] for key, field in fields.items() if key not in value}
+        return defaults | {key: _ordered(item, fields[key]["type"], f"{path}.{key}") for key, item in value.items()}
     if kind == "map" and isinstance(value, Mapping):
         return {key: _ordered(value[key], bare["values"], path) for key in sorted(value, key=str)}
     if kind == "array" and isinstance(value, list | tuple) and kind_of(bare["items"]) in {"record", "map", "array"}:
         return [_ordered(item, bare["items"], path) for item in value]
     return list(value) if isinstance(value, tuple) else value  # fastavro takes a tuple for (type, value)
+
+
+def _told(error: Exception) -> str:
+    """Which fields are wrong, without what is in them: it is about people, and errors are logged."""
+    if not isinstance(error, ValidationError):
+        return type(error).__name__
+    return ", ".join(sorted({f"{fault.field} is no {fault.schema}"[:200] for fault in error.errors}))
 
 
 def _short(error: Exception) -> str:

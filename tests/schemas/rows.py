@@ -77,6 +77,8 @@ def example(schema: Any, number: int) -> Any:
             return [example(bare["items"], number + at) for at in range(number % 3)]
         case "map":
             return {f"key{at}": example(bare["values"], at) for at in range(number % 3)}
+        case "enum":
+            return bare["symbols"][number % len(bare["symbols"])]
     plain: Mapping[str, Any] = {
         "string": f"text {number} \u00e9",
         "bytes": bytes([255, number % 256]),

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from schemas import metrics
+from schemas.metrics import DEAD_LETTERS, DECLARED, IGNORED, LINES_READ, MAX_SERIES, WATERMARK, Metrics
+
+ASKED_FOR = """
+aup_lines_read_total aup_events_total aup_dead_letters_total aup_ignored_total aup_late_rows_total
+aup_repeats_dropped_total aup_missing_refused_total aup_corrupt_batches_total aup_watermark_seconds aup_lag_rows
+aup_state_keys aup_evictions_total aup_checkpoint_seconds aup_checkpoint_bytes
+"""
+
+
+def test_the_metrics_that_others_count_on_are_declared() -> None:
+    assert set(ASKED_FOR.split()) <= set(DECLARED)
+
+
+def test_every_metric_is_named_as_prometheus_wants_it_and_documented() -> None:
+    for metric in DECLARED.values():
+        assert re.fullmatch(r"aup_[a-z0-9_]+", metric.name)
+        assert metric.help.endswith(".")
+        assert metric.unit
+        assert all(re.fullmatch(r"[a-z_]+", label) for label in metric.labels)
+
+
+def test_counters_add_up_by_label() -> None:
+    values = Metrics()
+    values.add(IGNORED, 2, source="squid", reason="empty")
+    values.add(IGNORED, source="squid", reason="empty")
+    values.add(IGNORED, source="squid", reason="comment")
+    assert values.value(IGNORED, source="squid", reason="empty") == 3
+    assert values.value(IGNORED, source="other", reason="empty") == 0
+    assert values.snapshot() == {
+        'aup_ignored_total{source="squid",reason="comment"}': 1,
+        'aup_ignored_total{source="squid",reason="empty"}': 3,
+    }
+
+
+def test_gauges_are_what_was_set_last() -> None:
+    values = Metrics()
+    values.set(WATERMARK, 5, agent="correlate")
+    values.set(WATERMARK, 4.5, agent="correlate")
+    assert values.snapshot() == {'aup_watermark_seconds{agent="correlate"}': 4.5}
+
+
+def test_the_exposition_is_prometheus_text() -> None:
+    values = Metrics()
+    values.add(LINES_READ, 1_000_000_000_000)
+    values.add(DEAD_LETTERS, 2, reason='bad "time"\n\\')
+    assert values.exposition() == (
+        "# HELP aup_dead_letters_total Lines that could not be processed. Unit: lines.\n"
+        "# TYPE aup_dead_letters_total counter\n"
+        'aup_dead_letters_total{reason="bad \\"time\\"\\n\\\\"} 2\n'
+        "# HELP aup_lines_read_total Lines read. Unit: lines.\n"
+        "# TYPE aup_lines_read_total counter\n"
+        "aup_lines_read_total 1000000000000\n"
+    )
+    assert Metrics().exposition() == ""
+
+
+def test_threads_lose_no_count() -> None:
+    values = Metrics()
+
+    def count() -> None:
+        for _ in range(5_000):
+            values.add(LINES_READ, source="squid")
+
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(8):
+            pool.submit(count)
+    assert values.value(LINES_READ, source="squid") == 40_000
+
+
+def test_beyond_the_limit_of_labels_the_sum_stays_right() -> None:
+    values = Metrics()
+    for number in range(MAX_SERIES + 50):
+        values.add(LINES_READ, 2, source=f"s{number}")
+    values.add(LINES_READ, 1, source="s0")
+    assert values.value(LINES_READ, source="s0") == 3
+    assert values.value(LINES_READ, source=metrics.OTHER) == 100
+    assert sum(values.snapshot().values()) == 2 * (MAX_SERIES + 50) + 1
+    assert len(values.snapshot()) == MAX_SERIES + 1
+
+
+def test_misuse_is_refused() -> None:
+    values = Metrics()
+    with pytest.raises(ValueError, match="only a counter"):
+        values.add(WATERMARK, 1)
+    with pytest.raises(ValueError, match="never less"):
+        values.add(LINES_READ, -1)
+    with pytest.raises(ValueError, match="only a gauge"):
+        values.set(LINES_READ, 1)
+    with pytest.raises(ValueError, match="has the labels"):
+        values.add(LINES_READ, 1, colour="red")
+    with pytest.raises(ValueError, match="declared twice"):
+        metrics.counter("aup_lines_read_total", "lines", "Again.")
+    with pytest.raises(ValueError, match="only counters"):
+        metrics.gauge("aup_nothing_total", "lines", "Wrong.")
+    assert "aup_nothing_total" not in DECLARED
