@@ -18,9 +18,9 @@ import typer
 from infra.cli.auditing import Audited, audited
 from infra.cli.failures import FINDINGS, TROUBLE
 from infra.cli.output import json_line, line, printable, talk
-from infra.cli.records import has_violation, show
+from infra.cli.records import has_violation, show_table
 from infra.cli.serving import keep, terminable, ticker
-from infra.cli.standing import standing
+from infra.cli.standing import Filters, standing
 from infra.cli.store import Store
 from infra.config import ClickHouse, Kafka, load
 from infra.run.system import System
@@ -169,7 +169,7 @@ def _show(wanted: Wanted, folder: Path) -> None:
 def _outcome(system: System, truth: Truth, began: float) -> Outcome:
     store = Store(system.clickhouse)
     try:
-        violations, sources = standing(store), audited(store)
+        violations, sources = standing(store, Filters(), evidence=False), audited(store)
     finally:
         store.close()
     return Outcome(truth, sources, violations, time.monotonic() - began)
@@ -186,7 +186,7 @@ def _tell(outcome: Outcome, wanted: Wanted) -> None:
 
 def _tell_people(outcome: Outcome) -> None:
     figures = outcome.to_json()
-    show(outcome.violations, as_json=False)
+    show_table(outcome.violations)
     ignored = sum(figures["ignored"].values())
     line(
         f"{figures['lines']} lines = {figures['lines_in_events']} in {figures['events']} events + "

@@ -38,7 +38,12 @@ def show(violations: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     if as_json or not on_terminal():
         for violation in violations:
             line(json.dumps(violation, ensure_ascii=False))
-        return
+    else:
+        show_table(violations)
+
+
+def show_table(violations: Sequence[Mapping[str, Any]]) -> None:
+    """Print violations as a table, or as lines with tabs."""
     rows = [
         (
             v["first_seen"],

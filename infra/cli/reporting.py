@@ -74,7 +74,7 @@ def _kafka(address: str) -> dict[str, Any]:
     if not address:
         return {"address": "", "ok": False, "detail": "not running"}
     try:
-        consumer = KafkaConsumer(bootstrap_servers=address, api_version_auto_timeout_ms=_ANSWER_MS)
+        consumer = KafkaConsumer(bootstrap_servers=address, bootstrap_timeout_ms=_ANSWER_MS)
         topics = sum(name.startswith("aup.") for name in consumer.topics())
         consumer.close()
     except (KafkaError, OSError) as error:
@@ -102,7 +102,7 @@ def _stored(chosen: Chosen, server: dict[str, Any]) -> dict[str, Any]:
     try:
         version = store.rows("SELECT version() AS version")[0]["version"]
         server |= {"ok": True, "detail": f"version {version}"}
-        sources = [{**row, "type": row.pop("log_type")} for row in store.rows(_SOURCES)]
+        sources = [{"type" if k == "log_type" else k: v for k, v in row.items()} for row in store.rows(_SOURCES)]
         letters = {row["reason"]: row["rows"] for row in store.rows(_LETTERS)}
         return {
             "sources": sources,

@@ -43,9 +43,10 @@ def run(
     """Run everything: servers where embedded, collectors and agents.
 
     Reads the sources of the configuration, until Ctrl-C or SIGTERM. Servers that already run (`aupstream up` on the
-    same data folder) are used. Stopped or killed, it goes on where it was when it is started again.
+    same data folder) are used. Stopped or killed, it goes on where it was when it is started again. With --once the
+    violations that stand at the end are printed, as `aupstream violations` does it.
 
-    Example: `aupstream run --config aupstream.toml --once && aupstream violations --config aupstream.toml`
+    Example: `aupstream run --config aupstream.toml --once`
     """
     from infra.cli.serving import run as serve  # noqa: PLC0415 - heavy
 

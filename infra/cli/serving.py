@@ -13,8 +13,9 @@ from types import FrameType
 from typing import NoReturn
 
 from infra.cli.configuration import Chosen, choose
-from infra.cli.output import line, talk
-from infra.cli.standing import standing
+from infra.cli.output import line, on_terminal, talk
+from infra.cli.records import show
+from infra.cli.standing import Filters, standing
 from infra.cli.store import USER, Store, embedded
 from infra.embedded import ANALYST, EmbeddedServers, Endpoints, Layout
 from infra.run.paths import DataPaths
@@ -143,15 +144,14 @@ def ticker(system: System) -> Callable[[], None]:
 
 
 def _sum_up(system: System) -> None:
+    """Print what was found: after this the embedded servers are stopped."""
     store = Store(system.clickhouse)
     try:
-        found = standing(store)
+        found = standing(store, Filters(), evidence=not on_terminal())
     finally:
         store.close()
-    talk(
-        f"all is through: {len(found)} violations stand, {sum(v['status'] == 'violation' for v in found)} not permitted"
-    )
-    talk("or informational; see `aupstream violations` and `aupstream audit` while `aupstream up` runs on this folder")
+    show(found, as_json=False)
+    talk(f"all is through; {len(found)} stand, {sum(v['status'] == 'violation' for v in found)} of status violation")
 
 
 def agents(config: Path | None, data: Path | None) -> None:

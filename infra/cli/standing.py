@@ -49,24 +49,30 @@ def run(filters: Filters, config: Path | None, data: Path | None, *, as_json: bo
         ConfigError: a filter cannot be read.
         ServerError: ClickHouse does not answer.
     """
-    where, values = _conditions(filters)
+    _conditions(filters)  # what is wrong with them shows before a server is asked
     store = Store(dsn_of(choose(config, data)))
     try:
-        found = _rows(store, where, values, filters.limit)
         # A table shows no evidence.
-        evidence = _evidence(store, [r["id"] for r in found]) if as_json or not on_terminal() else {}
+        violations = standing(store, filters, evidence=as_json or not on_terminal())
     finally:
         store.close()
-    violations = [shown(_record(row, evidence.get(row["id"], []))) for row in found]
     show(violations, as_json=as_json)
     if fail and has_violation(violations):
         raise typer.Exit(FINDINGS)
 
 
-def standing(store: Store) -> list[dict[str, Any]]:
-    """All violations that stand, as `shown`, without their evidence."""
-    where, values = _conditions(Filters())
-    return [shown(_record(row, [])) for row in _rows(store, where, values, 0)]
+def standing(store: Store, filters: Filters, *, evidence: bool) -> list[dict[str, Any]]:
+    """Violations that stand, as `shown`, oldest first.
+
+    Args:
+        store: Where they are.
+        filters: Which ones.
+        evidence: Whether it is wanted.
+    """
+    where, values = _conditions(filters)
+    found = _rows(store, where, values, filters.limit)
+    kept = _evidence(store, [r["id"] for r in found]) if evidence else {}
+    return [shown(_record(row, kept.get(row["id"], []))) for row in found]
 
 
 def _conditions(filters: Filters) -> tuple[str, dict[str, object]]:
