@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
 
 from agents.settings import AGENTS, INPUTS
 from schemas.kinds import DETECTIONS, IDENTITY, VIOLATIONS
 
 FRESH_S = 10.0  # an older status file is of a worker that does not run
+ANSWER_S = 3.0  # whoever asks also starts again what died, Kafka perhaps: it must not wait for long
 
 
 def statuses(folder: Path, *, now: float | None = None) -> Iterator[dict[str, Any]]:
@@ -40,13 +42,21 @@ class Drain:
 
     def __init__(self, bootstrap: str, status: Path, partitions: dict[str, int]) -> None:
         self._status, self._partitions = status, partitions
-        self._consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+        self._bootstrap = bootstrap
+        self._consumer: KafkaConsumer | None = None
         self._last: object = None
 
     def ends(self) -> dict[str, int]:
-        """End offset of every partition of the topics that agents read, by topic/partition."""
+        """End offset of every partition of the topics that agents read, by topic/partition.
+
+        Raises:
+            KafkaError: Kafka does not answer.
+        """
         wanted = [TopicPartition(t, p) for t, n in self._partitions.items() for p in range(n)]
-        return {f"{tp.topic}/{tp.partition}": end for tp, end in self._consumer.end_offsets(wanted).items()}
+        if self._consumer is None:
+            self._consumer = KafkaConsumer(bootstrap_servers=self._bootstrap, enable_auto_commit=False)
+        found = self._consumer.end_offsets(wanted, timeout_ms=round(ANSWER_S * 1000))
+        return {f"{tp.topic}/{tp.partition}": end for tp, end in found.items()}
 
     def left(self, pids: Collection[int] | None = None) -> dict[str, int]:
         """Messages not yet applied, by agent; rows that wait inside agents count as messages, and so do unsent ones.
@@ -54,6 +64,9 @@ class Drain:
         Args:
             pids: Processes that count; None: all that wrote a status lately. What a worker that was killed had applied
                 is no news: its successor goes on from what was saved.
+
+        Raises:
+            KafkaError: Kafka does not answer.
         """
         # Statuses first, ends after: what a worker had sent when it wrote its status is then in the ends.
         running = list(statuses(self._status))
@@ -78,14 +91,21 @@ class Drain:
         }
 
     def is_empty(self, pids: Collection[int] | None = None) -> bool:
-        """True where nothing is left, and nothing was added since the last time it was asked; `pids` as for `left`."""
-        ends = self.ends()
-        self._last, before = ends, self._last
-        return ends == before and not any(self.left(pids).values())
+        """True where nothing is left, and nothing was added since the last time it was asked; `pids` as for `left`.
+
+        False too where Kafka does not answer.
+        """
+        try:
+            ends = self.ends()
+            self._last, before = ends, self._last
+            return ends == before and not any(self.left(pids).values())
+        except KafkaError:
+            return False
 
     def close(self) -> None:
         """Close the connection."""
-        self._consumer.close()
+        if self._consumer is not None:
+            self._consumer.close()
 
 
 def agent_partitions(event_partitions: int, detection_partitions: int) -> dict[str, int]:

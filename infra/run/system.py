@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from kafka.errors import KafkaError
+
 from agents.settings import AGENTS
 from agents.sinks.clickhouse import ClickHouse
 from infra.clickhouse.migrate import migrate
@@ -177,7 +179,7 @@ class System:
                 break
             if time.monotonic() > deadline:
                 raise ServerError(
-                    f"not all is through after {within_s:.0f} s: {self.drain().left()}",
+                    f"not all is through after {within_s:.0f} s: {self._left()}",
                     hint=f"look into the logs in {self.paths.logs}",
                 )
             if each is not None:
@@ -187,6 +189,12 @@ class System:
         if code:
             log = self.processes.log_of(COLLECT)
             raise ServerError(f"a source could not be read (code {code})", where=str(log), hint="see the log")
+
+    def _left(self) -> object:
+        try:
+            return self.drain().left(self.processes.pids.values())
+        except KafkaError as error:
+            return error
 
     def stop(self) -> None:
         """Stop collectors, agents and the servers that were started here, in this order. Idempotent."""
