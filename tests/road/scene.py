@@ -94,13 +94,25 @@ def _is_table(value: object) -> bool:
     return isinstance(value, Mapping) or (isinstance(value, list) and bool(value) and isinstance(value[0], Mapping))
 
 
-def backtest(config: Config, *, sources: Sequence[SourceConfig] | None = None) -> Records:
-    """The last versions of the violations, judged in this process without any server."""
+def backtest(
+    config: Config, *, sources: Sequence[SourceConfig] | None = None, count: list[int] | None = None
+) -> Records:
+    """The last versions of the violations, judged in this process without any server.
+
+    Args:
+        config: Context, and the sources.
+        sources: In place of the configuration's.
+        count: Given the number of messages that the logs made.
+    """
     district = district_of(config.district)
     pipeline = Pipeline(load_rules(), district, inventory_of(config.district), judge_of(config.district, district))
     now = datetime.now(UTC)
     configs = [replace(s, mode="once") for s in (config.collectors() if sources is None else sources)]
+    messages = 0
     for headers, frame, message in deliveries(configs, now_us=int(now.timestamp() * 1e6), today=now.date()):
+        messages += 1
         if headers is not None and frame is not None and message.topic != DEAD_LETTERS:
             pipeline.take(_KINDS[message.topic], frame, earliest=headers.earliest)
+    if count is not None:
+        count.append(messages)
     return last_versions(pipeline.finish())

@@ -58,7 +58,7 @@ class Stored:
             "SELECT source, sum(lines), sum(in_events), sum(events), sum(dead_letters), sum(open_joins), "
             "sumMap(ignored), min(final) FROM ledger_now GROUP BY source"
         )
-        return {row[0]: SourceLedger(*row[1:7], bool(row[7])) for row in found}
+        return {row[0]: SourceLedger(*row[1:]) for row in found}
 
     def held(self, table: str) -> dict[str, tuple[int, int]]:
         """Rows and distinct event ids of a table, by source."""
