@@ -24,7 +24,7 @@ from infra.cli.configuration import Chosen, choose
 from infra.cli.failures import FINDINGS
 from infra.cli.naming import Wishes, check_files, named
 from infra.cli.output import Advance, file_size, progress, talk, warn
-from infra.cli.reading import zone_of
+from infra.cli.reading import need_stdin, zone_of
 from infra.cli.records import has_violation, show, shown
 from infra.cli.rulefiles import not_empty
 from schemas.errors import ConfigError, InputError
@@ -137,6 +137,7 @@ class Reading:
 
     def _open(self, config: SourceConfig, advance: Advance) -> Source:
         if config.path == "-":  # waits for the pipe: nothing else is to be done meanwhile
+            need_stdin()
             source: Source = FileOnce(Path(f"/dev/fd/{sys.stdin.fileno()}"), config.max_line_bytes)
         else:
             source = make_source(config, progress=advance)

@@ -14,6 +14,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from infra.cli.output import ReaderGoneError, flush, printable
 from schemas.errors import AupstreamError, Errors
 
 FINDINGS, USAGE, BAD_RULES, TROUBLE = 1, 2, 3, 4
@@ -25,11 +26,10 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command; every error but a usage error is reported here and becomes an exit code."""
         try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
+            return self._run(ctx)
         except (typer.Exit, typer.Abort, KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
-        except BrokenPipeError:
+        except ReaderGoneError:
             _close_stdout()
             raise typer.Exit(0) from None
         except AupstreamError as error:
@@ -38,12 +38,26 @@ class Commands(TyperGroup):
             if hasattr(error, "exit_code"):  # a usage error: typer's own words are good
                 raise
             raise typer.Exit(_report_other(error)) from error
+
+    def _run(self, ctx: Any) -> Any:
+        """Run the command, and notice here where its last output cannot be delivered."""
+        try:
+            result = super().invoke(ctx)
+        except typer.Exit:
+            flush()
+            raise
+        flush()
         return result
 
 
 def say_error(text: str) -> None:
     """One error on standard error."""
-    typer.echo(f"{typer.style('error:', fg=typer.colors.RED, bold=True)} {text}", err=True)
+    typer.echo(f"{typer.style('error:', fg=typer.colors.RED, bold=True)} {_lines(text)}", err=True)
+
+
+def _lines(text: str) -> str:
+    """Text of one or more lines without control characters: it may quote a log."""
+    return "\n".join(map(printable, text.splitlines()))
 
 
 def _report(error: AupstreamError) -> int:

@@ -15,8 +15,8 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from infra.cli.output import iso, write
-from infra.cli.reading import chunks, zone_of
+from infra.cli.output import flush, iso, write
+from infra.cli.reading import chunks, need_stdin, zone_of
 from schemas.errors import InputError
 from schemas.ids import event_ids
 from streams.config import SourceConfig
@@ -43,6 +43,8 @@ def run(file: str, type_name: str, timezone: str | None, year: int | None) -> No
     if type_name != AUTO:
         registry.make(type_name, SourceConfig("x", type_name).normaliser_settings(datetime.now(UTC).date()))
     config = SourceConfig(name=type_name, type=type_name, path=file, timezone=zone, year=year)
+    if file == "-":
+        need_stdin()
     source = make_source(config)
     try:
         read = chunks(source)
@@ -103,7 +105,7 @@ class _Printer:
         rest = self._normaliser.finish()
         if rest is not None and rest.events.height:
             self._print(rest.events, np.full(rest.events.height, self._end, np.int64), None)
-        sys.stdout.flush()
+        flush()
 
     def _take(self, chunk: SourceChunk) -> None:
         before, count = self._lines, len(chunk.lines)
@@ -114,7 +116,7 @@ class _Printer:
             index = made.events["line"].to_numpy().astype(np.int64)
             self._print(made.events, chunk.offsets[index], index + before + 1)
         self._print_aside(made, before)
-        sys.stdout.flush()
+        flush()
 
     def _print(self, events: pl.DataFrame, offsets: Ints, completed: Ints | None) -> None:
         """Print events.

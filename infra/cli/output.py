@@ -23,6 +23,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
+class ReaderGoneError(Exception):
+    """Whoever read standard output has gone, e.g. `head`: nothing is wrong, and nothing more is to be done."""
+
+
 def on_terminal() -> bool:
     """True where a person reads standard output."""
     return sys.stdout.isatty()
@@ -44,9 +48,23 @@ def printable(text: str) -> str:
 
 
 def write(data: bytes) -> None:
-    """Bytes on standard output."""
-    sys.stdout.flush()
-    sys.stdout.buffer.write(data)
+    """Bytes on standard output.
+
+    Raises:
+        ReaderGoneError: nobody reads it any more.
+    """
+    try:
+        sys.stdout.buffer.write(data)
+    except BrokenPipeError as error:
+        raise ReaderGoneError from error
+
+
+def flush() -> None:
+    """Send on what was written. Raises as `write`."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        raise ReaderGoneError from error
 
 
 def line(text: str = "") -> None:
@@ -89,7 +107,14 @@ def iso(when: datetime | int) -> str:
     return when.replace(tzinfo=None).isoformat() + "Z"
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "", empty: str = "") -> None:
+def table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    title: str = "",
+    empty: str = "",
+    whole: Sequence[str] = (),
+) -> None:
     """A table on a terminal; elsewhere lines with tabs, the first one with the names of the columns.
 
     Args:
@@ -97,6 +122,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: st
         rows: Cells; None is shown as nothing.
         title: For the terminal.
         empty: Said on standard error where there are no rows.
+        whole: Columns that stay on one line on a narrow terminal.
     """
     if not on_terminal():
         line("\t".join(columns))
@@ -107,10 +133,10 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: st
     if not kept and empty:
         talk(empty)
         return
-    _rich_table(columns, kept, title)
+    _rich_table(columns, kept, title, whole)
 
 
-def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:
+def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str, whole: Sequence[str]) -> None:
     from rich import box  # noqa: PLC0415 - only for people
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
@@ -118,7 +144,7 @@ def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: st
 
     made = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left")
     for name in columns:
-        made.add_column(name, overflow="fold")
+        made.add_column(name, overflow="fold", no_wrap=name in whole)
     for row in rows:
         made.add_row(*map(Text, row))
     Console().print(made)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from schemas.errors import ConfigError
+from schemas.errors import ConfigError, InputError
 from streams.sources.abstract import Source, SourceChunk
 
 _LINES = 10_000
@@ -27,6 +27,16 @@ def zone_of(name: str | None) -> ZoneInfo:
         raise ConfigError(
             f"{name!r} is no time zone", where="--timezone", hint="write a name such as America/Denver or UTC"
         ) from error
+
+
+def need_stdin() -> None:
+    """Make sure that there is a standard input.
+
+    Raises:
+        InputError: it is closed.
+    """
+    if sys.stdin is None:
+        raise InputError("standard input is closed", where="-", hint="name a file, or pipe the log in")
 
 
 def chunks(source: Source) -> Iterator[SourceChunk | None]:

@@ -8,13 +8,17 @@ from typing import Any
 
 from infra.cli.output import iso, line, on_terminal, table
 
-_FIRST = ("id", "version", "rule_id", "clause", "status", "group_key", "first_seen", "last_seen", "count", "value")
+_KEYS = (
+    "id version rule_id clause status group_key first_seen last_seen count value permit evidence rule_version "
+    "rule_title policy severity state opened_at closed_at value_lower_bound thresholds evidence_dropped incomplete "
+    "timeline related"
+).split()
 _TIMES = ("first_seen", "last_seen", "opened_at", "closed_at")
 _COLUMNS = ("first seen (UTC)", "clause", "rule", "status", "who", "count", "value", "id")
 
 
 def shown(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A record of the `violation` schema with the keys people look for first, and plain values.
+    """A record of the `violation` schema with plain values, the keys that people look for first.
 
     Args:
         record: Times in microseconds UTC or as datetime; `permit` and each evidence's `summary` as JSON text.
@@ -22,8 +26,7 @@ def shown(record: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         Times as ISO 8601 in UTC; permit and summaries as objects.
     """
-    ordered = [*_FIRST, "permit", "evidence", *(k for k in record if k not in (*_FIRST, "permit", "evidence"))]
-    made = {key: record[key] for key in ordered}
+    made = {key: record[key] for key in _KEYS}
     for key in _TIMES:
         made[key] = None if made[key] is None else iso(made[key])
     made["permit"] = None if made["permit"] is None else json.loads(made["permit"])
@@ -46,7 +49,7 @@ def show_table(violations: Sequence[Mapping[str, Any]]) -> None:
     """Print violations as a table, or as lines with tabs."""
     rows = [
         (
-            v["first_seen"],
+            v["first_seen"][:19].replace("T", " "),
             v["clause"],
             v["rule_id"],
             v["status"],
@@ -57,7 +60,7 @@ def show_table(violations: Sequence[Mapping[str, Any]]) -> None:
         )
         for v in violations
     ]
-    table(_COLUMNS, rows, empty="no violations")
+    table(_COLUMNS, rows, empty="no violations", whole=("first seen (UTC)", "rule", "status", "id"))
 
 
 def has_violation(violations: Sequence[Mapping[str, Any]]) -> bool:

@@ -45,7 +45,10 @@ def _report(chosen: Chosen) -> dict[str, Any]:
     servers = {"kafka": _kafka(kafka), "clickhouse": {"address": "", "ok": False, "detail": ""}}
     report: dict[str, Any] = {"data": str(paths.folder), "servers": servers, "workers": workers, "to_do": {}}
     if servers["kafka"]["ok"]:
-        report["to_do"] = _to_do(chosen, kafka, paths.status)
+        left = _to_do(chosen, kafka, paths.status)
+        # Without a worker nobody says how far it was, and everything since the topic's beginning would count.
+        running = {s["agent"] for s in statuses(paths.status)}
+        report["to_do"] = {agent: n for agent, n in left.items() if agent in running}
     report |= {"sources": [], "dead_letters": {}, "violations": {}}
     try:
         report |= _stored(chosen, servers["clickhouse"])

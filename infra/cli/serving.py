@@ -13,7 +13,7 @@ from types import FrameType
 from typing import NoReturn
 
 from infra.cli.configuration import Chosen, choose
-from infra.cli.output import line, on_terminal, talk
+from infra.cli.output import flush, line, on_terminal, talk
 from infra.cli.records import show
 from infra.cli.standing import Filters, standing
 from infra.cli.store import USER, Store, embedded
@@ -92,7 +92,7 @@ def _say_where(endpoints: Endpoints, layout: Layout) -> None:
     )
     for name, value in rows:
         line(f"{name:<15} {value}")
-    sys.stdout.flush()
+    flush()
     talk("ready; stop with Ctrl-C or SIGTERM")
 
 
@@ -187,7 +187,7 @@ def collect(config: Path | None, data: Path | None) -> NoReturn:
         "PYTHONPATH": os.pathsep.join(p for p in (str(ROOT), os.environ.get("PYTHONPATH", "")) if p),
     }
     file = "" if chosen.file is None else str(chosen.file.absolute())
-    sys.stdout.flush()
+    flush()
     sys.stderr.flush()
     os.execve(sys.executable, [sys.executable, "-m", "infra.run.collect", file], env)  # noqa: S606 - no shell wanted
 
