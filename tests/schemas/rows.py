@@ -109,6 +109,6 @@ def read_by_fastavro(data: bytes) -> list[dict[str, Any]]:
 
 
 def relabelled(data: bytes, schema: Mapping[str, Any]) -> bytes:
-    """The container with another schema in its header, of the same bytes."""
+    """The container with another schema of the same bytes in its header, and not compressed."""
     parts = _container.parse(data)
-    return _container.framed(json.dumps(schema).encode(), parts.codec, parts.blocks, b"0123456789abcdef")
+    return _container.framed(json.dumps(schema).encode(), "null", _container.inflated(parts), b"0123456789abcdef")

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
 import io
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -15,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas import _polars_avro, codec, registry
+from schemas import _container, _polars_avro, codec, registry
 from schemas.avrotypes import without_extras
 from schemas.errors import CorruptBatchError, SchemaError
 from schemas.headers import BatchHeaders
@@ -73,8 +75,20 @@ def test_the_header_holds_the_exact_schema(name: str) -> None:
 
 def test_times_are_times_to_other_libraries() -> None:
     row = {**example_rows("identity", 1)[0], "valid_from": 1_700_000_000_123_456}
-    (back,) = fastavro.reader(io.BytesIO(codec.encode("identity", frame("identity", [row]))))
+    value = relabelled(codec.encode("identity", frame("identity", [row])), registry.schema("identity"))
+    (back,) = fastavro.reader(io.BytesIO(value))
     assert cast("dict[str, Any]", back)["valid_from"] == datetime(2023, 11, 14, 22, 13, 20, 123_456, tzinfo=UTC)
+
+
+@pytest.mark.skipif(
+    sys.version_info < (3, 14) and importlib.util.find_spec("backports.zstd") is None,
+    reason="fastavro reads Zstandard before Python 3.14 with backports.zstd only",
+)
+@NAMES
+def test_fastavro_reads_the_file_as_it_is(name: str) -> None:
+    rows = example_rows(name, 5)
+    read = list(fastavro.reader(io.BytesIO(codec.encode(name, frame(name, rows)))))
+    assert read == frame(name, rows).to_dicts()
 
 
 @NAMES
@@ -113,7 +127,7 @@ def test_more_rows_than_a_block_holds_are_all_there() -> None:
         version=pl.int_range(rows, dtype=pl.Int32)
     )
     value = codec.encode("identity", many)
-    assert len(list(fastavro.block_reader(io.BytesIO(value)))) == 3
+    assert [block.rows for block in _container.parse(value).blocks] == [codec.BLOCK_ROWS, codec.BLOCK_ROWS, 1]
     assert codec.decode("identity", value, ["version"])["version"].to_list() == list(range(rows))
 
 
@@ -225,3 +239,44 @@ def _clickhouse(queries: list[str]) -> list[list[dict[str, Any]]]:
     )
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture
+def untried() -> Iterator[None]:
+    """polars-avro is tried anew, before and after."""
+    _polars_avro.usable.cache_clear()
+    yield
+    _polars_avro.usable.cache_clear()
+
+
+def test_the_installed_columnar_library_is_the_expected_one(untried: None, caplog: pytest.LogCaptureFixture) -> None:
+    assert _polars_avro.usable()
+    assert caplog.messages == []
+
+
+def test_another_release_of_it_is_not_used(
+    untried: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(_polars_avro, "version", lambda _: "0.14.0")
+    assert not _polars_avro.usable()
+    assert "release 0.14.0, not 0.13.0" in caplog.text
+
+
+def test_the_same_release_that_behaves_otherwise_is_not_used(
+    untried: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(_polars_avro, "AvroBuffSink", None)
+    assert not _polars_avro.usable()
+    assert "not as expected" in caplog.text
+    rows = frame("dhcp", example_rows("dhcp", 3))
+    assert codec.decode("dhcp", codec.encode("dhcp", rows)).equals(rows)
+
+
+def test_the_benchmark_runs_and_says_what_it_measured() -> None:
+    script = Path(__file__).parents[1] / "benchmarks" / "bench_codec.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "--rows", "60", "--rounds", "2"], capture_output=True, text=True, check=True
+    )
+    told = json.loads(done.stdout)
+    assert (told["rows"], told["columns"]) == (60, len(registry.column_names("proxy")))
+    assert min(told["encode_events_per_s"]["best"], told["decode_events_per_s"]["best"], told["decode_ratio"]) > 0
