@@ -19,7 +19,7 @@ from schemas import metrics as names
 from schemas.errors import InputError, StateError
 from schemas.metrics import Metrics
 from streams.abstract import BatchSink
-from streams.config import SourceConfig
+from streams.config import CollectorSettings, SourceConfig
 from streams.intake import Intake, Made
 from streams.ledger import Ledger
 from streams.normalisers import registry
@@ -29,29 +29,12 @@ from streams.positions import Forgetful, Positions
 from streams.sources.abstract import Source, SourceChunk
 from streams.stamps import StampState, cover
 
+__all__ = ["Collector", "CollectorSettings", "MakeNormaliser"]
+
 IDLE_US = SECOND  # a log without new lines for so long is idle
 COVER_STEP_US = 5 * SECOND  # an idle log's covered time moves in such steps, each saved before it is told
 
 MakeNormaliser = Callable[[NormaliserSettings], Normaliser]
-
-
-@dataclass(frozen=True, slots=True)
-class CollectorSettings:
-    """What is the same for all collectors of a process.
-
-    Attributes:
-        epoch: Offset of the newest record on `aup.sources` that is known.
-        today: Date, for a source that is read for the first time.
-        save_every_us: The position is saved at most this long after it has moved.
-        save_every_bytes: Or after so many bytes of content.
-        read_lines: Lines taken in one step at most.
-    """
-
-    epoch: int
-    today: date
-    save_every_us: int = 5 * SECOND
-    save_every_bytes: int = 64 << 20
-    read_lines: int = 10_000
 
 
 @dataclass(slots=True)

@@ -96,6 +96,25 @@ class SourceConfig:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class CollectorSettings:
+    """What is the same for all collectors of a process.
+
+    Attributes:
+        epoch: Offset of the newest record on `aup.sources` that is known.
+        today: Date, for a source that is read for the first time.
+        save_every_us: The position is saved at most this long after it has moved.
+        save_every_bytes: Or after so many bytes of content.
+        read_lines: Lines taken in one step at most.
+    """
+
+    epoch: int
+    today: date
+    save_every_us: int = 5_000_000
+    save_every_bytes: int = 64 << 20
+    read_lines: int = 10_000
+
+
 def _check_encoding(encoding: str, where: str) -> None:
     """Refuse what is unknown, and what has line ends of more than one byte.
 

@@ -11,8 +11,8 @@ import polars as pl
 from schemas.codec import decode_batch
 from schemas.headers import BatchHeaders
 from streams.abstract import Message
-from streams.collector import Collector, CollectorSettings
-from streams.config import SourceConfig
+from streams.collector import Collector
+from streams.config import CollectorSettings, SourceConfig
 from streams.memory import MemorySink
 from streams.sources.abstract import Source
 from streams.sources.make import make_source

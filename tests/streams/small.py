@@ -16,8 +16,8 @@ from schemas.codec import decode_batch
 from schemas.kinds import DEAD_LETTERS, LEDGER, EventKind
 from schemas.registry import polars_schema
 from streams.abstract import Message
-from streams.collector import Collector, CollectorSettings
-from streams.config import SourceConfig
+from streams.collector import Collector
+from streams.config import CollectorSettings, SourceConfig
 from streams.memory import MemorySink
 from streams.normalisers.abstract import (
     COLLECTOR_COLUMNS,

@@ -18,7 +18,8 @@ from schemas.errors import ServerError
 from schemas.headers import BatchHeaders
 from schemas.kinds import DEAD_LETTERS, LEDGER, SOURCES, EventKind
 from streams.abstract import BatchSink, Message
-from streams.collector import Collector, CollectorSettings
+from streams.collector import Collector
+from streams.config import CollectorSettings
 from streams.memory import MemorySink
 from streams.positions import PositionFile
 from streams.producer import KafkaSink, flush
