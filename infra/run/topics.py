@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from schemas.kinds import DEAD_LETTERS, DETECTIONS, IDENTITY, LEDGER, SOURCES, V
 
 DAY_MS = 86_400_000
 STATE_PARTITIONS = 4
+SHOWN_WITHIN_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +77,21 @@ def create(bootstrap: str, topics: Mapping[str, Wanted], replication: int) -> li
 
 
 def _check(admin: KafkaAdminClient, topics: Mapping[str, Wanted], bootstrap: str) -> None:
-    for described in admin.describe_topics(list(topics)):
-        name = described.get("topic") or described.get("name")
-        number = len(described["partitions"])
+    for name, number in _partitions(admin, topics).items():
         if name in topics and number != topics[name].partitions:
             raise ServerError(
                 f"topic {name} has {number} partitions, the configuration says {topics[name].partitions}",
                 where=bootstrap,
                 hint="put the number that stands into [kafka], or use another data folder",
             )
+
+
+def _partitions(admin: KafkaAdminClient, topics: Mapping[str, Wanted]) -> dict[str, int]:
+    """Partitions of each topic. A topic that has just been made has none for a moment: it is asked again for a while."""
+    deadline = time.monotonic() + SHOWN_WITHIN_S
+    while True:
+        described = admin.describe_topics(list(topics))
+        found = {d.get("topic") or d.get("name") or "": len(d["partitions"]) for d in described}
+        if all(found.values()) or time.monotonic() > deadline:
+            return found
+        time.sleep(0.1)
