@@ -1,0 +1,146 @@
+"""`aupstream rules` over small rule files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import aupstream
+
+GOOD = """\
+title: Login to the print server
+name: printer-login
+status: experimental
+description: Somebody logs in to the print server.
+logsource:
+    category: authentication
+detection:
+    selection:
+        observer_hostname: printer1
+        event_outcome: success
+    condition: selection
+level: low
+aupstream:
+    clause: 12
+    group-by: [user_name]
+    examples:
+        - name: a login there
+          events:
+              - {kind: login, at: 2026-03-25T10:00:00-06:00, observer_hostname: printer1, event_outcome: success, user_name: ada}
+          violations:
+              - {group_key: {user_name: ada}, first_seen: 2026-03-25T10:00:00-06:00}
+        - name: a login elsewhere
+          events:
+              - {kind: login, at: 2026-03-25T10:00:00-06:00, observer_hostname: other, event_outcome: success, user_name: ada}
+          violations: []
+"""
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    path = tmp_path / "rules" / "printer.yml"
+    path.parent.mkdir()
+    path.write_text(GOOD)
+    return path
+
+
+def test_the_rules_that_come_along_have_no_mistakes() -> None:
+    ran = aupstream("rules", "lint")
+    assert (ran.code, ran.out) == (0, "")
+    assert "5 rules, no mistakes" in ran.err
+
+
+def test_a_rule_of_ones_own_is_found_in_its_folder(good: Path) -> None:
+    ran = aupstream("rules", "lint", good.parent)
+    assert (ran.code, ran.out) == (0, "")
+    assert "1 files, 1 rules, no mistakes" in ran.err
+
+
+def test_lint_names_the_place_of_every_mistake_in_every_file(good: Path) -> None:
+    good.write_text(
+        GOOD.replace("level: low", "level: lowish").replace("observer_hostname: printer1\n", "hostnam: p\n", 1)
+    )
+    other = good.with_name("other.yml")
+    other.write_text("title: [\n")
+    ran = aupstream("rules", "lint", good.parent)
+    assert ran.code == 3
+    lines = ran.out.splitlines()
+    assert any(line.startswith(f"{good}:9:") and "hostnam" in line for line in lines)
+    assert any(line.startswith(f"{good}:12:") and "lowish" in line for line in lines)
+    assert any(line.startswith(f"{other}:") for line in lines)
+    assert f"{len(lines)} mistakes in 2 files" in ran.err
+
+
+def test_lint_as_json_has_place_and_advice(good: Path) -> None:
+    good.write_text("title: nothing else\n")
+    ran = aupstream("rules", "lint", "--json", good)
+    assert ran.code == 3
+    assert ran.objects == [
+        {
+            "where": f"{good}:1:1",
+            "what": "neither a detection nor a correlation",
+            "hint": "add `detection:` or `correlation:`",
+        }
+    ]
+
+
+def test_examples_of_a_rule_are_run_and_each_is_shown(good: Path) -> None:
+    ran = aupstream("rules", "test", good)
+    assert ran.code == 0
+    assert ran.out.splitlines() == ["ok   printer-login: a login there", "ok   printer-login: a login elsewhere"]
+    assert "2 examples of 1 rules, 0 did not pass" in ran.err
+
+
+def test_an_example_that_does_not_pass_says_why_and_ends_with_1(good: Path) -> None:
+    good.write_text(GOOD.replace("observer_hostname: other", "observer_hostname: printer1"))
+    ran = aupstream("rules", "test", good)
+    assert ran.code == 1
+    failed = ran.out.splitlines()[1:]
+    assert failed[0] == "FAIL printer-login: a login elsewhere"
+    assert failed[1].startswith(f"     {good}:1: expected 0 violations, found 1")
+
+
+def test_examples_as_json(good: Path) -> None:
+    first, _ = aupstream("rules", "test", "--json", good).objects
+    assert first == {
+        "rule_id": "printer-login",
+        "name": "a login there",
+        "passed": True,
+        "problem": "",
+        "where": f"{good}:1",
+    }
+
+
+def test_bad_rules_cannot_be_tried(good: Path) -> None:
+    good.write_text("title: nothing else\n")
+    ran = aupstream("rules", "test", good)
+    assert (ran.code, ran.out) == (3, "")
+    assert "neither a detection nor a correlation" in ran.err
+
+
+def test_the_list_says_what_each_rule_watches() -> None:
+    ran = aupstream("rules", "list")
+    head, *rows = [line.split("\t") for line in ran.out.splitlines()]
+    assert head == ["clause", "rule", "title", "severity", "kind", "per", "holds at"]
+    by_rule = {row[1]: row for row in rows}
+    assert by_rule["two-sites"][0] == "13"
+    assert by_rule["two-sites"][6] == "value_count ≥ 2 in 10m"
+    assert by_rule["guessed-password"][6].startswith("8 ")
+
+
+def test_the_list_as_json_has_the_limits() -> None:
+    rules = {r["id"]: r for r in aupstream("rules", "list", "--json").objects}
+    assert {t["name"]: t["gte"] for t in rules["mass-mail"]["thresholds"]} == {
+        "internal": 100,
+        "outside": 50,
+        "one-message": 50,
+    }
+    assert rules["mass-mail"]["timespan_s"] == 3600
+
+
+@pytest.mark.parametrize("command", ["lint", "test", "list"])
+def test_a_path_that_is_not_there_is_named(command: str) -> None:
+    ran = aupstream("rules", command, "nowhere")
+    assert ran.code == 3
+    assert "nowhere: there is no such file or folder" in ran.out + ran.err
