@@ -10,6 +10,7 @@ from zlib import crc32
 import numpy as np
 import polars as pl
 
+from schemas.errors import SchemaError
 from schemas.headers import NEVER, BatchHeaders, Mark, Position
 from schemas.ids import partition_of
 from streams.abstract import Message
@@ -131,8 +132,8 @@ class Batcher:
         return self._batches(rows)
 
     def _batches(self, rows: Rows) -> list[Message]:
-        value = self._encode(self._settings.schema, rows.frame)
-        if len(value) > self._settings.max_bytes and len(rows) > 1:
+        value = self._encoded(rows)
+        if value is None:
             middle = len(rows) // 2
             return self._batches(rows.part(0, middle)) + self._batches(rows.part(middle, len(rows)))
         partition = partition_of(self._settings.source, self._block, self._settings.partitions)
@@ -161,6 +162,16 @@ class Batcher:
             epoch=self.epoch,
         )
         return [Message(self._settings.topic, partition, value, headers)]
+
+    def _encoded(self, rows: Rows) -> bytes | None:
+        """The container; None where it is too large and the rows can be split. A single row goes as it is."""
+        try:
+            value = self._encode(self._settings.schema, rows.frame)
+        except SchemaError:  # beyond what the codec takes at once
+            if len(rows) == 1:
+                raise
+            return None
+        return None if len(value) > self._settings.max_bytes and len(rows) > 1 else value
 
     @property
     def partitions(self) -> int:

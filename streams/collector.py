@@ -10,6 +10,7 @@ Driven step by step with the time passed in, so that a test needs no thread and 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -28,6 +29,8 @@ from streams.outbox import SECOND, Outbox
 from streams.positions import Forgetful, Positions
 from streams.sources.abstract import Source, SourceChunk
 from streams.stamps import StampState, cover
+
+log = logging.getLogger(__name__)
 
 __all__ = ["Collector", "CollectorSettings", "MakeNormaliser"]
 
@@ -372,6 +375,13 @@ class Collector:
             start = self._ledger.rehash_from
             found = self._source.seek(self._intake.generation, self._intake.offset if start is None else start)
             self._rehash_until = self._intake.offset if found and start is not None else None
+            if not found:
+                log.warning(
+                    "source %s: the content in which reading stopped is gone; what was behind %s:%d is not read",
+                    self.config.name,
+                    self._intake.generation,
+                    self._intake.offset,
+                )
 
     def _check_same(self, state: Mapping[str, Any]) -> None:
         """Refuse the state of something else.

@@ -17,6 +17,7 @@ Paths and inodes only help to find files; which content a file has, its first li
 from __future__ import annotations
 
 import io
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,6 +28,8 @@ from streams.sources.abstract import Source, SourceChunk
 from streams.sources.content import Content, open_content, unreadable
 from streams.sources.decompress import ByteReader
 from streams.sources.siblings import Generations, Sibling, siblings
+
+log = logging.getLogger(__name__)
 
 _HEAD = 1_024  # bytes at the start of the content by which a replaced content is noticed
 _SEEN = 64  # generations remembered as read
@@ -205,7 +208,13 @@ class FileFollow(Source):
         self._retire()
         if generation:
             copies = [f for f in siblings(self._path) if not f.live and self._generations.of(f) == generation]
-            any(self._open(copy, offset, final=True) for copy in copies)
+            if not any(self._open(copy, offset, final=True) for copy in copies):
+                log.warning(
+                    "%s was replaced and no copy of it is beside it; what was behind %s:%d, if anything, is not read",
+                    self._path,
+                    generation,
+                    offset,
+                )
 
     def _retire(self) -> None:
         if self._content is not None and self._file is not None:
