@@ -57,6 +57,7 @@ class Source(BaseModel):
     batch_rows: int = Field(default=5_000, ge=1, le=100_000)
     block_bytes: int = Field(default=1 << 20, ge=1)
     linger_ms: int = Field(default=250, ge=0)
+    idle_covers_s: float | None = Field(default=30.0, ge=0, description="A quiet followed log covers time after this.")
     encoding: str = "utf-8"
 
     def collector(self, district_zone: str) -> SourceConfig:
