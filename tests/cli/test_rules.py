@@ -21,18 +21,28 @@ detection:
         event_outcome: success
     condition: selection
 level: low
+falsepositives:
+    - whoever looks after the printers
 aupstream:
     clause: 12
     group-by: [user_name]
     examples:
         - name: a login there
           events:
-              - {kind: login, at: 2026-03-25T10:00:00-06:00, observer_hostname: printer1, event_outcome: success, user_name: ada}
+              - kind: login
+                at: 2026-03-25T10:00:00-06:00
+                observer_hostname: printer1
+                event_outcome: success
+                user_name: ada
           violations:
               - {group_key: {user_name: ada}, first_seen: 2026-03-25T10:00:00-06:00}
         - name: a login elsewhere
           events:
-              - {kind: login, at: 2026-03-25T10:00:00-06:00, observer_hostname: other, event_outcome: success, user_name: ada}
+              - kind: login
+                at: 2026-03-25T10:00:00-06:00
+                observer_hostname: other
+                event_outcome: success
+                user_name: ada
           violations: []
 """
 
@@ -59,17 +69,23 @@ def test_a_rule_of_ones_own_is_found_in_its_folder(good: Path) -> None:
 
 def test_lint_names_the_place_of_every_mistake_in_every_file(good: Path) -> None:
     good.write_text(
-        GOOD.replace("level: low", "level: lowish").replace("observer_hostname: printer1\n", "hostnam: p\n", 1)
+        GOOD.replace("observer_hostname: printer1\n", "hostnam: p\n", 1).replace("event_outcome", "outcom", 1)
     )
-    other = good.with_name("other.yml")
-    other.write_text("title: [\n")
+    level = good.with_name("level.yml")
+    level.write_text(GOOD.replace("level: low", "level: lowish").replace("name: printer-login", "name: other"))
+    broken = good.with_name("broken.yml")
+    broken.write_text("title: [\n")
     ran = aupstream("rules", "lint", good.parent)
     assert ran.code == 3
     lines = ran.out.splitlines()
-    assert any(line.startswith(f"{good}:9:") and "hostnam" in line for line in lines)
-    assert any(line.startswith(f"{good}:12:") and "lowish" in line for line in lines)
-    assert any(line.startswith(f"{other}:") for line in lines)
-    assert f"{len(lines)} mistakes in 2 files" in ran.err
+    for start, word in (
+        (f"{good}:9:9: ", "'hostnam'"),
+        (f"{good}:10:9: ", "'outcom'"),
+        (f"{level}:12:", "'lowish'"),
+        (f"{broken}:", ""),
+    ):
+        assert any(line.startswith(start) and word in line for line in lines), (start, lines)
+    assert f"{len(lines)} mistakes in 3 files" in ran.err
 
 
 def test_lint_as_json_has_place_and_advice(good: Path) -> None:

@@ -48,7 +48,8 @@ def test_help_of_each_command_has_an_example(command: list[str]) -> None:
 
 
 def test_help_does_not_wait_for_heavy_libraries() -> None:
-    code = "import sys; from infra.cli.app import app\ntry: app(['--help'], prog_name='aupstream')\nexcept SystemExit: pass\n"
+    code = "import sys; from infra.cli.app import app\n"
+    code += "try: app(['--help'], prog_name='aupstream')\nexcept SystemExit: pass\n"
     code += "print(sorted({'polars', 'pydantic', 'kafka', 'clickhouse_driver', 'faust', 'numpy'} & set(sys.modules)))"
     argv = [sys.executable, "-c", code]
     done = subprocess.run(argv, capture_output=True, text=True, check=True, env={**os.environ, **ENV})
@@ -133,7 +134,8 @@ def test_an_error_nobody_foresaw_is_one_line_and_a_file_for_its_owner(
         "app = typer.Typer(cls=Commands, pretty_exceptions_enable=False)\n"
         "@app.command()\ndef a(): raise KeyError('boo')\n@app.command()\ndef b(): pass\napp(['a'])\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **ENV})
+    argv = [sys.executable, "-c", code]
+    done = subprocess.run(argv, capture_output=True, check=False, text=True, env={**os.environ, **ENV})
     assert done.returncode == 4
     (kept,) = tmp_path.glob("aupstream-error-*.txt")
     assert done.stderr == f"error: unexpected KeyError: 'boo' (the whole story: {kept})\n"
