@@ -1,0 +1,1 @@
+"""The benchmark itself: that it gives what it documents, not how fast anything is."""
