@@ -87,7 +87,7 @@ def _check(admin: KafkaAdminClient, topics: Mapping[str, Wanted], bootstrap: str
 
 
 def _partitions(admin: KafkaAdminClient, topics: Mapping[str, Wanted]) -> dict[str, int]:
-    """Partitions of each topic. A topic that has just been made has none for a moment: it is asked again for a while."""
+    """Partitions of each topic. One that has just been made has none for a moment: it is asked again."""
     deadline = time.monotonic() + SHOWN_WITHIN_S
     while True:
         described = admin.describe_topics(list(topics))
