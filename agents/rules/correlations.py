@@ -75,13 +75,7 @@ class RuleReader:
         counts = self._counts(kind, bases)
         value_field, thresholds = self._condition(kind, part, bases, counts)
         learn_us, unless = self._learn(kind)
-        informational = self.check.texts(self.own.get("informational-bases"), "aupstream", "informational-bases")
-        for name in informational:
-            if name not in [b.name for b in bases]:
-                hint = suggestion(name, [b.name for b in bases])
-                self.check.error(
-                    f"{name!r} is no rule of this correlation", "aupstream", "informational-bases", hint=hint
-                )
+        informational = self._informational(bases)
         common = self._common()
         if len(self.check.errors) == before:
             self._through_pysigma()
@@ -104,6 +98,16 @@ class RuleReader:
             attributed=any(_waits(b, used, aliases) for b in bases),
             aliases=aliases,
         )
+
+    def _informational(self, bases: Sequence[Detection]) -> Sequence[str]:
+        """Bases whose rows make an episode informational."""
+        known = [b.name for b in bases]
+        names = self.check.texts(self.own.get("informational-bases"), "aupstream", "informational-bases")
+        for name in names:
+            if name not in known:
+                what = f"{name!r} is no rule of this correlation"
+                self.check.error(what, "aupstream", "informational-bases", hint=suggestion(name, known))
+        return names
 
     def single(self, detection: Detection) -> Rule | None:
         """The rule of a detection that stands by itself; None where anything is wrong with it."""

@@ -114,7 +114,8 @@ def prepare(config: KafkaConfig) -> None:
         return
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     tool = (*_java(config, heap_mb=128), "kafka.tools.StorageTool", "format", "--ignore-formatted")
-    command = (*tool, "--cluster-id", cluster, "--config", str(config.properties))
+    # One word: an id may begin with a dash, which as a word of its own would be read as an option.
+    command = (*tool, f"--cluster-id={cluster}", "--config", str(config.properties))
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=_FORMAT_TIMEOUT_SEC, check=False, cwd=config.folder
