@@ -177,3 +177,11 @@ def test_a_gap_in_the_released_versions_is_noticed(altered: Path) -> None:
     releases.versions.cache_clear()
     with pytest.raises(SchemaError, match="not 1, 2, 3"):
         releases.versions("mail", released)
+
+
+def test_both_directions_are_told() -> None:
+    faults = compat.full(changed(lambda f: f["size"].update(type="boolean")), BASE)
+    assert [("the new version reading" in fault, "the old version reading" in fault) for fault in faults] == [
+        (True, False),
+        (False, True),
+    ]

@@ -273,3 +273,10 @@ def test_an_unknown_compression_is_refused() -> None:
 def test_what_is_no_container_is_refused(start: bytes) -> None:
     with pytest.raises(CorruptBatchError, match="not a whole Avro container"):
         codec.decode("mail", start)
+
+
+def test_a_block_that_ends_elsewhere_than_its_length_says_is_refused() -> None:
+    value = _container.framed(registry.schema_json("identity"), "null", [Block(2, raw_rows("identity", 2))], SYNC)
+    assert codec.decode("identity", value).height == 2
+    with pytest.raises(CorruptBatchError, match="bad block"):
+        codec.decode("identity", value[: -len(SYNC)] + b"0123456789abcdeX")
