@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -116,3 +117,18 @@ def backtest(
     if count is not None:
         count.append(messages)
     return last_versions(pipeline.finish())
+
+
+def wait_until(system: System, reached: Callable[[], bool], within_s: float = WITHIN_S) -> None:
+    """Keep a system running until something is reached.
+
+    Raises:
+        TimeoutError: it took longer.
+    """
+    deadline = time.monotonic() + within_s
+    while not reached():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not reached after {within_s:.0f} s; logs are in {system.paths.logs}")
+        for sentence in system.poll():
+            print(sentence)  # noqa: T201 - the run's story, shown where a test fails
+        time.sleep(0.05)

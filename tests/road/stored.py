@@ -100,7 +100,8 @@ class Stored:
 def assert_conserved(stored: Stored, lines: Mapping[str, int]) -> None:
     """Every line of every source is decided exactly once, and ClickHouse holds what the ledger says, each row once."""
     ledger, counted = stored.ledger(), Counter[tuple[str, str]]()
-    assert {name: source.lines for name, source in ledger.items()} == dict(lines)
+    read = {name: ledger[name].lines if name in ledger else None for name in ledger.keys() | lines.keys()}
+    assert read == dict(lines), {name: (read[name], lines.get(name)) for name in read if read[name] != lines.get(name)}
     for name, source in ledger.items():
         assert source.decided == source.lines, (name, source)
         assert source.final, f"{name}: a chunk is not final"

@@ -1,0 +1,41 @@
+"""Two workers that start together on topics that are full already: the run in which stock Faust loses messages.
+
+With a table, Faust recovers it while the partitions are live, seeks, then clears the agents' queues: what came in
+between is never fetched again, and there is no error (faust-streaming issues 517, 323, 385). `stock_faust.py` shows it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from infra.run.system import COLLECT, System
+from tests.road.scene import WITHIN_S, backtest, simulated, wait_until
+from tests.road.stored import Stored, assert_conserved, assert_same
+
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(400)]
+
+
+def _collect_all(system: System) -> None:
+    """Let the collectors put every log on Kafka, while no agent runs."""
+    wait_until(system, lambda: system.processes.exit_code(COLLECT) == 0)
+
+
+def test_nothing_is_lost_where_two_workers_of_each_agent_start_on_a_backlog(tmp_path: Path) -> None:
+    scene = simulated(tmp_path, seed=4, lines=60_000)
+    scene.change(sources=lambda sources: [s | {"batch_rows": 50} for s in sources])
+    lines = {str(s.name): Path(s.path).read_bytes().count(b"\n") for s in scene.config.sources}
+    with scene.running(agents=()) as system:
+        _collect_all(system)
+        backlog = sum(system.drain().ends().values())
+        assert backlog > 1_000
+        for agent in ("identify", "detect", "correlate", "persist"):
+            for number in range(2):
+                system.start_worker(agent, number)
+        system.start_worker("notify", 0)
+        system.wait_until_drained(within_s=WITHIN_S)
+        stored = Stored(system)
+        assert_conserved(stored, lines)
+        assert_same(stored, backtest(scene.config))
+        stored.close()
