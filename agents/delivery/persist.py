@@ -27,6 +27,7 @@ GATHER_ROWS = 500  # single records gathered into one insert
 GATHER_S = 0.25
 INSERT_ROWS = 50_000  # rows of containers gathered into one insert
 INSERT_BYTES = 6_000_000  # or so many bytes of them: a third more as text, below what servers take as one query
+INSERT_PARTS = 32  # or so many containers: 6 ms each up to there, 40 at 512, and at some 1,000 servers refuse the query
 
 
 class _PersistStage(Stage):
@@ -69,7 +70,7 @@ class Gatherer:
         self._table = "dead_letters" if topic == DEAD_LETTERS else f"events_{kind}"
         self._columns = column_names("dead_letter" if topic == DEAD_LETTERS else kind)
         self._held: list[_Held] = []
-        self._rows = self._bytes = 0
+        self._rows = self._bytes = self._parts = 0
         self._since_s: float | None = None
 
     def add(self, held: _Held, rows: int) -> None:
@@ -77,7 +78,8 @@ class Gatherer:
         self._held.append(held)
         self._rows += rows
         self._bytes += len(held.value)
-        if self._rows >= INSERT_ROWS or self._bytes >= INSERT_BYTES:
+        self._parts += bool(held.value)
+        if self._rows >= INSERT_ROWS or self._bytes >= INSERT_BYTES or self._parts >= INSERT_PARTS:
             self.write()
 
     def tick(self, now_s: float) -> None:
@@ -95,7 +97,7 @@ class Gatherer:
         if parts:
             self._store.insert_containers(self._table, self._columns, parts)
         done, self._held = self._held, []
-        self._rows = self._bytes = 0
+        self._rows = self._bytes = self._parts = 0
         self._since_s = None
         for held in done:
             held.stage.written(held.offset, held.headers)
