@@ -17,7 +17,7 @@ import typer
 
 from infra.cli.auditing import Audited, audited
 from infra.cli.failures import FINDINGS, TROUBLE
-from infra.cli.output import json_line, line, printable, talk
+from infra.cli.output import flush, json_line, line, printable, talk
 from infra.cli.records import has_violation, show_table
 from infra.cli.serving import keep, terminable, ticker
 from infra.cli.standing import Filters, standing
@@ -180,6 +180,7 @@ def _tell(outcome: Outcome, wanted: Wanted) -> None:
         json_line(outcome.to_json())
     else:
         _tell_people(outcome)
+    flush()
     for problem in outcome.problems:
         talk(printable(problem))
 
