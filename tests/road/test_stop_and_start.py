@@ -1,0 +1,41 @@
+"""SIGTERM in the middle, and start again on the same folder: nothing lost, nothing twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from infra.run.drain import statuses
+from infra.run.system import System
+from tests.road.scene import WITHIN_S, backtest, simulated, wait_until
+from tests.road.stored import Stored, assert_conserved, assert_same
+
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(400)]
+
+
+def _handled(system: System) -> int:
+    return sum(status.get("handled", 0) for status in statuses(system.paths.status))
+
+
+def test_a_stop_in_the_middle_and_a_start_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+    """Everything is stopped, servers too: first while lines are being read, then while agents have a backlog."""
+    scene = simulated(tmp_path, seed=6, lines=60_000)
+    scene.change(sources=lambda sources: [s | {"batch_rows": 100} for s in sources])
+    lines = {str(s.name): Path(s.path).read_bytes().count(b"\n") for s in scene.config.sources}
+    with scene.running() as system:
+        wait_until(system, lambda: _handled(system) > 0)
+        assert not system.drained()
+    with scene.running() as system:
+        wait_until(system, lambda: _handled(system) > 300)
+        for pid in system.processes.pids.values():  # as a service manager does it: all at once
+            os.kill(pid, signal.SIGTERM)
+        wait_until(system, lambda: len(system.processes.pids) <= 1, 60)
+    with scene.running() as system:
+        system.wait_until_drained(within_s=WITHIN_S)
+        stored = Stored(system)
+        assert_conserved(stored, lines)
+        assert_same(stored, backtest(scene.config))
+        stored.close()
