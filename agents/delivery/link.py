@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -68,6 +68,7 @@ class Link:
             "aup-crc32": f"{self.crc32:08x}",
             "aup-runs": ",".join(f"{offset}:{rows}" for offset, rows in self.runs),
         }
+        items["aup-check"] = f"{_check(items):08x}"
         return [(k, v.encode("ascii")) for k, v in items.items()]
 
     @staticmethod
@@ -86,12 +87,19 @@ class Link:
         return link
 
 
+def _check(items: Mapping[str, str]) -> int:
+    """CRC-32 over all other headers: a damaged mark or progress is refused like a damaged value."""
+    return zlib.crc32("\n".join(f"{k}={items[k]}" for k in sorted(items)).encode())
+
+
 def _row_mark(text: str) -> RowMark:
     offset, _, row = text.partition(".")
     return RowMark(int(offset), int(row))
 
 
 def _parse(text: dict[str, str]) -> Link:
+    if text.pop("aup-check") != f"{_check(text):08x}":
+        raise ValueError("aup-check is not that of the other headers")
     topic, _, partition = text["aup-input"].rpartition("/")
     return Link(
         topic=topic,
