@@ -150,6 +150,11 @@ def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: st
     Console().print(made)
 
 
+def count(number: int, what: str) -> str:
+    """A number and its noun."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def cell(value: object) -> str:
     """A value as text for people."""
     if value is None:

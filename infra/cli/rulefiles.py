@@ -18,7 +18,7 @@ from agents.rules.loader import POLICY_FOLDER, lint_files, load_rules
 from agents.rules.model import Rule, RuleSet
 from infra.cli.configuration import choose
 from infra.cli.failures import BAD_RULES, FINDINGS
-from infra.cli.output import json_line, line, on_terminal, printable, table, talk
+from infra.cli.output import count, json_line, line, on_terminal, printable, table, talk
 from schemas.errors import RuleError
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
@@ -49,10 +49,10 @@ def lint(named: Sequence[Path], config: Path | None, *, as_json: bool) -> None:
         else:
             line(printable(str(error)))
     if found.errors:
-        talk(f"{len(found.errors)} mistakes in {found.files} files")
+        talk(f"{count(len(found.errors), 'mistake')} in {count(found.files, 'file')}")
         raise typer.Exit(BAD_RULES)
     ruleset = not_empty(found.ruleset, _paths(named, config))
-    talk(f"{found.files} files, {len(ruleset.rules)} rules, no mistakes")
+    talk(f"{count(found.files, 'file')}, {count(len(ruleset.rules), 'rule')}, no mistakes")
 
 
 def test(named: Sequence[Path], config: Path | None, *, as_json: bool) -> None:
@@ -71,7 +71,7 @@ def test(named: Sequence[Path], config: Path | None, *, as_json: bool) -> None:
             _show(result)
     failed = sum(not r.passed for r in results)
     without = [r.id for r in rules.rules if not r.examples]
-    talk(f"{len(results)} examples of {len(rules.rules)} rules, {failed} did not pass")
+    talk(f"{count(len(results), 'example')} of {count(len(rules.rules), 'rule')}, {failed} did not pass")
     if without:
         talk(f"without an example: {', '.join(without)}")
     if failed:

@@ -20,6 +20,8 @@ def run(seed: int, lines: int, folder: Path) -> Truth:
 
         truth = simulate(seed, lines, folder, progress=told)
     total = sum(truth.lines.values())
-    talk(f"{total} lines in {len(truth.lines)} logs under {folder}: {len(truth.expected)} violations, permitted and")
-    talk(f"informational ones among them, {len(truth.lookalikes)} look-alikes, {len(truth.dead_letters)} broken lines")
+    talk(f"{folder}: {total} lines in {len(truth.lines)} logs")
+    hidden, innocent, broken = len(truth.expected), len(truth.lookalikes), len(truth.dead_letters)
+    talk(f"hidden in them: {hidden} violations (some permitted or informational), {innocent} innocent look-alikes")
+    talk(f"and {broken} broken lines; truth.json lists all of them")
     return truth

@@ -15,7 +15,7 @@ import pytest
 from schemas.ids import event_id, generation_of
 from streams.config import SourceConfig
 from streams.road import frames
-from tests.cli.command import ENV, aupstream, process
+from tests.cli.command import ENV, ROOT, aupstream, process
 
 SQUID = (
     b"1767625200.125     84 10.20.4.34 TCP_MISS/200 5120 GET http://www.example.org/a.html ada "
@@ -126,6 +126,20 @@ def test_a_pipe_and_a_gzip_file_give_what_the_file_gives(tmp_path: Path) -> None
     piped = process("normalise", "--source", "squid", "-", stdin=SQUID)
     assert (packed.out, packed.err) == (plain.out, plain.err)
     assert (piped.code, piped.out, piped.err) == (0, plain.out, plain.err)
+
+
+@pytest.mark.parametrize(("folder", "type_name"), [("mail/postfix", "postfix"), ("login/sshd_pam", "openssh")])
+def test_every_line_of_the_samples_is_told_of(folder: str, type_name: str) -> None:
+    logs = sorted((ROOT.parent / "shared" / "samples" / folder).rglob("*.log"))
+    if not logs:
+        pytest.skip(f"no samples of {folder} in ../shared/samples")
+    for log in logs:
+        ran = aupstream("normalise", "--source", type_name, log)
+        told = {n for e in ran.objects for n in e["source_lines"]} | {a["line"] for a in ran.asides}
+        ids = [e["event_id"] for e in ran.objects]
+        assert ran.code == 0
+        assert told == set(range(1, len(log.read_bytes().removesuffix(b"\n").split(b"\n")) + 1)), log
+        assert len(ids) == len(set(ids)), log
 
 
 def test_auto_says_what_it_took_the_log_for(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_the_rules_that_come_along_have_no_mistakes() -> None:
 def test_a_rule_of_ones_own_is_found_in_its_folder(good: Path) -> None:
     ran = aupstream("rules", "lint", good.parent)
     assert (ran.code, ran.out) == (0, "")
-    assert "1 files, 1 rules, no mistakes" in ran.err
+    assert "1 file, 1 rule, no mistakes" in ran.err
 
 
 def test_lint_names_the_place_of_every_mistake_in_every_file(good: Path) -> None:
@@ -105,7 +105,7 @@ def test_examples_of_a_rule_are_run_and_each_is_shown(good: Path) -> None:
     ran = aupstream("rules", "test", good)
     assert ran.code == 0
     assert ran.out.splitlines() == ["ok   printer-login: a login there", "ok   printer-login: a login elsewhere"]
-    assert "2 examples of 1 rules, 0 did not pass" in ran.err
+    assert "2 examples of 1 rule, 0 did not pass" in ran.err
 
 
 def test_an_example_that_does_not_pass_says_why_and_ends_with_1(good: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -174,3 +175,37 @@ def test_the_group_of_commands_is_the_one_that_reports() -> None:
     from infra.cli.app import app
 
     assert app.info.cls is Commands
+
+
+def test_any_locale_and_closed_streams_will_do() -> None:
+    argv = [sys.executable, "-m", "infra.cli"]
+    ascii_only = {**os.environ, **ENV, "PYTHONIOENCODING": "ascii:strict"}
+    done = subprocess.run([*argv, "backtest", "--help"], capture_output=True, check=True, env=ascii_only)
+    assert b"TYPE:FILE" in done.stdout
+    done = subprocess.run([*argv, "rules", "list"], capture_output=True, check=True, env=ascii_only)
+    assert "≥".encode() in done.stdout
+    closed = ["sh", "-c", 'exec "$@" >&- 2>&-', "sh", *argv, "--version"]
+    assert subprocess.run(closed, check=False, env={**os.environ, **ENV}).returncode == 0
+
+
+def test_a_table_is_drawn_on_a_terminal_only() -> None:
+    main, other = pty.openpty()
+    argv = [sys.executable, "-m", "infra.cli", "rules", "list"]
+    environment = {**os.environ, **ENV, "COLUMNS": "160", "TERM": "xterm"}
+    with subprocess.Popen(argv, stdout=other, stderr=subprocess.DEVNULL, env=environment) as run:
+        os.close(other)
+        drawn = b""
+        while part := _read(main):
+            drawn += part
+        assert run.wait(60) == 0
+    os.close(main)
+    assert "─".encode() in drawn
+    assert b"two-sites" in drawn
+    assert "─".encode() not in subprocess.run(argv, capture_output=True, check=True, env=environment).stdout
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65_536)
+    except OSError:  # Linux says so when the other side has closed
+        return b""
