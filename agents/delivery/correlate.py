@@ -7,10 +7,9 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from agents.delivery.feed import Context
 from agents.delivery.link import NOTHING, Link, RowMark
+from agents.delivery.snapshots import META, pack, unpack
 from agents.delivery.stage import Message, Output, Stage
 from agents.engine.correlate import Bucket, RuleTime
 from agents.engine.episodes import Judge
@@ -128,25 +127,18 @@ class CorrelateStage(Stage):
             if bucket.dirty:
                 # A bucket that was restored ahead of `meta` stays ahead until the input has caught up with it.
                 applied = max(self._applied, self._bucket_applied[number])
-                plain = {"applied": applied, "state": bucket.save()}
-                parts[f"b{number:02d}"] = msgspec.msgpack.encode(plain)
+                parts[f"b{number:02d}"] = pack(applied=applied, state=bucket.save())
                 bucket.dirty = False
-        parts["meta"] = msgspec.msgpack.encode(
-            {
-                "v": 1,
-                "buckets": BUCKETS,
-                "applied": self._applied,
-                "marks": [[*place, *mark] for place, mark in self._marks.items()],
-                "progress": self._progress.save(),
-            }
-        )
+        marks = [[*place, *mark] for place, mark in self._marks.items()]
+        progress = self._progress.save()
+        parts[META] = pack(buckets=BUCKETS, applied=self._applied, marks=marks, progress=progress)
         return parts
 
     def restore(self, parts: Mapping[str, bytes]) -> None:
         """Buckets may be ahead of `meta`: what they have already is told by their own applied offset."""
-        if "meta" in parts:
-            meta = msgspec.msgpack.decode(parts["meta"])
-            if meta.get("v") != 1 or meta["buckets"] != BUCKETS:
+        if META in parts:
+            meta = unpack(parts[META])
+            if meta["buckets"] != BUCKETS:
                 raise StateError("the saved state has another layout", hint="run the release that wrote it")
             self._applied = meta["applied"]
             self._marks = {(t, p, lane): RowMark(o, r) for t, p, lane, o, r in meta["marks"]}
@@ -154,7 +146,7 @@ class CorrelateStage(Stage):
         for number, bucket in enumerate(self._buckets):
             part = parts.get(f"b{number:02d}")
             if part is not None:
-                plain = msgspec.msgpack.decode(part)
+                plain = unpack(part)
                 self._bucket_applied[number] = plain["applied"]
                 for said in bucket.load(plain["state"]):
                     log.warning("%s", said)

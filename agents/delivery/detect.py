@@ -12,18 +12,17 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import msgspec
 import polars as pl
 
 from agents.delivery.batches import EventBatches
 from agents.delivery.feed import Context
 from agents.delivery.link import NOTHING, Link, RowMark
+from agents.delivery.snapshots import META, pack, unpack
 from agents.delivery.stage import Message, Output, Stage
 from agents.engine.detect import Detector, Matched
 from agents.engine.progress import Told
 from agents.rules.model import RuleSet
 from schemas.codec import encode
-from schemas.errors import StateError
 from schemas.headers import NEVER, BatchHeaders
 from schemas.ids import key_partition
 from schemas.kinds import DETECTIONS, EventKind
@@ -194,16 +193,14 @@ class DetectStage(Stage):
     def snapshot(self) -> Mapping[str, bytes]:
         """One small part, as of `applied`."""
         sent = [[lane, q, *mark] for (lane, q), mark in self._durable_sent.items()]
-        plain = {"v": 1, "applied": self._applied, "batches": self._durable.save(), "sent": sent, "epoch": self._epoch}
-        return {"meta": msgspec.msgpack.encode(plain)}
+        batches = self._durable.save()
+        return {META: pack(applied=self._applied, batches=batches, sent=sent, epoch=self._epoch)}
 
     def restore(self, parts: Mapping[str, bytes]) -> None:
         """Take back `snapshot`; progress is told to every partition again."""
-        if "meta" not in parts:
+        if META not in parts:
             return
-        plain = msgspec.msgpack.decode(parts["meta"])
-        if plain.get("v") != 1:
-            raise StateError("the saved state has another layout", hint="run the release that wrote it")
+        plain = unpack(parts[META])
         self._applied, self._epoch = plain["applied"], plain["epoch"]
         self._live = EventBatches.load(plain["batches"])
         self._durable = EventBatches.load(plain["batches"])

@@ -5,17 +5,14 @@ from __future__ import annotations
 import logging
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import msgspec
 
 from agents.delivery.batches import EventBatches
 from agents.delivery.feed import FACTS_LANE
 from agents.delivery.link import NOTHING, Link, RowMark
+from agents.delivery.snapshots import META, pack, unpack
 from agents.delivery.stage import Message, Output, Stage
 from agents.engine.identity import facts_of
 from schemas.codec import encode
-from schemas.errors import StateError
 from schemas.kinds import IDENTITY, EventKind
 
 log = logging.getLogger(__name__)
@@ -66,20 +63,12 @@ class IdentifyStage(Stage):
 
     def snapshot(self) -> Mapping[str, bytes]:
         """One small part."""
-        plain: dict[str, Any] = {
-            "v": 1,
-            "applied": self._applied,
-            "batches": self._batches.save(),
-            "sent": list(self._sent),
-        }
-        return {"meta": msgspec.msgpack.encode(plain)}
+        return {META: pack(applied=self._applied, batches=self._batches.save(), sent=list(self._sent))}
 
     def restore(self, parts: Mapping[str, bytes]) -> None:
         """Take back `snapshot`."""
-        if "meta" not in parts:
+        if META not in parts:
             return
-        plain = msgspec.msgpack.decode(parts["meta"])
-        if plain.get("v") != 1:
-            raise StateError("the saved state has another layout", hint="run the release that wrote it")
+        plain = unpack(parts[META])
         self._applied, self._sent = plain["applied"], RowMark(*plain["sent"])
         self._batches = EventBatches.load(plain["batches"])

@@ -9,11 +9,10 @@ import logging
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
 from agents.alerts.webhook import Alerts
+from agents.delivery.snapshots import META, pack, unpack
 from agents.delivery.stage import Message, Output, Stage
-from schemas.errors import AupstreamError, StateError
+from schemas.errors import AupstreamError
 from schemas.records import decode_record
 
 log = logging.getLogger(__name__)
@@ -52,15 +51,13 @@ class NotifyStage(Stage):
 
     def snapshot(self) -> Mapping[str, bytes]:
         """One part."""
-        return {"meta": msgspec.msgpack.encode({"v": 1, "applied": self._applied, "told": list(self._told.items())})}
+        return {META: pack(applied=self._applied, told=list(self._told.items()))}
 
     def restore(self, parts: Mapping[str, bytes]) -> None:
         """Take back `snapshot`."""
-        if "meta" not in parts:
+        if META not in parts:
             return
-        plain = msgspec.msgpack.decode(parts["meta"])
-        if plain.get("v") != 1:
-            raise StateError("the saved state has another layout", hint="run the release that wrote it")
+        plain = unpack(parts[META])
         self._applied = plain["applied"]
         self._told = OrderedDict((i, s) for i, s in plain["told"])
 

@@ -7,16 +7,14 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import msgspec
 
 from agents.delivery.batches import EventBatches
 from agents.delivery.reader import all_seen
+from agents.delivery.snapshots import META, pack, unpack
 from agents.delivery.stage import Message, Output, Stage
 from agents.sinks.clickhouse import ClickHouse, insert_ledger, insert_violations
 from schemas.codec import check_batch
-from schemas.errors import AupstreamError, CorruptBatchError, StateError
+from schemas.errors import AupstreamError, CorruptBatchError
 from schemas.headers import BatchHeaders, Position
 from schemas.kinds import DEAD_LETTERS, LEDGER, VIOLATIONS
 from schemas.records import decode_record
@@ -148,12 +146,12 @@ class PersistBatches(_PersistStage):
 
     def snapshot(self) -> Mapping[str, bytes]:
         """One small part, as of `applied`."""
-        return {"meta": msgspec.msgpack.encode({"v": 1, "applied": self._applied, "batches": self._written.save()})}
+        return {META: pack(applied=self._applied, batches=self._written.save())}
 
     def restore(self, parts: Mapping[str, bytes]) -> None:
         """Take back `snapshot`."""
-        if "meta" in parts:
-            plain = _meta(parts["meta"])
+        if META in parts:
+            plain = unpack(parts[META])
             self._applied = plain["applied"]
             self._live = EventBatches.load(plain["batches"])
             self._written = EventBatches.load(plain["batches"])
@@ -215,19 +213,12 @@ class PersistRecords(_PersistStage):
 
     def snapshot(self) -> Mapping[str, bytes]:
         """One small part."""
-        return {"meta": msgspec.msgpack.encode({"v": 1, "applied": self._applied})}
+        return {META: pack(applied=self._applied)}
 
     def restore(self, parts: Mapping[str, bytes]) -> None:
         """Take back `snapshot`."""
-        if "meta" in parts:
-            self._applied = self._newest = _meta(parts["meta"])["applied"]
-
-
-def _meta(part: bytes) -> dict[str, Any]:
-    plain: dict[str, Any] = msgspec.msgpack.decode(part)
-    if plain.get("v") != 1:
-        raise StateError("the saved state has another layout", hint="run the release that wrote it")
-    return plain
+        if META in parts:
+            self._applied = self._newest = unpack(parts[META])["applied"]
 
 
 class PersistStages:

@@ -11,15 +11,38 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
 from agents.delivery.stage import Output
+from schemas.errors import StateError
 
 log = logging.getLogger(__name__)
 MAX_PART = 4_000_000  # bytes of one record; a larger part is cut
 META = "meta"
+LAYOUT = 1  # of the plain values in parts
+
+
+def pack(**values: object) -> bytes:
+    """A part of plain values."""
+    return msgspec.msgpack.encode({"v": LAYOUT, **values})
+
+
+def unpack(part: bytes) -> dict[str, Any]:
+    """Take back what `pack` gave.
+
+    Raises:
+        StateError: it is of another layout.
+    """
+    try:
+        plain = msgspec.msgpack.decode(part)
+    except msgspec.DecodeError as error:
+        raise StateError(f"the saved state cannot be read: {error}", hint="see the state topic") from error
+    if not isinstance(plain, dict) or plain.get("v") != LAYOUT:
+        raise StateError("the saved state has another layout", hint="run the release that wrote it")
+    return plain
 
 
 class Place(NamedTuple):
