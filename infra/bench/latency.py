@@ -20,8 +20,8 @@ from infra.run.system import ROOT, System
 
 LATENESS_S = 2.0  # of every source; taken off
 WARM_S = 5.0
-GIVE_UP_S = 30.0  # after the last line
-LOOK_S = 0.02
+GIVE_UP_S = 60.0  # after the last line
+LOOK_S = 0.03
 _Key = tuple[str, str]
 
 

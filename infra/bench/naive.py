@@ -111,7 +111,7 @@ def _printed(result: Path) -> dict[str, Any] | None:
 
 def _all_there(client: Client, wanted: int, seen: dict[str, float]) -> bool:
     """Every event has a row; `at` becomes the time at which that was seen."""
-    if road.count(client, f"{DATABASE}.") < wanted:
+    if road.count(client, DATABASE) < wanted:
         return False
     seen["at"] = time.time()
     return True

@@ -15,7 +15,7 @@ def _silent(sentence: str) -> None:
     del sentence
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Options:
     """How much is measured, and where.
 
@@ -38,6 +38,8 @@ class Options:
     say: Callable[[str], None] = _silent
 
     @staticmethod
-    def quick(lines: int | None = None, seed: int = 1, say: Callable[[str], None] = _silent) -> Options:
+    def quick(
+        lines: int | None = None, seed: int = 1, folder: Path | None = None, say: Callable[[str], None] = _silent
+    ) -> Options:
         """A first impression in about two minutes: fewer lines, one run of each."""
-        return Options(lines or SAMPLE, seed, runs=1, rounds=2, latency_s=6.0, say=say)
+        return Options(lines or SAMPLE, seed, runs=1, rounds=2, latency_s=6.0, folder=folder, say=say)
