@@ -41,10 +41,11 @@ def test_a_backtest_gives_the_same_whatever_the_batches_and_the_order_of_sources
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize(
     ("batch_rows", "workers", "backwards"),
-    [(37, 2, True), (1_000, 1, True), (5_000, 2, False)],
-    ids=["37 rows, 2 workers, backwards", "1000 rows, 1 worker, backwards", "5000 rows, 2 workers"],
+    [(37, 2, True), (1_000, 1, True)],
+    ids=["37 rows, 2 workers, backwards", "1000 rows, 1 worker, backwards"],
 )
 def test_the_agents_give_what_a_backtest_gives(tmp_path: Path, batch_rows: int, workers: int, backwards: bool) -> None:
+    """`test_simulated_day` is the run with 5,000 rows, 1 worker and the sources in their order."""
     scene = _scene(tmp_path, batch_rows, backwards=backwards)
     scene.change(agents=dict.fromkeys(AGENTS_OF_TWO, workers))
     expected = backtest(_scene(tmp_path / "other", 5_000, backwards=False).config)

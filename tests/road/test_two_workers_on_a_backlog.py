@@ -6,10 +6,14 @@ between is never fetched again, and there is no error (faust-streaming issues 51
 
 from __future__ import annotations
 
+import os
+import signal
+from itertools import product
 from pathlib import Path
 
 import pytest
 
+from infra.run.drain import statuses
 from infra.run.system import COLLECT, System
 from tests.road.scene import WITHIN_S, backtest, simulated, wait_until
 from tests.road.stored import Stored, assert_conserved, assert_same
@@ -22,20 +26,39 @@ def _collect_all(system: System) -> None:
     wait_until(system, lambda: system.processes.exit_code(COLLECT) == 0)
 
 
-def test_nothing_is_lost_where_two_workers_of_each_agent_start_on_a_backlog(tmp_path: Path) -> None:
-    scene = simulated(tmp_path, seed=4, lines=60_000)
+def _stop_and_start_both(system: System, agent: str) -> None:
+    """SIGTERM to both workers of an agent, and both again together once they have ended."""
+    names = [f"{agent}-{number}" for number in range(2)]
+    for name in names:
+        pid = system.processes.pid(name)
+        if pid is not None:
+            os.kill(pid, signal.SIGTERM)
+    wait_until(system, lambda: not any(system.processes.pid(name) for name in names), 60)
+    for number in range(2):
+        system.start_worker(agent, number)
+
+
+def test_nothing_is_lost_where_two_workers_of_detect_and_correlate_start_on_a_backlog(tmp_path: Path) -> None:
+    """Both start together on the whole backlog, and once more, together, in the middle of it."""
+    scene = simulated(tmp_path, seed=4, lines=40_000)
     scene.change(sources=lambda sources: [s | {"batch_rows": 50} for s in sources])
     lines = {str(s.name): Path(s.path).read_bytes().count(b"\n") for s in scene.config.sources}
     with scene.running(agents=()) as system:
         _collect_all(system)
-        backlog = sum(system.drain().ends().values())
-        assert backlog > 1_000
-        for agent in ("identify", "detect", "correlate", "persist"):
-            for number in range(2):
-                system.start_worker(agent, number)
-        system.start_worker("notify", 0)
+        assert sum(system.drain().ends().values()) > 700
+        for agent, number in product(("detect", "correlate"), range(2)):
+            system.start_worker(agent, number)
+        for agent in ("identify", "persist", "notify"):
+            system.start_worker(agent, 0)
+        wait_until(system, lambda: _handled(system, "detect") > 100)
+        for agent in ("detect", "correlate"):
+            _stop_and_start_both(system, agent)
         system.wait_until_drained(within_s=WITHIN_S)
         stored = Stored(system)
         assert_conserved(stored, lines)
         assert_same(stored, backtest(scene.config))
         stored.close()
+
+
+def _handled(system: System, agent: str) -> int:
+    return sum(s["handled"] for s in statuses(system.paths.status) if s["agent"] == agent)
