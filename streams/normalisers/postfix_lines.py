@@ -25,6 +25,12 @@ QUEUE_ID = rf"[0-9A-F]{{6,32}}|[{_LONG}]{{10,24}}z[{_LONG}]{{1,24}}"
 """Short ids are microseconds (5 hexadecimal digits) and inode; long ones (`enable_long_queue_ids`) seconds and
 microseconds in base 52, a `z`, and the inode in base 51."""
 
+ANY_ID = (
+    rf"{QUEUE_ID}|(?=[A-Za-z]{{0,40}}\d)[0-9A-Za-z]{{5,40}}"
+    r"(?=: (?:client=|uid=\d+ from=|(?:resent-)?message-id=|from=[<,\w]|to=[<,\w]|removed\s*$))"
+)
+"""Another build, or an anonymiser, may make ids of other letters: what is said behind one shows that it is one."""
+
 NO_QUEUE = "NOQUEUE"
 
 MAX_TEXT = 1_000
@@ -33,13 +39,13 @@ line 998; what is longer was made to fill memory."""
 
 HEAD = re.compile(
     rf"(?:<\d{{1,3}}>)?((?:{_MONTHS}) [ \d]\d \d\d:\d\d:\d\d|\d{{4}}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d))"
-    rf" ([^\s:]+) ([^\s:\[\]]+)(?:\[(\d{{1,18}})\])?: +(?:({QUEUE_ID}|{NO_QUEUE}): )?(.*)",
+    rf" ([^\s:]+) ([^\s:\[\]]+)(?:\[(\d{{1,18}})\])?: +(?:({ANY_ID}|{NO_QUEUE}): )?(.*)",
     re.DOTALL | re.ASCII,
 )
 """The two commonest headers and the queue id in one go: time, host, program, process id, queue id, rest. What it does
 not match is taken apart by `streams.normalisers.syslog.split` and `WITH_ID`."""
 
-WITH_ID = re.compile(rf"({QUEUE_ID}|{NO_QUEUE}): (.*)", re.DOTALL | re.ASCII)
+WITH_ID = re.compile(rf"({ANY_ID}|{NO_QUEUE}): (.*)", re.DOTALL | re.ASCII)
 WARNED_ID = re.compile(rf"(?:warning|error|fatal|panic): ({QUEUE_ID}): ", re.ASCII)
 REPEATED = re.compile(r"message repeated (\d{1,9}) times: \[ ?(.*)\]\s*", re.DOTALL | re.ASCII)
 
@@ -94,7 +100,7 @@ _TAIL = re.compile(
 _TAIL_START = re.compile(r"; (?=from=<|to=<|proto=|helo=<)")
 _TAIL_TRIES = 8  # how many semicolons may look like the start of a tail before a line is taken to have none
 _ORIGIN = re.compile(r" from (?:([^\[\]\s]*)\[([^\]\s]*)\]|local|unknown)\s*$", re.ASCII)
-_QUEUED_AS = re.compile(rf"\bqueued as (?:{QUEUE_ID})\b", re.ASCII)
+_QUEUED_AS = re.compile(r"\bqueued as [0-9A-Za-z]{5,40}\b", re.ASCII)
 _SWALLOWED = re.compile(r"Ok, (?:discarded, )?id=\S+,? (?:- |DISCARD|BOUNCE)|Ok, discarded, id=", re.ASCII)
 _FILTER_NAME = re.compile(r"filter|amavis|spamass|clamsmtp|spampd|altermime|disclaimer|mailscanner", re.IGNORECASE)
 _HOST_PORT = re.compile(r"[^\[\]]*\[([^\]]*)\](?::(\d+))?$", re.ASCII)

@@ -251,3 +251,23 @@ def test_lines_that_say_nothing_are_evidence_where_the_message_is_open_and_ignor
     within = run(message("4F2A91C0DE", "bo@example.org")[:3] + chat)
     assert len(within.finished[0]["log_offsets"]) == 7
     assert not within.ignored
+
+
+def test_an_id_of_letters_that_postfix_itself_does_not_use_is_one_by_what_follows_it() -> None:
+    (event,) = run(message("4bXyA12345uABCde", "bo@example.org")).events
+    assert (event["email_local_id"], event["email_complete"]) == ("4bXyA12345uABCde", True)
+    answer = "250 2.0.0 from MTA(smtp:[127.0.0.1]:10025): 250 2.0.0 Ok: queued as 4bXyA12345uABCdf"
+    handed = "relay=127.0.0.1[127.0.0.1]:10024, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent"
+    (event,) = run(lined(f"/smtp 4bXyA12345uABCde: to=<bo@example.org>, {handed} ({answer})")).all_events
+    assert event["email_to_filter"] == [True]
+
+
+def test_a_word_before_a_colon_is_no_queue_id() -> None:
+    assert not run(
+        lined(
+            "warning: uid=0: File too large",
+            "warning: to=, from=",
+            "/smtp private/smtp: connect",
+            "statistics: from none",
+        )
+    ).all_events
