@@ -9,6 +9,7 @@ from functools import lru_cache
 _IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)\Z", re.ASCII)
 _OCTETS = re.compile(r"[0-9A-Fa-f]{1,2}(?:[:\-][0-9A-Fa-f]{1,2}){5}\Z", re.ASCII)
 _DOTTED = re.compile(r"[0-9A-Fa-f]{4}(?:\.[0-9A-Fa-f]{4}){2}\Z", re.ASCII)
+_ESCAPED_BYTE = re.compile(r"(?<!\\)\\x[89a-f][0-9a-f]")
 _PLAIN = re.compile(r"[0-9A-Fa-f]{12}\Z", re.ASCII)
 
 
@@ -53,9 +54,14 @@ def port(text: str | None) -> int | None:
 
 
 def account(name: str) -> tuple[str, str | None]:
-    r"""An account's name and realm: `bob@realm` and `REALM\bob` are split, anything else has no realm."""
-    if "\\" in name:
+    r"""An account's name and realm: `bob@realm` and `REALM\bob` are split, anything else has no realm.
+
+    sshd and FreeRADIUS escape what they log, so that `REALM\bob` stands there as `REALM\\bob`: the same account. A byte
+    that is no UTF-8 stands in a text as `\xf6` and parts nothing.
+    """
+    if "\\" in name and _ESCAPED_BYTE.search(name) is None:
         realm, _, user = name.partition("\\")
+        user = user.removeprefix("\\")
         if user and realm and "\\" not in user:
             return user, realm
     user, at, realm = name.rpartition("@")

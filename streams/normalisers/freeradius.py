@@ -36,7 +36,7 @@ _OWN = re.compile(
 _CLASS = re.compile(r"(Auth|Info|Error|Warning|WARNING|ERROR|Debug|Proxy|Acct|Notice): (.*)\Z", re.DOTALL)
 _NUMBER = re.compile(r"\(\d+\)\s+")
 _VERDICT = re.compile(
-    r"(Login OK|Login incorrect|Invalid user|Rejected in post-auth|Multiple logins \(max \d+\)(?: \[MPP attempt\])?)"
+    r"(Login OK|Login incorrect|Invalid user|Rejected in post-auth|Multiple logins \(max \d+\)(?: \[MPP attempt\])?) ?"
     r"(?: \((.*?)\))?: \[(.*)\] \(from client (\S+) port (\S+)(?: cli ([^)\s]*))?( via TLS tunnel)?\)(?: (.*))?\Z",
     re.DOTALL | re.ASCII,
 )

@@ -109,7 +109,7 @@ def looks_like_password(name: str) -> bool:
         return len(name) >= _MIN_PASSWORD and user != ""
     domain, backslash, user = name.partition("\\")
     if backslash and domain and user:
-        return looks_like_password(user)
+        return looks_like_password(user.removeprefix("\\"))  # doubled by programs that escape what they log
     if len(name) < _MIN_PASSWORD or " " in name or not any(c.isalnum() for c in name):
         return False
     if any(c in _SIGNS for c in name) or "$" in name[:-1]:

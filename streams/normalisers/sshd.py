@@ -57,12 +57,12 @@ _HANDSHAKE = re.compile(
     r"(?:fatal: )?(Unable to negotiate|Magic value check failed|banner exchange|ssh_dispatch_run_fatal|"
     r"Did not receive identification|Bad protocol version|Bad packet length|Timeout before authentication|"
     r"Protocol major versions differ|no matching|kex_exchange_identification|Corrupted MAC)"
-    r".*?(?:from|with|for)(?: connection)? (?:\S+ to )?(\[?[0-9A-Fa-f:.]*[.:][\w:.%]*?\]?)"
+    r".*?(?:from|with|for)(?: connection(?: from)?)? (\[?[0-9A-Fa-f:.]*[.:][\w:.%]*?\]?)"
     r"(?:,? port (\d{1,5}))?[:,]?(?: |\Z)",
     re.DOTALL | re.ASCII | re.IGNORECASE,
 )
 _PENALTY = re.compile(r"drop connection #\d+ from \[([^\]]+)\]:(\d{1,5})", re.ASCII)
-_KEY = re.compile(r"(?:ID .* )?(?:\S+ )?((?:SHA256:|SHA1:|MD5:)\S+|(?:[0-9a-f]{2}:){15}[0-9a-f]{2})")
+_KEY = re.compile(r"(?:ID .* )?(?:\S+ )?((?:SHA256:|SHA1:|MD5:)[^\s,]+|(?:[0-9a-f]{2}:){15}[0-9a-f]{2})")
 
 _CHATTER = starts_with_any(
     {

@@ -101,3 +101,39 @@ def test_the_address_of_a_line_is_the_one_that_sshd_wrote_not_one_in_the_name() 
     assert (row["source_ip"], row["source_port"]) == ("10.0.0.1", 5)
     (row,) = events(SSHD + "Invalid user b from 192.0.2.1 port 1 from 10.0.0.1 port 5")
     assert (row["source_ip"], row["source_port"]) == ("10.0.0.1", 5)
+
+
+def radius(*lines: str) -> list[dict[str, Any]]:
+    chunk = LineChunk([f"Tue Mar  3 10:11:12 2020 : Auth: {x}".encode() for x in lines], range(len(lines)))
+    return make("freeradius", SETTINGS).normalise(chunk).events.to_dicts()
+
+
+def test_a_doubled_backslash_parts_a_domain_as_one_does() -> None:
+    name = r"SCHOOL\\jdoe"  # sshd and FreeRADIUS escape what they log
+    rows = events(SSHD + f"Failed password for {name} from 10.0.0.1 port 5 ssh2")
+    rows += radius(f"Login OK: [{name}/<via Auth-Type = EAP>] (from client ap-1 port 0 cli 00-11-22-33-44-55)")
+    assert [(row["user_name"], row["user_domain"]) for row in rows] == [("jdoe", "SCHOOL")] * 2
+
+
+def test_a_byte_that_is_no_utf8_does_not_part_a_name() -> None:
+    line = SSHD.encode() + b"Failed password for j\xf6rg from 10.0.0.1 port 5 ssh2"
+    (row,) = make("openssh", SETTINGS).normalise(LineChunk([line], [0])).events.to_dicts()
+    assert (row["user_name"], row["user_domain"]) == (r"j\xf6rg", None)
+
+
+def test_a_timeout_names_the_client_not_the_server() -> None:
+    line = "Timeout before authentication for connection from 10.0.0.1 to 192.0.2.22, pid = 7"  # OpenSSH 9.8
+    (row,) = events(SSHD + line)
+    assert (row["event_action"], row["source_ip"]) == ("handshake_failed", "10.0.0.1")
+
+
+def test_a_fingerprint_ends_where_more_is_said() -> None:
+    (row,) = events(SSHD + 'Failed hostbased for jdoe from 10.0.0.1 port 5 ssh2: RSA SHA256:xyz, client user "jdoe"')
+    assert row["key_fingerprint"] == "SHA256:xyz"
+
+
+def test_too_many_logins_at_once_are_a_failure_with_and_without_multilink() -> None:
+    rest = "[jdoe] (from client ap-1 port 0 cli 00-11-22-33-44-55)"
+    rows = radius(f"Multiple logins (max 1) : {rest}", f"Multiple logins (max 1) [MPP attempt]: {rest}")
+    assert [(row["user_name"], row["event_outcome"]) for row in rows] == [("jdoe", "failure")] * 2
+    assert [row["event_reason"] for row in rows] == ["Multiple logins (max 1)", "Multiple logins (max 1) [MPP attempt]"]
