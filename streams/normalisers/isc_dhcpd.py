@@ -178,8 +178,10 @@ def _dhcp(message: str) -> Taken:
     if client:
         source_mac = addresses.mac(client) or source_mac
         if source_mac is None:
-            source_ip = addresses.ip(client) or source_ip
-            client_id = client if client != "<no identifier>" and addresses.ip(client) is None else None
+            # Dotted only: the hardware address of InfiniBand, eight octets, would pass for an IPv6 address.
+            numbered = addresses.ip(client) if "." in client else None
+            source_ip = numbered or source_ip
+            client_id = client if client != "<no identifier>" and numbered is None else None
     if source_ip is None and source_mac is None and client_id is None and client is None:
         return Unreadable(Refused.UNKNOWN_FORM, "a dhcpd message that names no client")
     known = (source_ip, source_mac, name or None, client_id, via, server)

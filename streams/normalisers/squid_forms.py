@@ -51,7 +51,7 @@ _NATIVE_ORDER = (
     "peer",
     "mime",
 )
-_COMBINED_HEAD = re.compile(r'([^ ]+) [^ ]+ (.{1,256}?) \[([^\]]{1,40})\] "([^ ]+) ', re.DOTALL)
+_COMBINED_HEAD = re.compile(r'([^ ]+) [^ ]+ (?!- [^\[])(.{1,256}?) \[([^\]]{1,40})\] "([^ ]+) ', re.DOTALL)
 _COMBINED_TAIL = re.compile(r"(?:(?P<quoted>\".*\") )?([A-Z][A-Z0-9_]*|-):([A-Z][A-Z0-9_]*|-)\Z", re.DOTALL)
 _COMBINED_MIDDLE = re.compile(r' ([A-Za-z]{1,8}/[0-9.]{1,5})" ([0-9]{3}|[0-9]|-) ([0-9]{1,18}|-) ')
 _COMMON_TIME = re.compile(r"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d:\d\d:\d\d) ([+-]\d{4})\Z", re.ASCII)
