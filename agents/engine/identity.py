@@ -39,8 +39,12 @@ def facts_of(frame: pl.DataFrame, kind: EventKind) -> pl.DataFrame:
 
 
 def _dhcp_facts(frame: pl.DataFrame) -> pl.DataFrame:
+    # What a client gives back that it has not (dhcpd: "not found") leaves the lease of who has it as it is.
+    in_vain = pl.col("event_reason").str.contains("not found", literal=True).fill_null(value=False)
     rows = frame.filter(
-        pl.col("event_action").is_in(["ack", "release", "expire", "decline"]) & pl.col("source_ip").is_not_null()
+        pl.col("event_action").is_in(["ack", "release", "expire", "decline"])
+        & pl.col("source_ip").is_not_null()
+        & ~in_vain
     ).select(
         pl.col("timestamp").dt.timestamp("us").alias("t"),
         "event_action",
