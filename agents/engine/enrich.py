@@ -99,7 +99,10 @@ class Enricher:
         return pl.when(text != "").then(text)
 
     def _account(self, text: pl.Expr, realm_column: str | None) -> pl.Expr:
-        name = text.str.strip_chars().str.to_lowercase().str.replace(r"^.*\\", "")
+        whole = text.str.strip_chars().str.to_lowercase()
+        # A byte that was no UTF-8 is written `\xf6`: what stands before it is no domain.
+        escaped = whole.str.contains(r"[^\\]\\x[89a-f][0-9a-f]")
+        name = pl.when(escaped).then(whole).otherwise(whole.str.replace(r"^.*\\", ""))
         local = name.str.replace(r"@[^@]*$", "")
         named = pl.when(internal_address(name, self.district)).then(local).otherwise(name)
         if realm_column is not None:

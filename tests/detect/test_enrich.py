@@ -146,6 +146,8 @@ def test_what_the_inventory_says_of_a_device() -> None:
     [
         ("Anna", None, "anna"),
         ("DISTRICT\\Anna", None, "anna"),
+        ("DISTRICT\\\\Anna", None, "anna"),
+        ("j\\xf6rg", None, "j\\xf6rg"),
         ("anna@school.example", None, "anna"),
         ("anna@north.school.example", None, "anna"),
         ("anna", "school.example", "anna"),
