@@ -165,51 +165,85 @@ class PersistBatches(_PersistStage):
         self._gatherer.drop(self)
 
 
-class PersistRecords(_PersistStage):
-    """Single records (violations, ledger), gathered for a moment into one insert."""
+class RecordGatherer:
+    """Gathers the single records of one topic, from all its partitions in this process, into one insert.
+
+    An insert costs some 30 ms whatever is in it, and a violation waits for all of those before it: one for each
+    partition would make it wait four times as long. Not locked, as `Gatherer`.
+
+    Args:
+        store: Connection.
+        topic: `aup.violations` or `aup.ledger`.
+    """
 
     def __init__(self, store: ClickHouse, topic: str) -> None:
-        super().__init__()
         self._store = store
+        self.decode: Callable[[bytes], Mapping[str, object]]
         self._insert: Callable[[ClickHouse, list[Mapping[str, object]]], None]
         self._decode: Callable[[bytes], Mapping[str, object]]
         if topic == VIOLATIONS:
-            self._insert, self._decode = insert_violations, lambda value: decode_record(value)[1]
+            self._insert, self.decode = insert_violations, lambda value: decode_record(value)[1]
         elif topic == LEDGER:
-            self._insert, self._decode = insert_ledger, json.loads
+            self._insert, self.decode = insert_ledger, json.loads
         else:
             raise ValueError(topic)
-        self._waiting: list[Mapping[str, object]] = []
-        self._newest = -1
+        self._waiting: list[tuple[PersistRecords, int, Mapping[str, object] | None]] = []
         self._since_s: float | None = None
+
+    def add(self, stage: PersistRecords, offset: int, record: Mapping[str, object] | None) -> None:
+        """Take a message (record None: it could not be read); writes where enough has been gathered."""
+        self._waiting.append((stage, offset, record))
+        if len(self._waiting) >= GATHER_ROWS:
+            self.write()
+
+    def tick(self, now_s: float) -> None:
+        """Write what has waited long enough."""
+        if not self._waiting:
+            return
+        if self._since_s is None:
+            self._since_s = now_s
+        if now_s - self._since_s >= GATHER_S:
+            self.write()
+
+    def write(self) -> None:
+        """Insert everything gathered, then tell the stages."""
+        self._insert(self._store, [record for _, _, record in self._waiting if record is not None])
+        done, self._waiting, self._since_s = self._waiting, [], None
+        for stage, offset, _ in done:
+            stage.written(offset)
+
+    def drop(self, stage: PersistRecords) -> None:
+        """Forget what a stage gave that is not written; its next owner reads it again."""
+        self._waiting = [w for w in self._waiting if w[0] is not stage]
+
+
+class PersistRecords(_PersistStage):
+    """Single records (violations, ledger), gathered for a moment into one insert."""
+
+    def __init__(self, gatherer: RecordGatherer) -> None:
+        super().__init__()
+        self._gatherer = gatherer
         self.refused = 0
 
     def handle(self, message: Message) -> Sequence[Output]:
         """Gather a record."""
+        record = None
         try:
-            self._waiting.append(self._decode(message.value))
+            record = self._gatherer.decode(message.value)
         except (AupstreamError, ValueError) as error:
             self.refused += 1
             log.warning("%s: record cannot be read, passed over: %s", message.where, error)
-        self._newest = message.offset
-        if len(self._waiting) >= GATHER_ROWS:
-            self._write()
+        self._gatherer.add(self, message.offset, record)
         return ()
 
     def tick(self, now_s: float) -> Sequence[Output]:
         """Write what has waited long enough."""
-        if self._newest == self._applied:
-            return ()
-        if self._since_s is None:
-            self._since_s = now_s
-        if now_s - self._since_s >= GATHER_S:
-            self._write()
+        self._gatherer.tick(now_s)
         return ()
 
-    def _write(self) -> None:
-        self._insert(self._store, self._waiting)
-        self._waiting = []
-        self._applied, self._since_s = self._newest, None
+    def written(self, offset: int) -> None:
+        """A message's record is in ClickHouse."""
+        self._applied = offset
 
     def snapshot(self) -> Mapping[str, bytes]:
         """One small part."""
@@ -218,7 +252,11 @@ class PersistRecords(_PersistStage):
     def restore(self, parts: Mapping[str, bytes]) -> None:
         """Take back `snapshot`."""
         if META in parts:
-            self._applied = self._newest = unpack(parts[META])["applied"]
+            self._applied = unpack(parts[META])["applied"]
+
+    def close(self) -> None:
+        """Forget what is not written."""
+        self._gatherer.drop(self)
 
 
 class PersistStages:
@@ -228,11 +266,12 @@ class PersistStages:
         self._dsn, self._stop = dsn, stop
         self._stores: dict[str, ClickHouse] = {}
         self._gatherers: dict[str, Gatherer] = {}
+        self._records: dict[str, RecordGatherer] = {}
 
     def __call__(self, topic: str, partition: int) -> Stage:
         """The stage of an input partition."""
         del partition
         store = self._stores.setdefault(topic, ClickHouse(self._dsn, self._stop))
         if topic in (VIOLATIONS, LEDGER):
-            return PersistRecords(store, topic)
+            return PersistRecords(self._records.setdefault(topic, RecordGatherer(store, topic)))
         return PersistBatches(self._gatherers.setdefault(topic, Gatherer(store, topic)))
