@@ -26,6 +26,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Codes that say that the server is not ready, or busy: the same statement may succeed later.
 _TRANSIENT = frozenset({159, 160, 202, 203, 209, 210, 241, 242, 252, 999})
 Rows = list[tuple[Any, ...]]
+# Rows of one id are merged later like those of several inserts, not in the insert too: a fifth of its processor time.
+_AS_THEY_ARE = {"optimize_on_insert": 0}
 
 
 def utc(microseconds: int) -> datetime:
@@ -96,7 +98,7 @@ class ClickHouse:
             # The statement is made of base64 and our own names only.
             parts.append(f"SELECT {names} FROM format('Avro', base64Decode('{body}')){new}")  # noqa: S608
         query = f"INSERT INTO {table} ({names}) {' UNION ALL '.join(parts)}"
-        self.execute(query, settings={"max_query_size": len(query) + 10_000, "max_threads": 1})
+        self.execute(query, settings={"max_query_size": len(query) + 10_000, "max_threads": 1, **_AS_THEY_ARE})
 
     def insert_rows(self, table: str, columns: Sequence[str], rows: Rows) -> None:
         """Insert rows of plain values."""
