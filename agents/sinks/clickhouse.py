@@ -15,7 +15,7 @@ from typing import Any
 
 from clickhouse_driver import Client
 from clickhouse_driver.errors import Error, NetworkError, ServerException, SocketTimeoutError
-from tenacity import Retrying, before_sleep_log, retry_if_exception_type, wait_exponential_jitter
+from tenacity import Retrying, before_sleep_log, retry_if_exception_type, wait_random_exponential
 from tenacity.stop import stop_when_event_set
 
 from schemas.errors import RetryableError, ServerError
@@ -48,7 +48,7 @@ class ClickHouse:
         self._client: Client | None = None
         self._retrying = Retrying(
             retry=retry_if_exception_type((RetryableError,)),
-            wait=wait_exponential_jitter(initial=0.2, max=5),
+            wait=wait_random_exponential(multiplier=0.2, max=5),
             stop=stop_when_event_set(stop),
             before_sleep=before_sleep_log(log, logging.WARNING),
             reraise=True,
