@@ -189,6 +189,11 @@ class _Download:
 def _resolve(jar: Jar, staging: Path) -> Path:
     """Fetch one jar with jgo, by coordinate, without looking at what it depends on: the lock file is complete."""
     # jgo is imported here because it pulls in requests and rich, which a start with a full cache does not need.
+    import truststore  # noqa: PLC0415
+
+    # Schools often look into TLS with an authority of their own, which the system trusts and a bundled list does not.
+    # Before requests is imported: it makes a context of its own at once.
+    truststore.inject_into_ssl()
     import jgo.maven  # noqa: PLC0415
     import requests  # noqa: PLC0415
 
