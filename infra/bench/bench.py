@@ -33,10 +33,10 @@ def run(options: Options) -> dict[str, Any]:
     if options.lines < FEWEST or options.runs < 1 or options.rounds < 1 or options.latency_s <= 0:
         what = f"{options.lines} lines, {options.runs} runs, {options.rounds} rounds, {options.latency_s} s"
         raise ConfigError(what, where="bench", hint=f"give at least {FEWEST} lines, and at least one of the others")
-    began = time.monotonic()
+    began, on = time.monotonic(), machine()
     with _folder(options.folder) as folder:
         figures = _Measuring(options, folder).all()
-    return {**figures, "machine": machine(), "seconds": round(time.monotonic() - began, 1)}
+    return {**figures, "machine": on, "seconds": round(time.monotonic() - began, 1)}
 
 
 @contextmanager

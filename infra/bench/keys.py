@@ -54,6 +54,9 @@ KEYS: dict[str, str] = {
     "violations": "violations, permitted and informational ones too, in their last version",
     "seed": "of the simulated day",
     "runs": "runs of the whole road",
-    "machine": "cores, memory_mb, system, python",
+    "machine": (
+        "cores, memory_mb, system, python, and load: processes that wanted a core in the minute before the benchmark; "
+        "above a few tenths, others were at work and the figures are too low"
+    ),
     "seconds": "seconds that the benchmark took in all",
 }

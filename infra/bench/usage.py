@@ -77,4 +77,5 @@ def machine() -> dict[str, Any]:
         "memory_mb": round(psutil.virtual_memory().total / 1e6),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
+        "load": round(os.getloadavg()[0], 2),
     }
