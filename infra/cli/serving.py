@@ -12,6 +12,8 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from kafka.errors import KafkaError
+
 from infra.cli.configuration import Chosen, choose
 from infra.cli.output import flush, line, on_terminal, talk
 from infra.cli.records import show
@@ -135,10 +137,13 @@ def ticker(system: System) -> Callable[[], None]:
         now = time.monotonic()
         if now - said >= _SAY_EVERY_S:
             said = now
-            left = {agent: n for agent, n in system.drain().left().items() if n}
-            talk(
-                f"{now - began:.0f} s: " + (", ".join(f"{a} {n} messages behind" for a, n in left.items()) or "reading")
-            )
+            try:
+                left = {agent: n for agent, n in system.drain().left().items() if n}
+            except KafkaError as error:  # it is started again by the same loop that calls this
+                talk(f"{now - began:.0f} s: Kafka does not answer: {error}")
+                return
+            behind = ", ".join(f"{agent} {n} messages behind" for agent, n in left.items())
+            talk(f"{now - began:.0f} s: {behind or 'reading'}")
 
     return tick
 
