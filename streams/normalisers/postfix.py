@@ -16,8 +16,9 @@ state and count as attempts. A Message-ID is the first logged, else the `Resent-
 the last failure, null where all is well in the end. Other lines are ignored for a reason of
 `postfix_chatter.IGNORED`.
 
-`email_to_attempts` counts from the flush where a message was flushed. A line whose time is wrong and far ahead flushes
-all joins that are open: more events, no other loss.
+A flushed join has the time that the log had reached, so that it is not late. `email_to_attempts` counts from the flush
+a message was flushed. A line whose time is wrong and far ahead flushes all joins that are open: more events, no other
+loss.
 """
 
 from __future__ import annotations
@@ -111,7 +112,7 @@ class PostfixNormaliser(Normaliser):
         if now is None:
             self._refuse(raw, Refused.BAD_TIME, f"no such time: {stamp}", None)
             return
-        at.now, at.program = now, program
+        at.before, at.now, at.program = at.now, now, program
         if now > messages.joins.next_due:
             messages.flush_due(now)
         daemon = self._daemons[program] if program in self._daemons else self._daemon(program)

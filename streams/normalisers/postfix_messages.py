@@ -38,10 +38,11 @@ _SUBJECT = "subject:"
 class Place:
     """Where the line that is being read stands, and what its header says. One object, set anew for each line."""
 
-    __slots__ = ("daemon", "host", "index", "now", "offset", "pid", "program", "sub")
+    __slots__ = ("before", "daemon", "host", "index", "now", "offset", "pid", "program", "sub")
 
     def __init__(self) -> None:
-        self.index = self.sub = self.offset = self.now = 0
+        self.index = self.sub = self.offset = 0
+        self.now = self.before = 0  # time of the line, and of the one before it
         self.host: str | None = None
         self.program: str | None = None
         self.pid: int | None = None
@@ -73,7 +74,8 @@ class Messages:
             self._flush(join)
 
     def flush_all(self) -> None:
-        """Flush every open join, oldest newest line first."""
+        """Flush every open join, oldest newest line first, at the time of the last line."""
+        self.at.before = self.at.now
         while (join := self.joins.pop_oldest()) is not None:
             self._flush(join)
 
@@ -285,7 +287,9 @@ class Messages:
     def _flush(self, join: Join) -> None:
         """The event of a join that is closed already, though more may come of its message."""
         at = self.at
-        row = join.row(join.newest, at.index, at.sub, complete=False)
+        # As far as the log had come: by its newest line's own time it would be late, and a message that stays in the
+        # queue for one bad address would be in no window. The line that flushes it may have a wrong time, far ahead.
+        row = join.row(max(at.before, join.newest), at.index, at.sub, complete=False)
         self.events.add(row, join.offsets, join.recipients)
         at.sub += 1
         self.flushed.keep(join)
@@ -295,11 +299,15 @@ class Messages:
     def state(self) -> dict[str, Any]:
         """JSON-able; read back by `restore`."""
         kept = {"open": self.joins.open, "flushed": self.flushed.kept, "removed": self.removed.kept}
-        return {"seq": self.seq, **{name: [j.dump() for j in joins.values()] for name, joins in kept.items()}}
+        return {
+            "seq": self.seq,
+            "now": self.at.now,
+            **{name: [j.dump() for j in joins.values()] for name, joins in kept.items()},
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take back what `state` gave; raises KeyError, TypeError or ValueError where it is something else."""
-        self.seq = int(state["seq"])
+        self.seq, self.at.now = int(state["seq"]), int(state.get("now", 0))
         for memory, name in ((self.flushed, "flushed"), (self.removed, "removed")):
             memory.kept.clear()
             for saved in state[name]:

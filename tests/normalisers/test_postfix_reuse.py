@@ -23,7 +23,7 @@ def test_a_message_is_flushed_by_the_logs_own_time_and_its_later_recipients_are_
         *lined(f"/smtp 4F2A91C0DE: to=<cy@example.org>, {SENT}", "/qmgr 4F2A91C0DE: removed", at=at(12)),
     ]
     first, second = run(lines, HOUR).events
-    assert (first["line"], first["email_complete"], first["timestamp"].hour) == (5, False, 9)
+    assert (first["line"], first["email_complete"], first["timestamp"].hour) == (5, False, 10)
     assert first["email_to_address"] == ["bo@example.org"]
     assert (second["email_complete"], second["email_to_address"]) == (True, ["cy@example.org"])
     for column in ("email_message_id", "email_from_address", "user_name", "source_ip", "email_local_id"):
@@ -138,3 +138,12 @@ def test_what_is_open_at_the_end_is_flushed_in_the_order_of_the_newest_lines() -
         ("AAAAAA2", 0, False, 0),
         ("AAAAAA1", 1, False, 0),
     ]
+
+
+def test_what_is_flushed_has_the_time_that_the_log_had_reached_and_not_one_far_ahead() -> None:
+    stuck = message("4F2A91C0DE", "bo@example.org")[:-1]
+    later = lined("connect from x.example[192.0.2.1]", at=at(11))
+    wrong = lined("connect from x.example[192.0.2.1]", at=at(10, day=20))
+    (at_the_end,) = run([*stuck, *later]).finished
+    (at_a_jump,) = run([*stuck, *later, *wrong]).events
+    assert [(e["timestamp"].day, e["timestamp"].hour) for e in (at_the_end, at_a_jump)] == [(10, 11)] * 2
