@@ -9,6 +9,7 @@ import polars as pl
 from agents.context.district import District
 from agents.rules.model import VALUE_SEPARATOR
 
+HOUR_US = 3_600_000_000
 DELIVERED = "sent"  # Postfix's word for a delivery that succeeded; deferred and bounced are none (yet)
 _PARALLEL = ("email_to_status", "email_to_filter")
 
@@ -60,14 +61,16 @@ def _deliveries(frame: pl.DataFrame, district: District) -> pl.DataFrame:
     """Rows with at least one delivery to a person: `_mail` (row number), values and counts.
 
     A value is class, message and recipient, joined by `VALUE_SEPARATOR`. A recipient is who it was in the end, after
-    lists were expanded, in lower case. A hand-over to a content filter reaches nobody yet.
+    lists were expanded, in lower case. A hand-over to a content filter reaches nobody yet. The class is `internal` or
+    `outside`; `slow` for a message that took an hour and more from its first line to its last (it waited for one bad
+    address, say): nobody knows which hour its deliveries belong to, so they count for the message alone.
     """
     places = pl.int_ranges(0, pl.col("email_to_address").list.len())
     # A list that is shorter than the recipients' would make a whole batch fail: what it lacks is taken as not said.
     parallel = [pl.col(c).list.gather(places, null_on_oob=True) for c in _PARALLEL]
     inside = pl.col("email_to_address")
     return (
-        frame.select("email_to_address", *parallel, _key=message_key())
+        frame.select("email_to_address", *parallel, _key=message_key(), _slow=_slow())
         .with_row_index("_mail")
         .filter(pl.col("email_to_address").list.len() > 0)
         .explode("email_to_address", *_PARALLEL)
@@ -81,7 +84,15 @@ def _deliveries(frame: pl.DataFrame, district: District) -> pl.DataFrame:
         .with_columns(_inside=internal_address(inside, district))
         .with_columns(
             _value=pl.concat_str(
-                [pl.when("_inside").then(pl.lit("internal")).otherwise(pl.lit("outside")), "_key", "email_to_address"],
+                [
+                    pl.when("_slow")
+                    .then(pl.lit("slow"))
+                    .when("_inside")
+                    .then(pl.lit("internal"))
+                    .otherwise(pl.lit("outside")),
+                    "_key",
+                    "email_to_address",
+                ],
                 separator=VALUE_SEPARATOR,
             )
         )
@@ -92,6 +103,11 @@ def _deliveries(frame: pl.DataFrame, district: District) -> pl.DataFrame:
             recipients_outside=(~pl.col("_inside")).sum().cast(pl.Int64),
         )
     )
+
+
+def _slow() -> pl.Expr:
+    took = pl.col("timestamp").dt.timestamp("us") - pl.col("timestamp_first").dt.timestamp("us")
+    return (took >= HOUR_US).fill_null(value=False)
 
 
 def _clean(text: pl.Expr) -> pl.Expr:

@@ -81,16 +81,17 @@ class EventCount(Window):
 class ValueCount(Window):
     """Sigma `value_count`: distinct values, as a whole, by class (`where`) or by message (`per`).
 
-    A value is plain, or class, message and rest with `VALUE_SEPARATOR` between.
+    A value is plain, or class, message and rest with `VALUE_SEPARATOR` between. One pair of message and rest is one,
+    also where it comes in two classes.
     """
 
     def __init__(self, rule: Rule) -> None:
         super().__init__(rule)
         self.seen: Counter[str] = Counter()
         self.by_class: Counter[str] = Counter()
+        self.pairs: Counter[str] = Counter()
         self.by_message: Counter[str] = Counter()
-        self._classes = any(t.where for t in rule.thresholds)
-        self._messages = any(t.per for t in rule.thresholds)
+        self._in_parts = any(t.where or t.per for t in rule.thresholds)
 
     def _enter(self, row: Row) -> None:
         for value in row.values:
@@ -106,11 +107,16 @@ class ValueCount(Window):
                 self._change(value, -1)
 
     def _change(self, value: str, by: int) -> None:
-        if not (self._classes or self._messages):
+        if not self._in_parts:
             return
-        kind, _, rest = value.partition(VALUE_SEPARATOR)
+        kind, _, pair = value.partition(VALUE_SEPARATOR)
         self.by_class[kind] += by
-        message = rest.partition(VALUE_SEPARATOR)[0]
+        self.pairs[pair] += by
+        if self.pairs[pair] > max(by, 0):
+            return  # it was, or still is, inside in another class
+        if not self.pairs[pair]:
+            del self.pairs[pair]
+        message = pair.partition(VALUE_SEPARATOR)[0]
         self.by_message[message] += by
         if not self.by_message[message]:
             del self.by_message[message]
@@ -118,7 +124,7 @@ class ValueCount(Window):
     @property
     def value(self) -> float:
         """Distinct values inside."""
-        return float(len(self.seen))
+        return float(len(self.pairs if self._in_parts else self.seen))
 
     def measures(self) -> Sequence[float]:
         """One figure a threshold."""
@@ -127,7 +133,7 @@ class ValueCount(Window):
     def _measure(self, threshold: Threshold) -> float:
         if threshold.per:
             return float(max(self.by_message.values(), default=0))
-        return float(self.by_class[threshold.where] if threshold.where else len(self.seen))
+        return float(self.by_class[threshold.where]) if threshold.where else self.value
 
 
 class InOrder(Window):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -181,3 +182,14 @@ def test_json_of_columns_is_the_json_of_each_row(rows: list[tuple[Any, ...]]) ->
         kept = {k: v for k, v in values.items() if v is not None}
         expected.append(json.dumps(kept, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
     assert json_objects(frame, names).to_list() == expected
+
+
+def test_a_message_that_took_an_hour_counts_for_itself_and_for_no_hour() -> None:
+    end = datetime(2026, 3, 2, 12, tzinfo=UTC)
+    row = _mail({"event_id": "e", "to": [("a@school.example", "sent", False), ("b@elsewhere.example", "sent", False)]})
+    rows = [row | {"timestamp": end, "timestamp_first": end - timedelta(minutes=m)} for m in (59, 60)]
+    frame = frame_of(EventKind.MAIL, [*rows, row | {"timestamp": end, "timestamp_first": None}])
+    found = ENRICHER.add(frame, EventKind.MAIL, ["delivered_recipients", "recipients_outside"])
+    classes = [sorted(v.partition("\x1f")[0] for v in values) for values in found["delivered_recipients"].to_list()]
+    assert classes == [["internal", "outside"], ["slow", "slow"], ["internal", "outside"]]
+    assert found["recipients_outside"].to_list() == [1, 1, 1]

@@ -22,10 +22,12 @@ def measure(rule: Rule, inside: list[Row], number: int) -> float:
         return len(inside)
     values = {v for r in inside for v in r.values}
     if threshold.per:
-        messages = {v.split(VALUE_SEPARATOR)[1] for v in values}
-        return max((sum(v.split(VALUE_SEPARATOR)[1] == m for v in values) for m in messages), default=0)
+        pairs = {tuple(v.split(VALUE_SEPARATOR)[1:]) for v in values}
+        return max((sum(message == m for m, *_ in pairs) for message, *_ in pairs), default=0)
     if threshold.where:
-        values = {v for v in values if v.split(VALUE_SEPARATOR)[0] == threshold.where}
+        return sum(v.split(VALUE_SEPARATOR)[0] == threshold.where for v in values)
+    if any(t.where or t.per for t in rule.thresholds):
+        return len({tuple(v.split(VALUE_SEPARATOR)[1:]) for v in values})
     return len(values)
 
 
