@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from agents.engine.evidence import acted_at
 from agents.engine.rows import Row
 from agents.engine.windows import Window
 from agents.rules.model import Rule
@@ -81,7 +82,9 @@ class Episode:
         self.count += 1
         self.last_t, self.last_id = row.t, row.event_id
         self.informational = self.informational and row.base in rule.informational_when
-        covering = judge.permits.covering(json.loads(self.group_key).values(), rule.clause, row.t)
+        # A mail that waits for one bad address is complete days later; it was sent when its first line was written.
+        sent = acted_at(row.summary, row.t)
+        covering = judge.permits.covering(json.loads(self.group_key).values(), rule.clause, sent)
         if covering is None:
             self.outside += max(1, len(row.values))
         else:

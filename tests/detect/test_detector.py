@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from agents.context.district import District, Site
 from agents.context.inventory import Device, Inventory
 from agents.engine.detect import DETECTION_SCHEMA, Detector
+from agents.engine.evidence import acted_at
 from agents.rules.examples import frame_of
 from agents.rules.loader import load_rules, parse_rules
 from schemas.kinds import EventKind
@@ -116,6 +117,18 @@ def test_evidence_says_how_many_were_written_to_and_not_who() -> None:
     assert row["group_key"] == '{"email_from_address":"coach@school.example"}'
     assert "p@school" not in row["summary"]
     assert json.loads(row["summary"])["recipients_internal"] == 1
+
+
+def test_evidence_of_a_joined_event_says_when_it_was_done() -> None:
+    mail = {
+        "email_from_address": "coach@school.example", "email_message_id": "m", "email_to_address": ["p@school.example"],
+        "email_to_status": ["sent"], "email_to_filter": [False], "timestamp_first": START - timedelta(days=5),
+    }  # fmt: skip
+    found = Detector(RULES, DISTRICT, INVENTORY).detect(_frame(EventKind.MAIL, mail, mail), EventKind.MAIL)
+    summary = found["summary"].to_list()[0]
+    assert json.loads(summary)["timestamp_first"] == "2026-02-25T16:00:00.000000Z"
+    assert acted_at(summary, 7) == int((START - timedelta(days=5)).timestamp()) * 1_000_000
+    assert acted_at("{}", 7) == 7
 
 
 def test_one_event_that_two_bases_match_makes_a_row_for_each() -> None:

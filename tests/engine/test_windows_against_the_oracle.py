@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -140,3 +140,19 @@ def test_a_later_episode_does_not_begin_with_an_event_of_an_earlier_one() -> Non
     given_rows = [Row(t, f"{t:03d}", "a", (), None, "s", "g", t, "h", "{}", ()) for t in times]
     found = _seen(_judge(EVENT_COUNT, [given_rows], [FOREVER]))
     assert [first for first, *_ in found] == ["000", "130"]
+
+
+def test_a_joined_event_is_permitted_by_the_time_at_which_it_began() -> None:
+    class Monday:
+        def covering(self, who: Iterable[str], clause: int, t_us: int) -> dict[str, Any] | None:
+            del who, clause
+            return {"who": "x"} if t_us < 5_000_000 else None
+
+    def status(summary: str) -> str:
+        bucket = Bucket({"r": EVENT_COUNT}, Judge(Monday()))
+        row = Row(9_000_000, "", "a", (), None, "s", "g", 0, "h", summary, ())
+        bucket.take(KeyedRow("r", KEY, late=False, row=row._replace(event_id=str(i)), input_row=0) for i in range(3))
+        return str(bucket.advance({"r": RuleTime(FOREVER)})[-1]["status"])
+
+    assert status('{"timestamp_first":"1970-01-01T00:00:01.000000Z"}') == "permitted"
+    assert status("{}") == "violation"
