@@ -143,35 +143,27 @@ class Runtime:
                 return  # the last one is made; Kafka's consumer may be closed already
             started = time.monotonic()
             async with self._lock:
-                captured = [(tp, slot, slot.stage.applied, await self._capture(slot)) for tp, slot in self._due()]
+                captured = await asyncio.to_thread(self._capture)
                 self._awaited, self._sent = self._sent, []
             await asyncio.gather(*self._awaited)
             self._awaited = []
             if not captured:
                 return
-            await self._write(
-                [
-                    o
-                    for _, slot, _, parts in captured
-                    for t in parts
-                    if t != META
-                    for o in slot.writer.records(t, parts[t])
-                ]
-            )
-            await self._write([o for _, slot, _, parts in captured for o in slot.writer.records(META, parts[META])])
-            await self._write([o for _, slot, _, _ in captured for o in slot.cleanup])
-            for _, slot, applied, _ in captured:
+            rest = [(slot, t, p[t]) for slot, _, p in captured for t in p if t != META]
+            await self._write([o for slot, t, part in rest for o in slot.writer.records(t, part)])
+            await self._write([o for slot, _, parts in captured for o in slot.writer.records(META, parts[META])])
+            await self._write([o for slot, _, _ in captured for o in slot.cleanup])
+            for slot, applied, _ in captured:
                 slot.saved, slot.first_save, slot.cleanup = applied, False, []
                 while slot.unacked and slot.unacked[0][0] <= applied:
                     slot.unacked.popleft()[1].ack()
             await self._app.consumer.commit()
             self.checkpoint_s = time.monotonic() - started
 
-    def _due(self) -> list[tuple[TP, Slot]]:
-        return [(tp, s) for tp, s in self._slots.items() if s.stage.applied > s.saved or s.first_save]
-
-    async def _capture(self, slot: Slot) -> Mapping[str, bytes]:
-        return await asyncio.to_thread(slot.stage.snapshot)
+    def _capture(self) -> list[tuple[Slot, int, Mapping[str, bytes]]]:
+        """What every slot that moved has applied, and its parts; in one hop to the worker thread."""
+        due = [s for s in self._slots.values() if s.stage.applied > s.saved or s.first_save]
+        return [(s, s.stage.applied, s.stage.snapshot()) for s in due]
 
     async def _write(self, outputs: list[Output]) -> None:
         written: list[asyncio.Future[Any]] = []

@@ -152,13 +152,13 @@ class Feed(threading.Thread):
                 bootstrap_servers=self._kafka,
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
-                fetch_max_wait_ms=50,
+                fetch_max_wait_ms=500,  # the broker answers at once where there is something
             )
             places = [TopicPartition(t, 0) for t in self._topics]
             consumer.assign(places)
             consumer.seek_to_beginning(*places)
             while not self._stop_now.is_set():
-                for records in consumer.poll(timeout_ms=100).values():
+                for records in consumer.poll(timeout_ms=500).values():
                     for r in records:
                         self.context.take(
                             Message(r.topic, r.partition, r.offset, r.value or b"", r.headers or (), r.key)
