@@ -36,7 +36,7 @@ from schemas.kinds import state_topic  # noqa: E402
 
 log = logging.getLogger("aupstream.agent")
 CRASHED = 70  # exit code after an error that only a restart can mend
-TICK_S = 0.25
+TICK_S = 0.1
 STALLED_S = 60.0  # no progress for so long with messages waiting: the worker ends and is started again
 StageFactory = Callable[[str, int], Stage]
 

@@ -17,6 +17,7 @@ from streams.config import SourceConfig
 from streams.intake import Made
 
 SECOND = 1_000_000
+MARKER_US = SECOND // 4  # while progress moves every partition is told of it this often: a rule waits for the slowest
 HEARTBEAT_US = 10 * SECOND  # an idle collector says that it lives
 
 
@@ -98,7 +99,7 @@ class Outbox:
         told = (self.events.progress, idle)
         waited = now_us - self._told_us
         became_idle = idle and not self._told[1]
-        if (told != self._told and (waited >= SECOND or became_idle)) or (idle and waited >= HEARTBEAT_US):
+        if (told != self._told and (waited >= MARKER_US or became_idle)) or (idle and waited >= HEARTBEAT_US):
             self._submit(self.events.markers(idle=idle))
             self._told, self._told_us = told, now_us
 
