@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -62,6 +63,8 @@ class Store:
         self._where = (dsn.rpartition("@")[2] or dsn).partition("?")[0]
         settings = {"connect_timeout": _CONNECT_S, "client_name": "aupstream", **(settings or {})}
         try:
+            # The driver logs a traceback of its own; what a person needs is in the error that we raise.
+            logging.getLogger("clickhouse_driver").setLevel(logging.CRITICAL)
             self._client = Client.from_url(_with(dsn, settings))
         except (ValueError, KeyError, TypeError) as error:
             hint = "write clickhouse://user:password@host:port/database"
