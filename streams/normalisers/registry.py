@@ -29,11 +29,11 @@ class NormaliserType(NamedTuple):
 @cache
 def types() -> Mapping[str, NormaliserType]:
     """All types, in alphabetical order of their names."""
-    from streams.normalisers.freeradius import FreeradiusNormaliser  # noqa: PLC0415 - normalisers only where used
-    from streams.normalisers.isc_dhcpd import IscDhcpdNormaliser  # noqa: PLC0415
-    from streams.normalisers.openssh import OpensshNormaliser  # noqa: PLC0415
-    from streams.normalisers.postfix import PostfixNormaliser  # noqa: PLC0415
-    from streams.normalisers.squid import SquidNormaliser  # noqa: PLC0415
+    from streams.normalisers.dhcp.isc_dhcpd import IscDhcpdNormaliser  # noqa: PLC0415
+    from streams.normalisers.login.freeradius import FreeradiusNormaliser  # noqa: PLC0415 - normalisers only where used
+    from streams.normalisers.login.openssh import OpensshNormaliser  # noqa: PLC0415
+    from streams.normalisers.mail.postfix import PostfixNormaliser  # noqa: PLC0415
+    from streams.normalisers.proxy.squid import SquidNormaliser  # noqa: PLC0415
 
     described: dict[type[Normaliser], str] = {
         FreeradiusNormaliser: "FreeRADIUS radius.log: 802.1X and VPN logins",

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from streams.normalisers.abstract import LineChunk, Normalised, NormaliserSettings
-from streams.normalisers.postfix import PostfixNormaliser
+from streams.normalisers.mail.postfix import PostfixNormaliser
 
 SETTINGS = NormaliserSettings(year=2025)
 SENT = "relay=mx.example.org[203.0.113.9]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 2.0.0 Ok)"

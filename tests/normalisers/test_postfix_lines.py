@@ -11,8 +11,8 @@ from schemas.kinds import EventKind
 from streams.normalisers.abstract import NormaliserSettings
 from streams.normalisers.columns import event_columns
 from streams.normalisers.lines import MAX_REPEATS
-from streams.normalisers.postfix import PostfixNormaliser
-from streams.normalisers.postfix_chatter import IGNORED
+from streams.normalisers.mail.postfix import PostfixNormaliser
+from streams.normalisers.mail.postfix_chatter import IGNORED
 from tests.normalisers.postfix_helpers import SETTINGS, assert_conserved, flat, lined, run
 
 TAIL = "from=<Eve@Bad.Example> to=<ann@School.Example> proto=ESMTP helo=<evil>"

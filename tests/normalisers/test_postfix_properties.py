@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.normalisers import postfix_join
 from streams.normalisers.abstract import LineChunk, NormaliserSettings
-from streams.normalisers.postfix import PostfixNormaliser
-from streams.normalisers.postfix_join import FULL_BYTES
+from streams.normalisers.mail import postfix_join
+from streams.normalisers.mail.postfix import PostfixNormaliser
+from streams.normalisers.mail.postfix_join import FULL_BYTES
 from tests.normalisers.postfix_helpers import Run, assert_conserved, offsets_of, run
 
 SMALL = NormaliserSettings(year=2025, join_max_s=120, max_joins=4)

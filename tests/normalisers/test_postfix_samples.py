@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from streams.normalisers.addresses import ip
-from streams.normalisers.postfix_chatter import IGNORED
+from streams.normalisers.mail.postfix_chatter import IGNORED
 from streams.normalisers.syslog import split
 from tests.normalisers.peers import HERE, SAMPLES, Case, Comparison, cases, load_disagreements, load_keys
 from tests.normalisers.postfix_helpers import Run, assert_conserved, run

@@ -27,14 +27,14 @@ import json
 
 from schemas.errors import StateError
 from schemas.kinds import EventKind
-from streams.normalisers import postfix_lines as lines
 from streams.normalisers.abstract import LineChunk, Normalised, Normaliser, NormaliserSettings, Reject
 from streams.normalisers.lines import MAX_REPEATS, read_state
+from streams.normalisers.mail import postfix_lines as lines
+from streams.normalisers.mail.postfix_chatter import COMMONEST, daemon_of, reason_of
+from streams.normalisers.mail.postfix_columns import Events
+from streams.normalisers.mail.postfix_messages import HELD, UNREADABLE, Messages
+from streams.normalisers.mail.postfix_single import single
 from streams.normalisers.masking import mask_bytes
-from streams.normalisers.postfix_chatter import COMMONEST, daemon_of, reason_of
-from streams.normalisers.postfix_columns import Events
-from streams.normalisers.postfix_messages import HELD, UNREADABLE, Messages
-from streams.normalisers.postfix_single import single
 from streams.normalisers.reasons import Ignored, Refused
 from streams.normalisers.syslog import split
 from streams.normalisers.times import SourceClock

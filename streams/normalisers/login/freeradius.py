@@ -20,7 +20,7 @@ from typing import Final
 from schemas.kinds import EventKind
 from streams.normalisers import addresses
 from streams.normalisers.lines import Collected, Fields, LineNormaliser, Taken, Unreadable
-from streams.normalisers.login_fields import LOGIN_COLUMNS, LoginFields, login_row
+from streams.normalisers.login.login_fields import LOGIN_COLUMNS, LoginFields, login_row
 from streams.normalisers.masking import masked_user
 from streams.normalisers.reasons import Ignored, Refused
 from streams.normalisers.syslog import SyslogLine

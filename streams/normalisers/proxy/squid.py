@@ -24,9 +24,9 @@ from streams.normalisers.abstract import LineChunk, Normalised, Normaliser, Norm
 from streams.normalisers.columns import LINE, empty_frame, event_frame
 from streams.normalisers.lines import Unreadable
 from streams.normalisers.masking import mask_bytes
+from streams.normalisers.proxy.squid_fields import proxy_columns
+from streams.normalisers.proxy.squid_forms import combined, common_time, native, odd
 from streams.normalisers.reasons import Ignored, Refused
-from streams.normalisers.squid_fields import proxy_columns
-from streams.normalisers.squid_forms import combined, common_time, native, odd
 from streams.normalisers.syslog import split
 
 ACTIONS: Final = ("allowed", "denied")

@@ -26,13 +26,13 @@ import re
 from typing import Final
 
 from schemas.kinds import EventKind
-from streams.normalisers.dropbear import dropbear
 from streams.normalisers.lines import LineNormaliser, Taken
-from streams.normalisers.login_fields import LOGIN_COLUMNS
-from streams.normalisers.pam import pam
+from streams.normalisers.login.dropbear import dropbear
+from streams.normalisers.login.login_fields import LOGIN_COLUMNS
+from streams.normalisers.login.pam import pam
+from streams.normalisers.login.sshd import sshd
+from streams.normalisers.login.switching import login_program, su, sudo
 from streams.normalisers.reasons import Ignored
-from streams.normalisers.sshd import sshd
-from streams.normalisers.switching import login_program, su, sudo
 from streams.normalisers.syslog import SyslogLine
 
 ACTIONS: Final = (

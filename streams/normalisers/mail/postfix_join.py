@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heappush
 from typing import Any
 
-from streams.normalisers.postfix_columns import MailRow, Recipient
-from streams.normalisers.postfix_lines import Delivery
+from streams.normalisers.mail.postfix_columns import MailRow, Recipient
+from streams.normalisers.mail.postfix_lines import Delivery
 
 FULL_BYTES = 600_000
 """An open join whose recipients, relays and line positions take this many bytes is flushed; the next recipient makes a

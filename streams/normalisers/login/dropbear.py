@@ -6,7 +6,7 @@ import re
 
 from streams.normalisers import addresses
 from streams.normalisers.lines import Fields, Taken, Unreadable
-from streams.normalisers.login_fields import LoginFields, login_row
+from streams.normalisers.login.login_fields import LoginFields, login_row
 from streams.normalisers.masking import masked_user
 from streams.normalisers.reasons import Ignored, Refused
 

@@ -12,10 +12,10 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from schemas.ids import MAX_SUB
-from streams.normalisers import postfix_lines as lines
 from streams.normalisers.lines import MAX_REPEATS
-from streams.normalisers.postfix_columns import Events
-from streams.normalisers.postfix_join import FULL_BYTES, LINE_BYTES, Join, Joins, Memory
+from streams.normalisers.mail import postfix_lines as lines
+from streams.normalisers.mail.postfix_columns import Events
+from streams.normalisers.mail.postfix_join import FULL_BYTES, LINE_BYTES, Join, Joins, Memory
 
 MOST_JOINS = MAX_SUB - MAX_REPEATS - 15
 """Open joins kept at most, whatever the settings say: one line or `finish` may flush them all, and then be repeats

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from streams.normalisers.postfix_lines import MAIL_DAEMONS, OTHER_DAEMONS
+from streams.normalisers.mail.postfix_lines import MAIL_DAEMONS, OTHER_DAEMONS
 from streams.normalisers.reasons import Ignored
 
 IGNORED: Mapping[str, str] = {

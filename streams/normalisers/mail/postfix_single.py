@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from streams.normalisers import postfix_lines as lines
+from streams.normalisers.mail import postfix_lines as lines
+from streams.normalisers.mail.postfix_columns import Events, MailRow, Recipient
+from streams.normalisers.mail.postfix_messages import Place
 from streams.normalisers.masking import mask_text, masked_user
-from streams.normalisers.postfix_columns import Events, MailRow, Recipient
-from streams.normalisers.postfix_messages import Place
 
 _ACTIONS = {
     "reject": ("rejected", "failure", "rejected"),

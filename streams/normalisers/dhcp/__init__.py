@@ -1,0 +1,1 @@
+"""DHCP servers: log lines to events of that kind."""

@@ -1,0 +1,1 @@
+"""Logins: log lines to events of that kind."""

@@ -1,0 +1,1 @@
+"""Mail servers and gateways: log lines to events of that kind."""

@@ -1,0 +1,1 @@
+"""Web proxies and filters: log lines to events of that kind."""
