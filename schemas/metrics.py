@@ -72,6 +72,17 @@ BATCHES_SENT = counter("aup_batches_sent_total", "batches", "Batches that Kafka 
 BYTES_SENT = counter("aup_bytes_sent_total", "bytes", "Bytes of those batches.", "topic")
 SEND_RETRIES = counter("aup_send_retries_total", "batches", "Sends that failed and were gone back to.", "topic")
 BACKLOG = gauge("aup_backlog_bytes", "bytes", "Bytes of batches not yet acknowledged.", "source")
+UNREAD_BYTES = gauge("aup_unread_bytes", "bytes", "Bytes that older files of a folder got too late to be read.", "source")
+# listeners
+RECEIVED = counter("aup_received_total", "lines", "Lines received and taken into a spool.", "listener", "source")
+RECEIVED_BYTES = counter("aup_received_bytes_total", "bytes", "Bytes of those lines.", "listener", "source")
+DROPPED = counter("aup_dropped_total", "lines", "Datagrams received and not kept.", "listener", "reason")
+CUT = counter("aup_cut_total", "lines", "Received lines that were longer than the limit, cut.", "listener")
+CONNECTIONS = gauge("aup_connections", "connections", "Connections that are open.", "listener")
+REFUSED = counter("aup_refused_connections_total", "connections", "Connections refused or ended.", "listener", "reason")
+SPOOL_BYTES = gauge("aup_spool_bytes", "bytes", "Bytes of a source's spool on disk.", "source")
+SPOOL_AGE = gauge("aup_spool_age_seconds", "seconds", "Age of the oldest segment of a source's spool.", "source")
+SPOOL_WAITING = gauge("aup_spool_waiting_bytes", "bytes", "Bytes received that are not on disk yet.", "source")
 # agents
 REPEATS_DROPPED = counter("aup_repeats_dropped_total", "rows", "Rows that had been seen before.", "topic")
 MISSING_REFUSED = counter("aup_missing_refused_total", "batches", "Batches refused, one before them missing.", "topic")

@@ -40,7 +40,7 @@ def registration(config: SourceConfig, kind: EventKind | None = None) -> dict[st
     return {
         "event": "registered",
         "source": config.name,
-        "kind": (kind or registry.types()[config.type].kind).value,
+        "kind": (kind or registry.kind_of(config.type)).value,
         "type": config.type,
         "timeline": config.timeline,
         "lateness_s": config.lateness_s,

@@ -7,9 +7,10 @@ order give the same events whatever the size of the chunks they come in.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -29,6 +30,9 @@ class NormaliserSettings:
         join_max_s: Event-time seconds after which an open join is flushed, counted from its newest line.
         max_joins: Open joins kept at most; beyond it the oldest is flushed.
         max_line_bytes: Longer lines are dead letters (`line_too_long`).
+        keep_subject: Store the subject of a message itself; else its hash alone.
+        mask_parameters: Names of URL parameters whose values are masked, beside those that name a secret; lower case.
+        options: Further settings by the names that the type declares (`registry.NormaliserType.options`).
     """
 
     timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
@@ -37,6 +41,9 @@ class NormaliserSettings:
     join_max_s: int = 86_400
     max_joins: int = 100_000
     max_line_bytes: int = 65_536
+    keep_subject: bool = False
+    mask_parameters: frozenset[str] = frozenset()
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +119,7 @@ class Normaliser(ABC):
     kind: EventKind
     type_name: str  # e.g. "squid"
     joins: bool = False  # True where lines may be held
+    fields: ClassVar[tuple[str, ...]]  # columns that it can fill, for people who choose a format
 
     @abstractmethod
     def normalise(self, chunk: LineChunk) -> Normalised:

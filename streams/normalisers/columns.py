@@ -15,6 +15,7 @@ from streams.normalisers.abstract import COLLECTOR_COLUMNS
 
 LINE = "line"
 TIMESTAMP = pl.Datetime("us", "UTC")
+_FILL: Mapping[str, Any] = {"log_sub": 0, "email_complete": True}
 
 _PRIMITIVES: Mapping[str, pl.DataType] = {
     "string": pl.String(),
@@ -49,15 +50,14 @@ def event_frame(kind: EventKind, columns: Mapping[str, Sequence[Any] | pl.Series
     Args:
         kind: Kind of event.
         columns: Values by column name, all of one length, `line` and `timestamp` (microseconds) among them; a column
-            of the kind that is not named is null throughout, an unnamed `log_sub` zero.
+            of the kind that is not named is null throughout, a list empty, `log_sub` zero and `email_complete` true.
     """
     height = len(columns[LINE])
     made: list[pl.Series] = []
     for name, dtype in event_columns(kind).items():
         values = columns.get(name)
         if values is None:
-            fill = 0 if name == "log_sub" else None
-            made.append(pl.repeat(fill, height, dtype=dtype, eager=True).alias(name))
+            made.append(_unnamed(name, dtype, height))
         elif isinstance(values, pl.Series):
             made.append(values.cast(dtype).alias(name))
         elif dtype == TIMESTAMP:
@@ -65,6 +65,12 @@ def event_frame(kind: EventKind, columns: Mapping[str, Sequence[Any] | pl.Series
         else:
             made.append(pl.Series(name, values, dtype=dtype))
     return pl.DataFrame(made)
+
+
+def _unnamed(name: str, dtype: pl.DataType, height: int) -> pl.Series:
+    if isinstance(dtype, pl.List):
+        return pl.Series(name, [[]], dtype=dtype).new_from_index(0, height)
+    return pl.repeat(_FILL.get(name), height, dtype=dtype, eager=True).alias(name)
 
 
 def empty_frame(kind: EventKind) -> pl.DataFrame:

@@ -14,7 +14,7 @@ from schemas.ids import MAX_SUB
 from streams.normalisers.abstract import LineChunk, Normalised, Normaliser, NormaliserSettings, Reject
 from streams.normalisers.columns import LINE, empty_frame, event_frame
 from streams.normalisers.masking import mask_bytes
-from streams.normalisers.reasons import Ignored, Refused
+from streams.normalisers.reasons import Ignored, IgnoredReason, Refused
 from streams.normalisers.syslog import Splitter, SyslogLine
 from streams.normalisers.times import SourceClock
 
@@ -44,7 +44,7 @@ class Unreadable:
 Fields: TypeAlias = tuple[Any, ...]
 """Values of one event, in the order of the normaliser's `COLUMNS`."""
 
-Taken: TypeAlias = Fields | list[Fields] | Ignored | Unreadable
+Taken: TypeAlias = Fields | list[Fields] | IgnoredReason | Unreadable
 """What a message says: an event, several, nothing by design, or something that cannot be read."""
 
 
@@ -71,6 +71,11 @@ class LineNormaliser(Normaliser):
     """
 
     COLUMNS: ClassVar[tuple[str, ...]]
+    NEVER: ClassVar[frozenset[str]] = frozenset()  # columns that rows have and no line of the format fills
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.fields = tuple(name for name in HEADER_COLUMNS + cls.COLUMNS if name not in cls.NEVER)
 
     def __init__(self, settings: NormaliserSettings) -> None:
         self._settings = settings
@@ -133,7 +138,7 @@ class LineNormaliser(Normaliser):
         if repeated is None:
             return self.take(line)
         taken = self.take(line._replace(message=repeated[2]))
-        if isinstance(taken, (Ignored, Unreadable)):
+        if isinstance(taken, (IgnoredReason, Unreadable)):
             return taken
         return (taken if isinstance(taken, list) else [taken]) * _count(repeated[1])
 
@@ -207,7 +212,7 @@ def read_state(state: bytes, type_name: str) -> Mapping[str, Any]:
     return saved
 
 
-def starts_with_any(table: Mapping[Ignored, str]) -> Callable[[str], Ignored | None]:
+def starts_with_any(table: Mapping[IgnoredReason, str]) -> Callable[[str], IgnoredReason | None]:
     """A look-up of a message by how it starts, in one pass; where several fit, the first of the table.
 
     Args:
@@ -216,7 +221,7 @@ def starts_with_any(table: Mapping[Ignored, str]) -> Callable[[str], Ignored | N
     starts = [(start, reason) for reason, text in table.items() for start in text.split("|")]
     pattern = re.compile("|".join(f"({re.escape(start)})" for start, _ in starts))
 
-    def look_up(message: str) -> Ignored | None:
+    def look_up(message: str) -> IgnoredReason | None:
         match = pattern.match(message)
         return None if match is None or match.lastindex is None else starts[match.lastindex - 1][1]
 

@@ -15,6 +15,7 @@ Every pattern runs in time linear in the length of the line: repeats are over on
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import lru_cache
 
 MASK = "(masked)"
@@ -26,9 +27,10 @@ _NAMES = (
 )
 _PREFIX = r"[\w.\-\[\]$]{0,40}?[_.\-\[]"  # user_password, X-Amz-Signature, login[password]
 _COMPOUND = r"[\w.\-]{0,40}?(?:password|passwd|token|secret|sessionid|apikey)"
+_VALUE = r"((?:[^&;#%\s\"'<>]|%[013-9a-fA-F]|%2[0-57-9a-fA-F]|%(?![0-9a-fA-F]))+)"
 _PARAMETER = (
     rf"((?:^|[?&;#,\s\"'{{(]|%3[fF]|%26|%23|%3[bB])(?:(?:{_PREFIX})?(?:{_NAMES})\]?|{_COMPOUND})(?:=|%3[dD]))"
-    r"((?:[^&;#%\s\"'<>]|%[013-9a-fA-F]|%2[0-57-9a-fA-F]|%(?![0-9a-fA-F]))+)"
+    rf"{_VALUE}"
 )
 _USERINFO = r"(://)[^\s/?#\"'<>]{1,1024}@"
 _CONNECT = r"(CONNECT )[^\s/?#@\"'<>]{1,512}:[^\s/?#\"'<>]{1,512}@"
@@ -81,6 +83,37 @@ def mask_bytes(line: bytes) -> tuple[bytes, bool]:
     masked = _RADIUS_BYTES.sub(rb"\1" + MASK.encode(), masked)
     masked = _TYPED_NAME_BYTES.sub(_typed_name, masked)
     return masked, masked != line
+
+
+class Masker:
+    """`mask_text` and `mask_bytes`, and the values of a source's own list of URL parameters as well.
+
+    Args:
+        parameters: Names as they stand in URLs, in any case (`NormaliserSettings.mask_parameters`).
+    """
+
+    def __init__(self, parameters: Collection[str] = ()) -> None:
+        self.triggers = TRIGGERS  # for the `regex` engine of Polars: what no masked text lacks
+        self._own: re.Pattern[str] | None = None
+        if parameters:
+            names = "|".join(sorted(re.escape(name) for name in parameters))
+            pattern = rf"((?:^|[?&;#,\s\"'{{(]|%3[fF]|%26|%23|%3[bB])(?:{names})(?:=|%3[dD])){_VALUE}"
+            self._own = re.compile(pattern, re.ASCII | re.IGNORECASE)
+            self._own_bytes = re.compile(pattern.encode(), re.IGNORECASE)
+            self.triggers = f"{TRIGGERS}|{names}"
+
+    def text(self, text: str) -> str:
+        """See `mask_text`."""
+        masked = mask_text(text)
+        return masked if self._own is None else self._own.sub(rf"\1{MASK}", masked)
+
+    def line(self, line: bytes) -> tuple[bytes, bool]:
+        """See `mask_bytes`."""
+        masked, changed = mask_bytes(line)
+        if self._own is None:
+            return masked, changed
+        own = self._own_bytes.sub(rb"\1" + MASK.encode(), masked)
+        return own, changed or own != masked
 
 
 def _typed_name(match: re.Match[bytes]) -> bytes:

@@ -18,16 +18,24 @@ class Refused(StrEnum):
     BAD_TIME = "bad_time"  # a time that does not exist, or no year has that date
     BAD_FIELD = "bad_field"  # the form is right, a value in it is not
     UNKNOWN_FORM = "unknown_form"  # starts like a line that we report, goes on differently
+    NO_FIELDS = "no_fields"  # a row of a table before any line that names its columns
+    BROKEN_PAYLOAD = "broken_payload"  # JSON, XML or a quoted table that ends early or is malformed
 
 
-class Ignored(StrEnum):
-    """Reasons of ignored lines."""
+class IgnoredReason(StrEnum):
+    """A reason for which lines are ignored. Each folder of formats has an enumeration of its own beside `Ignored`."""
+
+
+class Ignored(IgnoredReason):
+    """Reasons that several formats share, and those of the first formats."""
 
     BLANK_LINE = "blank_line"
     OTHER_PROGRAM = "other_program"  # the line is of a program that this format is not about
     REPEATED_OTHER = "repeated_other"  # "last message repeated" where that message was no event
     DEBUG = "debug"  # debugging output
     SERVICE_STATE = "service_state"  # start, stop, configuration and listening messages
+    HEADER = "header"  # a line that names columns or describes the file
+    OTHER_RECORD = "other_record"  # a record of the product about something that is no event of this kind
 
     SQUID_CACHE_LOG = "squid_cache_log"  # Squid's own messages, not its access log
 
@@ -54,3 +62,8 @@ class Ignored(StrEnum):
 
     RADIUS_SERVER = "radius_server"  # radius.log lines that are not of the class Auth
     RADIUS_OTHER = "radius_other"  # Auth lines that tell no outcome
+
+
+def vocabulary() -> frozenset[str]:
+    """All reasons for which a line may be ignored, of all formats that are imported."""
+    return frozenset(str(reason) for enumeration in IgnoredReason.__subclasses__() for reason in enumeration)

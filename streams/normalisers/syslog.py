@@ -6,6 +6,7 @@ Understood, with or without a leading `<PRI>`:
   year before the month, after the day or after the time, without a host, with an empty tag, with the address of a
   relay between host and tag;
 - the same with an RFC 3339 or ISO 8601 time in front (rsyslog's `RSYSLOG_FileFormat`, systemd's `short-iso`);
+- a line of `journalctl -o json` (`journal`), whose fields stand for the header;
 - RFC 5424: `<PRI>1 time host app procid msgid structured-data message`, also where a sender puts an RFC 3164 tag
   after such a start (seen from OPNsense).
 
@@ -16,6 +17,8 @@ from __future__ import annotations
 
 import re
 from typing import NamedTuple
+
+from streams.normalisers.journal import unwrap_journal
 
 MAX_PID_DIGITS = 18  # what fits a signed 64-bit integer whatever the digits are
 
@@ -63,6 +66,9 @@ def split(line: str) -> SyslogLine | None:
     The time's form is checked, its value is not: `Feb 30` splits, and no clock will read it. Runs in time linear in
     the length of the line.
     """
+    if line[:1] == "{":
+        journal = unwrap_journal(line)
+        return None if journal is None else SyslogLine(*journal)
     rfc5424 = _RFC5424.match(line)
     if rfc5424 is not None:
         stamp, host, app, procid, _, message = rfc5424.groups()
@@ -94,6 +100,9 @@ class Splitter:
         """See `split`."""
         cut = line.find(": ", 16)
         stamp = line[:16]
+        if stamp[:1] == "{":
+            journal = unwrap_journal(line)
+            return None if journal is None else SyslogLine(*journal)
         if cut < 0 or (stamp != self._stamp and not self._is_stamp(stamp)):
             return split(line)
         tag = line[16 : cut + 1]

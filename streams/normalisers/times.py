@@ -196,7 +196,8 @@ class SourceClock:
     """Reads the times of one source's lines, in the order of the lines.
 
     Understands the stamps that `syslog.split` finds (RFC 3164 with or without year and fraction, ISO 8601 with or
-    without offset) and asctime's `Www Mmm dd hh:mm:ss yyyy`, as FreeRADIUS writes it.
+    without offset), asctime's `Www Mmm dd hh:mm:ss yyyy`, as FreeRADIUS writes it, and `@seconds.micros` since 1970.
+    Other forms are taken apart by `moments` and put to UTC by `wall`.
     """
 
     def __init__(self, settings: NormaliserSettings) -> None:
@@ -218,7 +219,10 @@ class SourceClock:
                 self._previous = self._hour_start + (minute * 60 + second) * _SECOND
                 return self._previous
         try:
-            found = self._iso(stamp) if stamp[4:5] == "-" else self._bsd(stamp)
+            if stamp[4:5] == "-":
+                found = self._iso(stamp)
+            else:
+                found = self._bsd(stamp) if stamp[:1] != "@" else _since_1970(stamp)
         except (ValueError, OverflowError):
             return None
         if found is None or not _EARLIEST <= found <= _LATEST:
@@ -260,6 +264,30 @@ class SourceClock:
             self._hour, self._hour_start = stamp[:10], found - (int(minute) * 60 + int(second)) * _SECOND
         return found
 
+    def wall(self, day: date, of_day: int) -> int | None:
+        """Microseconds UTC of a local time in the source's zone; None outside years 1 to 9999. Moves the clock.
+
+        Args:
+            day: Local date.
+            of_day: Microseconds since local midnight, below 24 hours.
+        """
+        try:
+            found = self._zone.micros(day.toordinal(), of_day, self._previous)
+        except OverflowError:
+            return None
+        return self.seen(found)
+
+    def year_of(self, month: int, day: int) -> int | None:
+        """Year of a date without one; see `YearlessClock`."""
+        return self._years.year_of(month, day)
+
+    def seen(self, micros: int) -> int | None:
+        """Note a time that was read elsewhere, so that an hour shown twice is told apart; None where it is none."""
+        if not _EARLIEST <= micros <= _LATEST:
+            return None
+        self._previous, self._stamp = micros, ""
+        return micros
+
     def state(self) -> dict[str, object]:
         """What must be saved: JSON-able."""
         return {"years": self._years.state(), "previous": self._previous}
@@ -275,6 +303,13 @@ class SourceClock:
             raise StateError("saved clock is no object", hint=_START_ANEW)
         self._years.restore(years)
         self._previous, self._stamp, self._hour = _saved_int(state, "previous"), "", ""
+
+
+def _since_1970(stamp: str) -> int | None:
+    seconds, _, fraction = stamp[1:].partition(".")
+    if not (seconds.isascii() and seconds.isdigit() and (fraction or "0").isdigit()):
+        return None
+    return int(seconds) * _SECOND + int(fraction.ljust(6, "0")[:6])
 
 
 def _nearest(newest: int, month: int, day: int) -> int | None:

@@ -5,35 +5,39 @@ from __future__ import annotations
 import pytest
 
 from schemas.errors import ConfigError, StateError
-from schemas.kinds import EventKind
 from streams.normalisers.abstract import NormaliserSettings
+from streams.normalisers.columns import event_columns
 from streams.normalisers.guess import guess
-from streams.normalisers.registry import make, types
-from tests.normalisers.golden_files import lines_of
+from streams.normalisers.registry import claims_of, fields_of, make, types
+from tests.normalisers.golden_files import expected_of, lines_of
 
-KINDS = {
-    "freeradius": EventKind.LOGIN,
-    "isc_dhcpd": EventKind.DHCP,
-    "openssh": EventKind.LOGIN,
-    "postfix": EventKind.MAIL,
-    "squid": EventKind.PROXY,
-}
+FIRST = ["freeradius", "isc_dhcpd", "openssh", "squid"]
 
 
-def test_every_type_makes_a_normaliser_of_its_name_and_kind() -> None:
-    assert {name: entry.kind for name, entry in types().items()} == KINDS
-    for name, entry in types().items():
-        normaliser = make(name, NormaliserSettings())
-        assert (normaliser.type_name, normaliser.kind) == (name, entry.kind)
-        assert entry.description
+@pytest.mark.parametrize("name", types())
+def test_every_type_makes_a_normaliser_of_its_name_and_kind(name: str) -> None:
+    normaliser, entry = make(name, NormaliserSettings()), types()[name]
+    assert (normaliser.type_name, normaliser.kind) == (name, entry.kind)
+    assert entry.description
+    assert set(fields_of(name)) <= set(event_columns(entry.kind))
+    assert len(fields_of(name)) == len(set(fields_of(name)))
+    assert {"timestamp", "event_dataset", "event_action", "event_outcome"} <= set(fields_of(name))
+
+
+@pytest.mark.parametrize("name", [name for name in types() if name != "postfix"])
+def test_claims_take_no_line_that_another_type_makes_an_event_of(name: str) -> None:
+    made = {fate["line"] for fate in expected_of(name) if "event_action" in fate}
+    own = [line for number, line in enumerate(lines_of(name)) if number in made]
+    for other in types():
+        assert not [line for line in own if other != name and claims_of(other)(line)], other
 
 
 def test_an_unknown_type_names_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match=r"no log type 'squib'.*isc_dhcpd, openssh, postfix, squid"):
+    with pytest.raises(ConfigError, match=r"no log type 'squib'.*normalise --list"):
         make("squib", NormaliserSettings())
 
 
-@pytest.mark.parametrize("name", ["freeradius", "isc_dhcpd", "openssh", "squid"])
+@pytest.mark.parametrize("name", FIRST)
 def test_golden_lines_are_guessed_as_what_they_are(name: str) -> None:
     found, confidence = guess(lines_of(name))
     assert found == name
@@ -58,6 +62,6 @@ def test_a_state_of_something_else_is_refused(name: str, state: bytes) -> None:
         make(name, NormaliserSettings()).load(state)
 
 
-@pytest.mark.parametrize("name", sorted(KINDS))
+@pytest.mark.parametrize("name", types())
 def test_a_fresh_state_can_be_loaded(name: str) -> None:
     make(name, NormaliserSettings()).load(make(name, NormaliserSettings()).save())

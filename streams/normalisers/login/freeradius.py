@@ -51,6 +51,7 @@ class FreeradiusNormaliser(LineNormaliser):
     kind = EventKind.LOGIN
     type_name = "freeradius"
     COLUMNS = LOGIN_COLUMNS
+    NEVER = frozenset("target_user_name key_fingerprint source_domain session_id source_port terminal_name".split())
 
     def _line(self, out: Collected, index: int, raw: bytes) -> None:
         text = raw.decode("utf-8", "backslashreplace")

@@ -62,6 +62,7 @@ class OpensshNormaliser(LineNormaliser):
     kind = EventKind.LOGIN
     type_name = "openssh"
     COLUMNS = LOGIN_COLUMNS
+    NEVER = frozenset("access_point nas_port source_mac session_id".split())
 
     def take(self, line: SyslogLine) -> Taken:
         """What a line says."""

@@ -31,7 +31,7 @@ from streams.normalisers.abstract import LineChunk, Normalised, Normaliser, Norm
 from streams.normalisers.lines import MAX_REPEATS, read_state
 from streams.normalisers.mail import postfix_lines as lines
 from streams.normalisers.mail.postfix_chatter import COMMONEST, daemon_of, reason_of
-from streams.normalisers.mail.postfix_columns import Events
+from streams.normalisers.mail.postfix_columns import FIELDS, Events
 from streams.normalisers.mail.postfix_messages import HELD, UNREADABLE, Messages
 from streams.normalisers.mail.postfix_single import single
 from streams.normalisers.masking import mask_bytes
@@ -57,6 +57,7 @@ class PostfixNormaliser(Normaliser):
     kind = EventKind.MAIL
     type_name = "postfix"
     joins = True
+    fields = FIELDS
 
     def __init__(self, settings: NormaliserSettings) -> None:
         self._settings = settings

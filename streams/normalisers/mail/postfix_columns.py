@@ -58,6 +58,16 @@ _RECIPIENT_COLUMNS = {
 }
 
 
+FIELDS = (
+    *(name for name in MailRow._fields if name not in ("line", "log_sub")),
+    "event_dataset",
+    "log_offsets",
+    "email_to_address",
+    *_RECIPIENT_COLUMNS,
+)
+"""Columns that an event of Postfix can have."""
+
+
 class Events:
     """The events of one chunk, in the order in which they are added."""
 

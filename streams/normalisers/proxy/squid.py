@@ -23,8 +23,8 @@ from schemas.kinds import EventKind
 from streams.normalisers.abstract import LineChunk, Normalised, Normaliser, NormaliserSettings, Reject
 from streams.normalisers.columns import LINE, empty_frame, event_frame
 from streams.normalisers.lines import Unreadable
-from streams.normalisers.masking import mask_bytes
-from streams.normalisers.proxy.squid_fields import proxy_columns
+from streams.normalisers.masking import Masker
+from streams.normalisers.proxy.columns import FIELDS, proxy_columns
 from streams.normalisers.proxy.squid_forms import combined, common_time, native, odd
 from streams.normalisers.reasons import Ignored, Refused
 from streams.normalisers.syslog import split
@@ -48,13 +48,15 @@ class SquidNormaliser(Normaliser):
 
     kind = EventKind.PROXY
     type_name = "squid"
+    fields = FIELDS
 
     def __init__(self, settings: NormaliserSettings) -> None:
         self._settings = settings
+        self._masker = Masker(settings.mask_parameters)
 
     def normalise(self, chunk: LineChunk) -> Normalised:
         """Take the next lines; see `Normaliser.normalise`."""
-        decided = _Decided(chunk)
+        decided = _Decided(chunk, self._masker)
         rows = self._rows(chunk, decided)
         parts: list[pl.DataFrame] = []
         rest = _try(rows, native, parts)
@@ -67,7 +69,7 @@ class SquidNormaliser(Normaliser):
         if not parts:
             return Normalised(empty_frame(self.kind), decided.sorted_rejects(), tuple(sorted(decided.ignored)))
         captures = parts[0] if len(parts) == 1 else pl.concat(parts).sort(LINE)
-        columns = proxy_columns(captures)
+        columns = proxy_columns(captures, self._masker)
         events = event_frame(self.kind, {**columns, **{name: captures[name] for name in (LINE, *_HEADER)}})
         return Normalised(events, decided.sorted_rejects(), tuple(sorted(decided.ignored)))
 
@@ -90,8 +92,8 @@ class SquidNormaliser(Normaliser):
 class _Decided:
     """Rejects and ignored lines of a chunk, as they are found."""
 
-    def __init__(self, chunk: LineChunk) -> None:
-        self._lines = chunk.lines
+    def __init__(self, chunk: LineChunk, masker: Masker) -> None:
+        self._lines, self._masker = chunk.lines, masker
         self._rejects: list[Reject] = []
         self.ignored: list[tuple[int, str]] = []
 
@@ -99,7 +101,7 @@ class _Decided:
         return tuple(sorted(self._rejects, key=lambda reject: reject.line))
 
     def refuse(self, index: int, why: Unreadable, cut: int | None = None, timestamp: int | None = None) -> None:
-        masked, changed = mask_bytes(self._lines[index][:cut])
+        masked, changed = self._masker.line(self._lines[index][:cut])
         self._rejects.append(Reject(index, why.reason, why.detail, masked, changed, timestamp))
 
     def leftovers(self, rest: pl.DataFrame) -> None:

@@ -1,4 +1,4 @@
-"""Captures of Squid lines to the columns of proxy events, column by column."""
+"""The columns of proxy events that follow from a URL and a status, column by column for whole chunks."""
 
 from __future__ import annotations
 
@@ -7,21 +7,69 @@ from collections.abc import Callable
 import polars as pl
 
 from streams.normalisers import addresses
-from streams.normalisers.masking import TRIGGERS, mask_text
+from streams.normalisers.masking import Masker
+
+FIELDS = (
+    *(
+        "timestamp",
+        "event_dataset",
+        "event_action",
+        "event_outcome",
+        "observer_hostname",
+        "process_name",
+        "process_pid",
+    ),
+    *("source_ip", "source_port", "user_name", "http_request_method", "http_version", "url_original", "url_scheme"),
+    *("url_domain", "url_port", "url_path", "url_query", "url_extension", "http_response_status_code"),
+    *("http_response_bytes", "http_response_mime_type", "http_request_referrer", "user_agent_original"),
+    *("destination_ip", "destination_domain", "event_duration", "proxy_result", "proxy_hierarchy"),
+)
+"""Columns that an event of Squid can have."""
 
 _SCHEME = r"^[A-Za-z][A-Za-z0-9+.\-]*$"
 _EXTENSION = r"[^/]\.([A-Za-z0-9]{1,10})$"
 _CONNECT = "CONNECT"
 
 
-def proxy_columns(captures: pl.DataFrame) -> dict[str, pl.Series]:
+def url_columns(urls: pl.Series, methods: pl.Series, masker: Masker) -> dict[str, pl.Series]:
+    """`url_original` without credentials, and what it is made of (`url_scheme` … `url_extension`).
+
+    Args:
+        urls: As logged; null where there is none.
+        methods: Of the same rows; for CONNECT, host:port is the URL.
+        masker: The source's.
+    """
+    frame = pl.DataFrame({"url": urls.alias("url"), "method": methods.alias("method")})
+    frame = frame.with_columns(_masked_urls(frame, masker))
+    frame = frame.hstack(_url_parts(frame["url"])).select(*_of_url())
+    return {name: frame[name] for name in frame.columns}
+
+
+def masked(texts: pl.Series, masker: Masker) -> pl.Series:
+    """Texts without credentials; the few that may hold any are found by one scan."""
+    places = texts.str.contains(masker.triggers).fill_null(value=False).arg_true()
+    return texts.scatter(places, [masker.text(t) for t in texts.gather(places)]) if len(places) else texts
+
+
+def outcome(denied: pl.Series, status: pl.Series) -> pl.Series:
+    """`failure` for what was denied and for status 400 and above, `success` below, `unknown` without a status."""
+    frame = pl.DataFrame({"denied": denied, "status": status})
+    bad = pl.col("denied").fill_null(False) | (pl.col("status") >= 400)
+    good = (pl.col("status") > 0) & (pl.col("status") < 400)
+    found = pl.when(bad).then(pl.lit("failure")).when(good).then(pl.lit("success")).otherwise(pl.lit("unknown"))
+    return frame.select(found.alias("event_outcome"))["event_outcome"]
+
+
+def proxy_columns(captures: pl.DataFrame, masker: Masker) -> dict[str, pl.Series]:
     """Columns of proxy events from captures (see `squid_forms`), all rows with a timestamp."""
     captures = captures.with_columns(
         pl.when(pl.col(pl.String) != "-").then(pl.col(pl.String)).name.keep(),
     )
-    captures = captures.with_columns(_masked_urls(captures), _masked(captures["referrer"]), _masked(captures["agent"]))
+    captures = captures.with_columns(
+        _masked_urls(captures, masker), masked(captures["referrer"], masker), masked(captures["agent"], masker)
+    )
     peer_ip = _mapped(captures["peer"], addresses.ip)
-    columns = captures.hstack(_url_parts(captures["url"])).select(*_direct(), *_verdict())
+    columns = captures.hstack(_url_parts(captures["url"])).select(*_of_url(), *_direct(), *_verdict())
     client, port = _clients(captures["client"])
     named = {name: columns[name] for name in columns.columns}
     named["source_ip"], named["source_port"] = client, port
@@ -68,21 +116,14 @@ def _url_parts(urls: pl.Series) -> list[pl.Series]:
     return [frame[name] for name in ("u_scheme", "u_host", "u_port", "u_path", "u_query")]
 
 
-def _direct() -> list[pl.Expr]:
-    """Columns that are a capture, cast or cut."""
-    has_host = pl.col("u_scheme").is_not_null() | (pl.col("method") == _CONNECT)
+def _of_url() -> list[pl.Expr]:
+    """Columns that follow from the URL."""
+    has_host = pl.col("u_scheme").is_not_null() | (pl.col("method") == _CONNECT).fill_null(False)
     host = pl.col("u_host").str.strip_chars("[]").str.to_lowercase()
     port = pl.col("u_port")
     is_path = has_host | pl.col("url").str.starts_with("/")
-    status = pl.col("status").cast(pl.Int32)
-    milliseconds = pl.col("duration").cast(pl.Int64)
-    version = pl.col("version").str.strip_prefix("HTTP/")
     path = pl.when(is_path).then(pl.col("u_path"))
     return [
-        pl.col("timestamp"),
-        pl.col("user").alias("user_name"),
-        pl.col("method").alias("http_request_method"),
-        pl.when(pl.col("version").str.starts_with("HTTP/")).then(version).alias("http_version"),
         pl.col("url").alias("url_original"),
         pl.when(has_host).then(pl.col("u_scheme")).str.to_lowercase().alias("url_scheme"),
         pl.when(has_host & (host != "")).then(host).alias("url_domain"),
@@ -90,6 +131,19 @@ def _direct() -> list[pl.Expr]:
         path.alias("url_path"),
         pl.when(is_path & (pl.col("u_query") != "")).then(pl.col("u_query")).alias("url_query"),
         path.str.extract(_EXTENSION).str.to_lowercase().alias("url_extension"),
+    ]
+
+
+def _direct() -> list[pl.Expr]:
+    """Columns that are a capture, or one cast."""
+    status = pl.col("status").cast(pl.Int32)
+    milliseconds = pl.col("duration").cast(pl.Int64)
+    version = pl.col("version").str.strip_prefix("HTTP/")
+    return [
+        pl.col("timestamp"),
+        pl.col("user").alias("user_name"),
+        pl.col("method").alias("http_request_method"),
+        pl.when(pl.col("version").str.starts_with("HTTP/")).then(version).alias("http_version"),
         pl.when(status > 0).then(status).alias("http_response_status_code"),
         pl.col("bytes").cast(pl.Int64).alias("http_response_bytes"),
         pl.col("mime").str.strip_chars_end(";").alias("http_response_mime_type"),
@@ -115,23 +169,18 @@ def _verdict() -> list[pl.Expr]:
     ]
 
 
-def _masked_urls(captures: pl.DataFrame) -> pl.Series:
+def _masked_urls(captures: pl.DataFrame, masker: Masker) -> pl.Series:
     """URLs without credentials. The scan finds the few that may hold any; those are masked one by one."""
     urls = captures["url"]
-    places = urls.str.contains(TRIGGERS).fill_null(value=False).arg_true()
+    places = urls.str.contains(masker.triggers).fill_null(value=False).arg_true()
     if not len(places):
         return urls
     pairs = zip(captures["method"].gather(places), urls.gather(places), strict=True)
-    masked = [
-        mask_text(f"{_CONNECT} {url}")[len(_CONNECT) + 1 :] if method == _CONNECT else mask_text(url)
+    found = [
+        masker.text(f"{_CONNECT} {url}")[len(_CONNECT) + 1 :] if method == _CONNECT else masker.text(url)
         for method, url in pairs
     ]
-    return urls.scatter(places, masked)
-
-
-def _masked(texts: pl.Series) -> pl.Series:
-    places = texts.str.contains(TRIGGERS).fill_null(value=False).arg_true()
-    return texts.scatter(places, [mask_text(t) for t in texts.gather(places)]) if len(places) else texts
+    return urls.scatter(places, found)
 
 
 def _mapped(texts: pl.Series, read: Callable[[str], str | None]) -> pl.Series:

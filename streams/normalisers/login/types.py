@@ -1,0 +1,19 @@
+"""Logins to hosts, services and domains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from schemas.kinds import EventKind
+from streams.normalisers.types import NormaliserType, program
+
+TYPES: Final[Mapping[str, NormaliserType]] = {
+    "openssh": NormaliserType(
+        EventKind.LOGIN,
+        "streams.normalisers.login.openssh:OpensshNormaliser",
+        "auth.log or secure: OpenSSH, Dropbear, PAM, su, sudo, login",
+        needs="LogLevel VERBOSE in sshd_config to see the keys that failed; UseDNS no",
+        claims=program("sshd|sshd-session|sshd-auth|dropbear|sudo|su|login|systemd-logind"),
+    ),
+}

@@ -1,0 +1,10 @@
+"""Logins to identity providers and cloud services."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from streams.normalisers.types import NormaliserType
+
+TYPES: Final[Mapping[str, NormaliserType]] = {}

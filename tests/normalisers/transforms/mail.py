@@ -1,0 +1,7 @@
+"""Transforms of mail samples."""
+
+from __future__ import annotations
+
+from tests.normalisers.transforms.common import Transform
+
+TRANSFORMS: dict[str, Transform] = {}
