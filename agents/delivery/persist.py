@@ -12,13 +12,13 @@ from agents.delivery.batches import EventBatches
 from agents.delivery.reader import all_seen
 from agents.delivery.snapshots import META, pack, unpack
 from agents.delivery.stage import Message, Output, Stage
+from agents.sinks.avro_columns import clickhouse_columns
 from agents.sinks.clickhouse import ClickHouse, insert_ledger, insert_violations
 from schemas.codec import check_batch
 from schemas.errors import AupstreamError, CorruptBatchError
 from schemas.headers import BatchHeaders, Position
 from schemas.kinds import DEAD_LETTERS, LEDGER, VIOLATIONS
 from schemas.records import decode_record
-from schemas.registry import column_names
 
 log = logging.getLogger(__name__)
 GATHER_ROWS = 500  # single records gathered into one insert
@@ -66,7 +66,7 @@ class Gatherer:
         kind = topic.rpartition(".")[2]
         self._store = store
         self._table = "dead_letters" if topic == DEAD_LETTERS else f"events_{kind}"
-        self._columns = column_names("dead_letter" if topic == DEAD_LETTERS else kind)
+        self._columns = clickhouse_columns("dead_letter" if topic == DEAD_LETTERS else kind)
         self._held: list[_Held] = []
         self._rows = self._bytes = self._parts = 0
         self._since_s: float | None = None

@@ -225,7 +225,8 @@ def _complete(row: dict[str, Any], kind: EventKind, number: int, place: str) -> 
             given = made.get(column, usual)
             made[column] = given if isinstance(given, list) else [given] * len(recipients)
         made.setdefault("email_complete", True)
-        made.setdefault("log_offsets", [])
+    for column in (c for c, kind in types.items() if kind.element is not None):
+        made.setdefault(column, [])
     offset, generation = number * _LINE_BYTES, generation_of(b"example")
     return {
         "event_dataset": kind.value,

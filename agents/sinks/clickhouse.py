@@ -28,6 +28,8 @@ _TRANSIENT = frozenset({159, 160, 202, 203, 209, 210, 241, 242, 252, 999})
 Rows = list[tuple[Any, ...]]
 # Rows of one id are merged later like those of several inserts, not in the insert too: a fifth of its processor time.
 _AS_THEY_ARE = {"optimize_on_insert": 0}
+# Containers of earlier releases lack the newer columns.
+_OLDER = {"input_format_avro_allow_missing_fields": 1}
 
 
 def utc(microseconds: int) -> datetime:
@@ -87,18 +89,29 @@ class ClickHouse:
             self._client = None
 
     def insert_containers(
-        self, table: str, columns: Sequence[str], containers: Sequence[tuple[bytes, Position | None]]
+        self, table: str, columns: Mapping[str, str], containers: Sequence[tuple[bytes, Position | None]]
     ) -> None:
-        """Insert the rows of Avro containers in one statement; of each those after a position only (None: all)."""
+        """Insert the rows of Avro containers in one statement; of each those after a position only (None: all).
+
+        A container that an earlier release wrote lacks the newer columns: they get their types' defaults.
+
+        Args:
+            table: Where to.
+            columns: Names and types, of the table.
+            containers: Their bytes, and the position after which rows are new.
+        """
         names = ", ".join(columns)
+        structure = ", ".join(f"{name} {kind}" for name, kind in columns.items()).replace("'", "\\'")
         parts = []
         for container, after in containers:
             new = "" if after is None else f" WHERE (log_offset, log_sub) > ({after.offset}, {after.sub})"
             body = base64.b64encode(container).decode("ascii")
             # The statement is made of base64 and our own names only.
-            parts.append(f"SELECT {names} FROM format('Avro', base64Decode('{body}')){new}")  # noqa: S608
+            parts.append(f"SELECT {names} FROM format('Avro', '{structure}', base64Decode('{body}')){new}")  # noqa: S608
         query = f"INSERT INTO {table} ({names}) {' UNION ALL '.join(parts)}"
-        self.execute(query, settings={"max_query_size": len(query) + 10_000, "max_threads": 1, **_AS_THEY_ARE})
+        self.execute(
+            query, settings={"max_query_size": len(query) + 10_000, "max_threads": 1, **_AS_THEY_ARE, **_OLDER}
+        )
 
     def insert_rows(self, table: str, columns: Sequence[str], rows: Rows) -> None:
         """Insert rows of plain values."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from agents.delivery.persist import Gatherer, PersistBatches
 from agents.delivery.stage import Message
@@ -22,7 +22,7 @@ class Noting(ClickHouse):
         self.inserts: list[int] = []
 
     def insert_containers(
-        self, table: str, columns: Sequence[str], containers: Sequence[tuple[bytes, Position | None]]
+        self, table: str, columns: Mapping[str, str], containers: Sequence[tuple[bytes, Position | None]]
     ) -> None:
         self.inserts.append(len(containers))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import threading
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import fastavro
 import pytest
 
 from agents.context.district import District
@@ -18,12 +20,13 @@ from agents.context.inventory import Inventory
 from agents.engine.episodes import Judge
 from agents.engine.pipeline import Pipeline
 from agents.rules.loader import load_rules
+from agents.sinks.avro_columns import clickhouse_columns
 from agents.sinks.clickhouse import ClickHouse, insert_ledger, insert_violations
 from infra.cli.standing import since
 from infra.clickhouse.migrate import migrate
 from schemas.errors import ConfigError
 from schemas.kinds import LEDGER, EventKind
-from schemas.registry import column_names
+from schemas.releases import versions
 from streams.config import SourceConfig
 from streams.road import deliveries
 from tests.cli.command import aupstream
@@ -91,7 +94,7 @@ def _fill(store: ClickHouse, log: Path) -> None:
             insert_ledger(store, [json.loads(message.value)])
         elif headers is not None and frame is not None:
             table = "dead_letters" if headers.schema == "dead_letter" else f"events_{headers.schema}"
-            store.insert_containers(table, column_names(headers.schema), [(message.value, None)])
+            store.insert_containers(table, clickhouse_columns(headers.schema), [(message.value, None)])
             if message.topic in _KINDS:
                 pipeline.take(_KINDS[message.topic], frame)
     insert_violations(store, pipeline.finish())
@@ -313,3 +316,14 @@ def test_since_takes_a_span_or_a_time(text: str, when: datetime) -> None:
 def test_since_refuses_what_is_neither() -> None:
     with pytest.raises(ConfigError, match="is no time"):
         since("last week", datetime(2026, 3, 25, 12, tzinfo=UTC))
+
+
+def test_a_container_of_the_first_release_of_a_schema_goes_into_the_table_of_this_one(own: Stored) -> None:
+    written = io.BytesIO()
+    old = {"event_id": "e1", "timestamp": 1_700_000_000_000_000, "event_dataset": "isc_dhcpd", "log_source": "d",
+           "log_generation": "g", "log_offset": 7, "log_sub": 0, "log_hash": "h", "late": False, "time_suspect": False,
+           "source_ip": "10.0.0.5"}  # fmt: skip
+    fastavro.writer(written, fastavro.parse_schema(dict(versions("dhcp")[1])), [old])
+    own.store.insert_containers("events_dhcp", clickhouse_columns("dhcp"), [(written.getvalue(), None)])
+    found = own.store.execute("SELECT source_ip, dhcp_duid, dhcp_lease_expires FROM events_dhcp WHERE log_offset = 7")
+    assert found == [("10.0.0.5", None, None)]
