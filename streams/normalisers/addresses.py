@@ -7,6 +7,7 @@ import re
 from functools import lru_cache
 
 _IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)\Z", re.ASCII)
+_CANONICAL = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\Z", re.ASCII)
 _OCTETS = re.compile(r"[0-9A-Fa-f]{1,2}(?:[:\-][0-9A-Fa-f]{1,2}){5}\Z", re.ASCII)
 _DOTTED = re.compile(r"[0-9A-Fa-f]{4}(?:\.[0-9A-Fa-f]{4}){2}\Z", re.ASCII)
 _ESCAPED_BYTE = re.compile(r"(?<!\\)\\x[89a-f][0-9a-f]")
@@ -20,8 +21,10 @@ def ip(text: str) -> str | None:
     An IPv4 address in IPv6's clothes (`::ffff:192.0.2.1`, RFC 4291 section 2.5.5.2) becomes the plain one, so that one
     device has one address in all logs. Zones (`%eth0`) and brackets are dropped; leading zeros are read as decimal.
     """
+    if _CANONICAL.match(text):
+        return text
     if _IPV4.match(text):
-        return text if "0" not in text else ".".join(str(int(octet)) for octet in text.split("."))
+        return ".".join(str(int(octet)) for octet in text.split("."))
     if ":" not in text or len(text) > 64:
         return None
     try:

@@ -68,9 +68,8 @@ def event_frame(kind: EventKind, columns: Mapping[str, Sequence[Any] | pl.Series
 
 
 def _unnamed(name: str, dtype: pl.DataType, height: int) -> pl.Series:
-    if isinstance(dtype, pl.List):
-        return pl.Series(name, [[]], dtype=dtype).new_from_index(0, height)
-    return pl.repeat(_FILL.get(name), height, dtype=dtype, eager=True).alias(name)
+    value = [] if isinstance(dtype, pl.List) else _FILL.get(name)
+    return pl.Series(name, [value], dtype=dtype).new_from_index(0, height)
 
 
 def empty_frame(kind: EventKind) -> pl.DataFrame:
