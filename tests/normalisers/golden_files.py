@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -31,7 +31,7 @@ def expected_of(type_name: str) -> list[dict[str, Any]]:
 def fates(out: Normalised) -> list[dict[str, Any]]:
     """One object an event, a dead letter or an ignored line, in the order of the lines; nulls left out."""
     found: list[dict[str, Any]] = [
-        {key: str(value) if key == "timestamp" else value for key, value in row.items() if value is not None}
+        {key: str(value) if isinstance(value, datetime) else value for key, value in row.items() if value is not None}
         for row in out.events.to_dicts()
     ]
     found += [{"line": line, "ignored": str(reason)} for line, reason in out.ignored]

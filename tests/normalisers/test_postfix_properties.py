@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.normalisers.abstract import LineChunk, NormaliserSettings
-from streams.normalisers.mail import postfix_join
+from streams.normalisers.mail import open_joins
+from streams.normalisers.mail.open_joins import FULL_BYTES
 from streams.normalisers.mail.postfix import PostfixNormaliser
-from streams.normalisers.mail.postfix_join import FULL_BYTES
 from tests.normalisers.postfix_helpers import Run, assert_conserved, offsets_of, run
 
 SMALL = NormaliserSettings(year=2025, join_max_s=120, max_joins=4)
@@ -253,7 +253,7 @@ def test_one_queue_id_used_over_and_over_without_removal_is_as_many_messages() -
 
 
 def test_many_messages_with_many_recipients_keep_to_a_limit_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postfix_join, "MOST_BYTES", 20_000)  # a smaller limit, not another behaviour
+    monkeypatch.setattr(open_joins, "MOST_BYTES", 20_000)  # a smaller limit, not another behaviour
     lines = [
         f"Mar 10 09:00:00 mail postfix/smtp[7]: AAAAA{n % 90:03X}: to=<r{n}@a.example>, relay=none, status=sent (x)"
         for n in range(3_000)

@@ -1,4 +1,4 @@
-"""Lines of one queue id, joined into one message; and all messages that are open.
+"""Lines of one queue id, joined into one message.
 
 The key of a join is host and queue id, without the instance's name: `postfix/smtpd` and `postfix-submission/smtpd` may
 well be the same queue, and two instances on one host cannot have the same inode open.
@@ -7,23 +7,11 @@ well be the same queue, and two instances on one host cannot have the same inode
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
-from heapq import heapify, heappop, heappush
 from typing import Any
 
+from streams.normalisers.mail.open_joins import RECIPIENT_BYTES
 from streams.normalisers.mail.postfix_columns import MailRow, Recipient
 from streams.normalisers.mail.postfix_lines import Delivery
-
-FULL_BYTES = 600_000
-"""An open join whose recipients, relays and line positions take this many bytes is flushed; the next recipient makes a
-further event of the same message. So an event fits into a Kafka message (about 900 KB); nothing is lost. About 6,000
-recipients with common addresses, and never more than 40,000."""
-
-LINE_BYTES = 6
-_RECIPIENT_BYTES = 16
-_NEVER = 2**62  # microseconds
-MOST_BYTES = 64 * 2**20
-"""All open joins together; beyond it the one whose newest line is oldest is flushed, and so on. Nothing is lost."""
 
 _GOOD = frozenset({"sent", "deliverable"})
 
@@ -35,7 +23,7 @@ _PLAIN = (
 
 
 class Join:
-    """What the lines of one queue id said so far. Mutable; owned by one `Joins`."""
+    """What the lines of one queue id said so far. Mutable; owned by one `open_joins.Joins`."""
 
     __slots__ = (*_PLAIN, "counted", "offsets", "recipients")
 
@@ -75,7 +63,7 @@ class Join:
         known = self.recipients.get(to)
         if known is None:
             self.recipients[to] = (original, status, dsn, relay, to_filter, 1)
-            self.weight += len(to) + len(original) + len(status) + len(dsn) + len(relay) + _RECIPIENT_BYTES
+            self.weight += len(to) + len(original) + len(status) + len(dsn) + len(relay) + RECIPIENT_BYTES
         else:
             self.weight += len(relay) - len(known[3])
             self.recipients[to] = (known[0], status, dsn, relay, to_filter, known[5] + 1)
@@ -84,7 +72,7 @@ class Join:
         """A recipient that was refused, without a delivery."""
         if to not in self.recipients:
             self.recipients[to] = ("", status, dsn, "", False, 0)
-            self.weight += len(to) + len(status) + len(dsn) + _RECIPIENT_BYTES
+            self.weight += len(to) + len(status) + len(dsn) + RECIPIENT_BYTES
 
     def expire(self) -> None:
         """The queue manager gives up on those that are still deferred."""
@@ -160,82 +148,3 @@ class Memory:
         """The queue id is in use again."""
         if self.kept:
             self.kept.pop(key, None)
-
-
-class Joins:
-    """All open joins, and the order in which they are flushed: by the time of their newest line, then its place.
-
-    Args:
-        limit: Open joins kept at most.
-        wait: Microseconds of the log's own time after its newest line at which a join is flushed.
-    """
-
-    def __init__(self, limit: int, wait: int) -> None:
-        self.limit, self.wait = limit, wait
-        self.open: dict[str, Join] = {}
-        self.weight = 0
-        self.next_due = _NEVER
-        """No join is due before a line later than this; microseconds."""
-        # Lower bounds of (newest, seq) by key: an entry is put right when it comes up, so that a line costs no push.
-        self._queue: list[tuple[int, int, str]] = []
-
-    def add(self, join: Join) -> None:
-        """Open a join; its `newest` and `seq` are set."""
-        self.open[join.key] = join
-        heappush(self._queue, (join.newest, join.seq, join.key))
-        if len(self._queue) > 2 * len(self.open) + 1024:
-            self._rebuild()
-        self.next_due = self._queue[0][0] + self.wait
-
-    def close(self, join: Join) -> None:
-        """Take a join out; its event is the caller's business."""
-        del self.open[join.key]
-        self.weight -= join.counted
-
-    def count(self, join: Join) -> None:
-        """Take note of what a join has grown."""
-        self.weight += join.weight - join.counted
-        join.counted = join.weight
-
-    @property
-    def too_much(self) -> bool:
-        """Whether all joins together take more than they may."""
-        return self.weight > MOST_BYTES
-
-    @property
-    def lines(self) -> int:
-        """Number of lines held."""
-        return sum(len(join.offsets) for join in self.open.values())
-
-    def restore(self, joins: Iterable[Join]) -> None:
-        """Replace all that is open."""
-        self.open = {join.key: join for join in joins}
-        self.weight = sum(join.weight for join in self.open.values())
-        self._rebuild()
-
-    def _rebuild(self) -> None:
-        self._queue = [(join.newest, join.seq, join.key) for join in self.open.values()]
-        heapify(self._queue)
-        self.next_due = self._queue[0][0] + self.wait if self._queue else _NEVER
-
-    def due(self, now: int) -> Iterator[Join]:
-        """Close and give the joins that a line of this time flushes, oldest first."""
-        while self._queue and self._queue[0][0] + self.wait < now:
-            oldest = self.pop_oldest(now - self.wait)
-            if oldest is not None:
-                yield oldest
-        self.next_due = self._queue[0][0] + self.wait if self._queue else _NEVER
-
-    def pop_oldest(self, before: int = _NEVER) -> Join | None:
-        """Close and give the open join whose newest line is oldest, if that is before a time; else None."""
-        while self._queue and self._queue[0][0] < before:
-            newest, seq, key = heappop(self._queue)
-            join = self.open.get(key)
-            if join is None:
-                continue
-            if (join.newest, join.seq) != (newest, seq):
-                heappush(self._queue, (join.newest, join.seq, key))
-                continue
-            self.close(join)
-            return join
-        return None

@@ -14,8 +14,9 @@ from typing import Any, Final
 from schemas.ids import MAX_SUB
 from streams.normalisers.lines import MAX_REPEATS
 from streams.normalisers.mail import postfix_lines as lines
+from streams.normalisers.mail.open_joins import FULL_BYTES, LINE_BYTES, Joins
 from streams.normalisers.mail.postfix_columns import Events
-from streams.normalisers.mail.postfix_join import FULL_BYTES, LINE_BYTES, Join, Joins, Memory
+from streams.normalisers.mail.postfix_join import Join, Memory
 
 MOST_JOINS = MAX_SUB - MAX_REPEATS - 15
 """Open joins kept at most, whatever the settings say: one line or `finish` may flush them all, and then be repeats
@@ -58,7 +59,7 @@ class Messages:
     """
 
     def __init__(self, limit: int, wait: int) -> None:
-        self.joins = Joins(max(1, min(limit, MOST_JOINS)), wait)
+        self.joins: Joins[Join] = Joins(max(1, min(limit, MOST_JOINS)), wait)
         self.flushed, self.removed = Memory(FLUSHED_KEPT), Memory(REMOVED_KEPT)
         self.seq = 0
         self.events = Events()
