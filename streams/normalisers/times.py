@@ -264,6 +264,10 @@ class SourceClock:
             self._hour, self._hour_start = stamp[:10], found - (int(minute) * 60 + int(second)) * _SECOND
         return found
 
+    def use_zone(self, zone: str) -> None:
+        """Read times without a zone in another one than the source's."""
+        self._zone = LocalZone(ZoneInfo(zone))
+
     def wall(self, day: date, of_day: int) -> int | None:
         """Microseconds UTC of a local time in the source's zone; None outside years 1 to 9999. Moves the clock.
 

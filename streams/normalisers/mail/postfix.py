@@ -24,6 +24,7 @@ loss.
 from __future__ import annotations
 
 import json
+from typing import Final
 
 from schemas.errors import StateError
 from schemas.kinds import EventKind
@@ -38,6 +39,20 @@ from streams.normalisers.masking import mask_bytes
 from streams.normalisers.reasons import Ignored, Refused
 from streams.normalisers.syslog import split
 from streams.normalisers.times import SourceClock
+
+ACTIONS: Final = (
+    "message",
+    "rejected",
+    "discarded",
+    "held",
+    "filtered",
+    "redirected",
+    "warned",
+    "noted",
+    "accepted",
+    "authentication_failed",
+    "authenticated",
+)
 
 _VERSION = 1
 _HINT = "remove the source's saved state to read it from its start"
