@@ -42,21 +42,31 @@ class ProxyFacts:
         made: dict[str, pl.Series] = {
             name: pl.Series(name, [fact.get(name) for fact in facts], dtype=types[name]) for name in names
         }
-        empty = pl.repeat(None, len(facts), dtype=pl.String, eager=True)
-        for name in ("http_request_referrer", "user_agent_original", "url_query"):
-            if name in made:
-                made[name] = masked(made[name], self.masker)
-        urls, methods = made.get("url_original", empty), made.get("http_request_method", empty)
-        for name, column in url_columns(urls, methods, self.masker).items():
-            given = made.get(name)
-            made[name] = (
-                column if given is None or name == "url_original" else given.zip_with(given.is_not_null(), column)
-            )
-        status = made.get("http_response_status_code", empty.cast(pl.Int32))
-        derived = outcome(made.get("event_action", empty) == "denied", status)
-        stated = made.get("event_outcome")
-        made["event_outcome"] = derived if stated is None else stated.zip_with(stated.is_not_null(), derived)
-        return {"timestamp": [fact["timestamp"] for fact in facts], **made}
+        return {"timestamp": [fact["timestamp"] for fact in facts], **completed(made, len(facts), self.masker)}
+
+
+def completed(made: Mapping[str, pl.Series], height: int, masker: Masker) -> dict[str, pl.Series]:
+    """Columns of proxy events, masked, with those that follow from others.
+
+    Args:
+        made: Columns that are given, of their schema's types; `url_original` and `event_action` as in `ProxyFacts`.
+        height: Number of events.
+        masker: The source's.
+    """
+    made = dict(made)
+    empty = pl.repeat(None, height, dtype=pl.String, eager=True)
+    for name in ("http_request_referrer", "user_agent_original", "url_query"):
+        if name in made:
+            made[name] = masked(made[name], masker)
+    urls, methods = made.get("url_original", empty), made.get("http_request_method", empty)
+    for name, column in url_columns(urls, methods, masker).items():
+        given = made.get(name)
+        made[name] = column if given is None or name == "url_original" else given.zip_with(given.is_not_null(), column)
+    status = made.get("http_response_status_code", empty.cast(pl.Int32))
+    derived = outcome(made.get("event_action", empty) == "denied", status)
+    stated = made.get("event_outcome")
+    made["event_outcome"] = derived if stated is None else stated.zip_with(stated.is_not_null(), derived)
+    return made
 
 
 def whole_url(
