@@ -69,7 +69,7 @@ def test_golden_lines_show_every_action(type_name: str) -> None:
 def test_golden_lines_show_every_reason() -> None:
     fates = [fate for name in TYPES for fate in expected_of(name)]
     refused = {fate["dead_letter"] for fate in fates if "dead_letter" in fate}
-    assert refused == {str(reason) for reason in Refused} - {"line_too_long", "no_fields", "broken_payload"}
+    assert {str(reason) for reason in Refused} - refused <= {"line_too_long", "no_fields", "broken_payload"}
     unshown = {"ssh_handshake", "ssh_key_check", "ssh_name_lookup", "ssh_other", "pam_chatter", "sudo_other"}
     unshown |= {"su_other", "login_other", "dropbear_other", "header", "other_record"}
     ignored = {fate["ignored"] for fate in fates if "ignored" in fate}
