@@ -43,7 +43,7 @@ class Ignored(IgnoredReason):
     DHCP_POOL = "dhcp_pool"  # balance, lease file and address conflict housekeeping
     DHCP_DNS = "dhcp_dns"  # dynamic DNS updates
     DHCP_LEASEQUERY = "dhcp_leasequery"
-    DHCP_V6 = "dhcp_v6"  # DHCPv6 is not normalised yet
+    DHCP_V6 = "dhcp_v6"  # DHCPv6 packets whose lease a line of its own tells
     DHCP_NETWORK = "dhcp_network"  # sockets, checksums
     DHCP_OTHER = "dhcp_other"  # dhcpd's further messages and the site's own log statements
 

@@ -1,21 +1,28 @@
-"""ISC dhcpd's log to DHCP events.
+"""ISC dhcpd's log to DHCP events, version 4 (here) and version 6 (`isc_dhcpd_v6`), as OPNsense and pfSense send it too.
 
 `event_action` is one of `ACTIONS`; `event_outcome` is `success` for an offer, an acknowledgement, a release that was
 found and a BOOTREPLY, `failure` for NAK, DECLINE, no free leases and whatever the server says that it ignores or cannot
 do, else `unknown`. `event_reason` is what the server says behind the message, in its words.
 
-Facts: the format strings of `server/dhcp.c`, `server/bootp.c` and `server/failover.c` of ISC DHCP 4.1 to 4.4, and what
-Infoblox's build of it adds behind them (`TransID`, `relay`, `lease-duration`, `uid`, `(RENEW)`).
+- `decline` is also an address that the server found in use before it offered it (`pinged before offer`).
+- `details` is what a site's own `log()` statement tells of a lease beside its `ack` (`isc_dhcpd_statements`).
+- A DHCPv6 client that gives back what it has not has that address in `dhcp_requested_ip`, so that nobody's lease ends.
+
+Facts: the format strings of `server/dhcp.c`, `server/bootp.c`, `server/failover.c` and `server/dhcpv6.c` of ISC DHCP
+4.1 to 4.4, and what Infoblox's build of it adds behind them (`TransID`, `relay`, `lease-duration`, `uid`, `(RENEW)`).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from schemas.kinds import EventKind
 from streams.normalisers import addresses
+from streams.normalisers.dhcp.identifiers import number
+from streams.normalisers.dhcp.isc_dhcpd_statements import read_statement
+from streams.normalisers.dhcp.isc_dhcpd_v6 import read_v6
 from streams.normalisers.lines import Fields, LineNormaliser, Taken, Unreadable, starts_with_any
 from streams.normalisers.reasons import Ignored, Refused
 from streams.normalisers.syslog import SyslogLine
@@ -32,6 +39,7 @@ ACTIONS: Final = (
     "no_free_leases",
     "expire",
     "bootp",
+    "details",
 )
 
 _VERBS: Mapping[str, tuple[str, str]] = {
@@ -64,7 +72,7 @@ _BOOTP = re.compile(
 )
 _LEASEQUERY = re.compile(r"DHCPLEASE(?:QUERY|ACTIVE|UNASSIGNED|UNKNOWN)\b")
 
-_TRANSACTION = re.compile(r"(?:^| )TransID (?:0x)?([0-9A-Fa-f]{1,8})(?= |$)")
+_TRANSACTION = re.compile(r"(?:^| )TransID (?:0x)?([0-9A-Fa-f]{1,8})(?=[ :]|$)")
 _RELAY = re.compile(r"(?:^| )relay (\S+)")
 _DURATION = re.compile(r"(?:^| )lease-duration (\d{1,10})(?= |$)", re.ASCII)
 _UID = re.compile(r"(?:^| )uid (\S+)")
@@ -77,7 +85,7 @@ _SUBNET = re.compile(r"(?:on|for) (?:subnet|shared-network) (\S+)")
 _FAILS = re.compile(
     r"unknown network segment|no free leases|wrong network|unavailable|unknown lease|ignored|unknown client|"
     r"not found|not authoritative|peer holds all|denied|disallowed|bootp disallowed|not responding|"
-    r"lease owned by peer|in transition state|no available|non-?existent lease"
+    r"lease owned by peer|in transition state|no available|non-?existent lease|database update failed|not our server id"
 )
 _NO_LEASES = re.compile(r"no free leases|no available leases|peer holds all free leases|no dynamic leases")
 
@@ -96,9 +104,10 @@ _CHATTER = starts_with_any(
         ),
         Ignored.DHCP_V6: (
             "Solicit|Request message|Renew message|Rebind message|Release message|Confirm message|"
-            "Decline message|Information-request|Advertise|Reply NA|Reply PD|Reply TA|Sending Advertise|"
-            "Sending Reply|Sending Relay|Relay-forward|Relay-reply|Picking pool address|Unpacking|"
-            "Encapsulated|Client |Wrote 0 NA|Released lease|Discarding"
+            "Decline message|Information-request|Advertise|Reply|Sending Advertise|Sending Reply|Sending Relay|"
+            "Relay-forward|Relay-reply|Picking pool |Unpacking|Encapsulat|Client |Client: |Wrote 0 NA|"
+            "Released lease|Discarding|Unable to pick client|Reusing lease for|reusing infinite lease|"
+            "Unknown message type|Error processing|Requested address"
         ),
         Ignored.SERVICE_STATE: (
             "Internet Systems Consortium|Copyright|All rights|For info|Listening on|Sending on|Config file|"
@@ -112,6 +121,8 @@ _CHATTER = starts_with_any(
         ),
     }
 )
+_ABANDONED = re.compile(r"Abandoning IP address (\S+): (pinged before offer)", re.ASCII)
+_NO_FURTHER = (None,) * 10  # columns that no message of DHCP version 4 fills
 _BAD_CHECKSUMS = re.compile(r"\d{1,9} bad (?:udp|IP) checksums")
 
 
@@ -135,7 +146,18 @@ class IscDhcpdNormaliser(LineNormaliser):
         "dhcp_server_ip",
         "dhcp_lease_seconds",
         "dhcp_network",
+        "dhcp_requested_ip",
+        "dhcp_vendor_class",
+        "dhcp_fingerprint",
+        "dhcp_circuit_id",
+        "dhcp_remote_id",
+        "dhcp_duid",
+        "dhcp_iaid",
+        "dhcp_prefix_length",
+        "dhcp_vlan",
+        "dhcp_lease_expires",
     )
+    NEVER = frozenset({"dhcp_lease_expires"})  # Infoblox' alone
 
     def take(self, line: SyslogLine) -> Taken:
         """What a line says."""
@@ -149,9 +171,34 @@ class IscDhcpdNormaliser(LineNormaliser):
             return _bootp(message)
         if not message:
             return Ignored.BLANK_LINE
+        return self.other(message)
+
+    def other(self, message: str) -> Taken:
+        """What a line says that is no message of DHCP version 4."""
+        taken = _pinged(message) or read_statement(message) or read_v6(message)
+        if isinstance(taken, dict):
+            return self.row(taken)
+        if taken is not None:
+            return taken
         if _BAD_CHECKSUMS.match(message):
             return Ignored.DHCP_NETWORK
         return _CHATTER(message) or Ignored.DHCP_OTHER
+
+    def row(self, columns: Mapping[str, Any]) -> Fields:
+        """The row of an event that names few columns."""
+        return ("isc_dhcpd", *(columns.get(name) for name in self.COLUMNS[1:]))
+
+
+def _pinged(message: str) -> dict[str, Any] | None:
+    found = _ABANDONED.match(message)
+    if found is None or addresses.ip(found[1]) is None:
+        return None
+    return {
+        "event_action": "decline",
+        "event_outcome": "failure",
+        "event_reason": found[2],
+        "source_ip": addresses.ip(found[1]),
+    }
 
 
 def _dhcp(message: str) -> Taken:
@@ -224,6 +271,7 @@ def _event(action: str, outcome: str, known: tuple[str | None, ...], rest: str) 
             server,
             None,
             None,
+            *_NO_FURTHER,
         )
     transaction, duration, uid = _TRANSACTION.search(rest), _DURATION.search(rest), _UID.search(rest)
     named_relay = _RELAY.search(rest)
@@ -238,10 +286,10 @@ def _event(action: str, outcome: str, known: tuple[str | None, ...], rest: str) 
             outcome = "failure"
     return (
         "isc_dhcpd", action, outcome, reason, ip, mac, name,
-        uid[1] if uid else client_id,
+        uid[1].rstrip(":") if uid else client_id,
         transaction[1].lower() if transaction else None,
         relay or (addresses.ip(named_relay[1]) if named_relay else None),
         interface, server,
-        int(duration[1]) if duration else None,
-        network,
+        number(duration[1]) if duration else None,
+        network, *_NO_FURTHER,
     )  # fmt: skip
