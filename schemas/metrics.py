@@ -72,7 +72,7 @@ BATCHES_SENT = counter("aup_batches_sent_total", "batches", "Batches that Kafka 
 BYTES_SENT = counter("aup_bytes_sent_total", "bytes", "Bytes of those batches.", "topic")
 SEND_RETRIES = counter("aup_send_retries_total", "batches", "Sends that failed and were gone back to.", "topic")
 BACKLOG = gauge("aup_backlog_bytes", "bytes", "Bytes of batches not yet acknowledged.", "source")
-UNREAD_BYTES = gauge("aup_unread_bytes", "bytes", "Bytes that older files of a folder got too late to be read.", "source")
+UNREAD_BYTES = gauge("aup_unread_bytes", "bytes", "Bytes of older files that came too late to be read.", "source")
 # listeners
 RECEIVED = counter("aup_received_total", "lines", "Lines received and taken into a spool.", "listener", "source")
 RECEIVED_BYTES = counter("aup_received_bytes_total", "bytes", "Bytes of those lines.", "listener", "source")

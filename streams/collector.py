@@ -107,11 +107,6 @@ class Collector:
         self._save(self._state(clean=False) if not state else {**state, "clean": False})
 
     @property
-    def finished(self) -> bool:
-        """True where the content has been read to its end and will not grow."""
-        return self._finished
-
-    @property
     def open_lines(self) -> int:
         """Lines read of which it is not decided what becomes of them."""
         return self._ledger.open_lines
@@ -174,11 +169,12 @@ class Collector:
     def _read(self, now_us: int) -> bool:
         chunk = self._source.read(self._settings.read_lines, now_us)
         self.problem = self._source.damage or self._source.problem
+        self._metrics.set(names.UNREAD_BYTES, self._source.unread_bytes, source=self.config.name)
+        if chunk is None and self._source.ended:
+            self._finish(now_us)
+            return True
         if chunk is None:
-            if self._source.ended:
-                self._finish(now_us)
-                return True
-            return self._quiet(now_us)
+            return self._source.busy or self._quiet(now_us)
         self._quiet_us = None
         if self._rehash_until is not None:
             chunk = self._reread(chunk, self._rehash_until)
@@ -338,6 +334,8 @@ class Collector:
     def _save(self, state: Mapping[str, Any]) -> None:
         self._positions.save(state)
         self._saved = state
+        if state["intake"]["generation"]:
+            self._source.saved(state["intake"]["generation"], state["intake"]["offset"])
 
     def _settle(self) -> bool:
         """What acknowledgements allow: ledger records, and saving the position."""

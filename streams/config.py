@@ -19,7 +19,8 @@ class SourceConfig:
     Attributes:
         name: Configured name; part of every event id.
         type: Type of its normaliser, e.g. `squid`.
-        path: File, or `-` for standard input.
+        path: File, pattern for files, `-` for standard input, `kafka://host:port,…/topic#partition`, or `spool://` and
+            the folder of a listener's spool.
         mode: `once` (read to its end, then progress is plus infinity) or `follow` (through rotation, for ever).
         timezone: Zone of times that carry none.
         year: Year of the first line where times carry none; None: from the date the source was first read.
@@ -30,8 +31,9 @@ class SourceConfig:
         batch_rows: Rows a batch at most. Changes how rows travel, never what they say.
         block_bytes: Bytes of decompressed content a position block; a block goes whole to one partition.
         linger_ms: A row waits so long at most for its batch to fill.
-        encoding: Character set of the log as configured. Normalisers take UTF-8; another one is decoded here.
+        encoding: Character set of the log as configured. Normalisers take UTF-8; another one is decoded on the way.
         max_line_bytes: Longer lines are dead letters.
+        max_content_bytes: Of a compressed file so many bytes of content are read at most.
         timeline: Empty for live, else the name of a backfill or replay.
         idle_covers_s: A followed log that has been read to its end for so many seconds is taken to have covered the
             time since its newest line, so that a quiet log does not hold up rules that read it beside others. Lines
@@ -53,6 +55,7 @@ class SourceConfig:
     linger_ms: int = 250
     encoding: str = "utf-8"
     max_line_bytes: int = 65_536
+    max_content_bytes: int = 64 << 30
     timeline: str = ""
     idle_covers_s: float | None = 30.0
 
@@ -66,7 +69,7 @@ class SourceConfig:
             raise ConfigError(
                 "standard input cannot be followed", where=f"{where}.mode", hint='write mode = "once" for path = "-"'
             )
-        for key in ("batch_rows", "block_bytes", "max_line_bytes", "max_joins"):
+        for key in ("batch_rows", "block_bytes", "max_line_bytes", "max_content_bytes", "max_joins"):
             if getattr(self, key) < 1:
                 raise ConfigError(f"{key} is {getattr(self, key)}", where=f"{where}.{key}", hint="write 1 or more")
         for key in ("lateness_s", "jump_max_s", "linger_ms", "join_max_s"):
@@ -115,8 +118,13 @@ class CollectorSettings:
     read_lines: int = 10_000
 
 
+def is_wide(encoding: str) -> bool:
+    """True for UTF-16: its lines are cut and decoded where they are read, others by whoever takes them."""
+    return encoding.lower().replace("_", "-") in ("utf-16", "utf16", "utf-16-le", "utf-16-be")
+
+
 def _check_encoding(encoding: str, where: str) -> None:
-    """Refuse what is unknown, and what has line ends of more than one byte.
+    """Refuse what is unknown, and what has line ends of several bytes other than UTF-16.
 
     Raises:
         ConfigError: the name is unknown or lines cannot be found in such content.
@@ -125,11 +133,13 @@ def _check_encoding(encoding: str, where: str) -> None:
         newline = "\n".encode(encoding)
     except LookupError as error:
         raise ConfigError(
-            f"encoding {encoding!r} is unknown", where=f"{where}.encoding", hint="write e.g. utf-8 or latin-1"
+            f"encoding {encoding!r} is unknown",
+            where=f"{where}.encoding",
+            hint="write e.g. utf-8, latin-1 or utf-16",
         ) from error
-    if newline != b"\n":
+    if newline != b"\n" and not is_wide(encoding):
         raise ConfigError(
             f"encoding {encoding!r} does not end lines with one byte",
             where=f"{where}.encoding",
-            hint="convert the file to UTF-8 first, e.g. with iconv",
+            hint="write utf-16, utf-16-le or utf-16-be, or convert the file to UTF-8 first, e.g. with iconv",
         )

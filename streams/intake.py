@@ -14,7 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from schemas.errors import StateError
-from streams.config import SourceConfig
+from streams.config import SourceConfig, is_wide
 from streams.ledger import Ledger, Outcome
 from streams.normalisers.abstract import LineChunk, Normalised, Normaliser, Reject
 from streams.rows import Ints, Rows, dead_letters, hash_column, located, places
@@ -115,7 +115,8 @@ class Intake:
         self._base = 0
         self._last_line = 0  # stream offset of the last line taken
         self._held: list[_Unstamped] = []
-        self._transcode = config.encoding.lower().replace("_", "-") not in ("utf-8", "utf8")
+        name = config.encoding.lower().replace("_", "-")
+        self._transcode = name not in ("utf-8", "utf8") and not is_wide(name)  # UTF-16 comes decoded
 
     @property
     def held(self) -> int:

@@ -100,6 +100,7 @@ class Ledger:
         self._hash = hashlib.sha256()
         self._hashed = 0  # lines in the hash
         self._last: Chunk | None = None  # the chunk being read
+        self._reached = 0  # where it ends: the next one begins there, be it with a hole that belongs to no line
         self._stale = False  # its hash does not cover what was read before a restart
 
     @property
@@ -116,20 +117,22 @@ class Ledger:
         """Count lines that were read; before what became of any of them is told."""
         if self._last is not None and self._last.generation != generation:
             self.generation_ended()
+        if self._last is None:
+            self._reached = 0
         if not self._bases or self._bases[-1][1] != generation:
             self._bases.append((base, generation))
         numbers = offsets // LEDGER_CHUNK
         edges = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(lines)]
         for start, stop in pairwise(edges):
             end = end_offset if stop == len(lines) else int(offsets[stop])
-            self._count(generation, int(numbers[start]), lines[start:stop], int(offsets[start]), end)
+            self._count(generation, int(numbers[start]), lines[start:stop], end)
 
-    def _count(self, generation: str, number: int, lines: Sequence[bytes], first: int, end: int) -> None:
+    def _count(self, generation: str, number: int, lines: Sequence[bytes], end: int) -> None:
         if self._last is None or self._last.chunk != number:
             self._chunk_read()
-            self._last = self._chunks[generation, number] = Chunk(generation, number, first, end)
+            self._last = self._chunks[generation, number] = Chunk(generation, number, self._reached, end)
         self._last.lines += len(lines)
-        self._last.end_offset = end
+        self._last.end_offset = self._reached = end
         self.rehash(lines)
 
     def rehash(self, lines: Sequence[bytes]) -> None:
@@ -273,5 +276,5 @@ class Ledger:
             chunk = Chunk(**{**values, "ignored": Counter(values["ignored"])})
             self._chunks[chunk.generation, chunk.chunk] = chunk
             if state["reading"] and not chunk.read:
-                self._last, self._stale = chunk, True
+                self._last, self._stale, self._reached = chunk, True, chunk.end_offset
         self._bases = [(int(base), str(generation)) for base, generation in state["bases"]]

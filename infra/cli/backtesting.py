@@ -33,7 +33,7 @@ from streams.config import SourceConfig
 from streams.road import Delivered, deliveries
 from streams.sources.abstract import Source
 from streams.sources.file_once import FileOnce
-from streams.sources.make import make_source
+from streams.sources.make import content_settings, make_source
 
 _KINDS = {kind.topic: kind for kind in EventKind}
 
@@ -138,7 +138,7 @@ class Reading:
     def _open(self, config: SourceConfig, advance: Advance) -> Source:
         if config.path == "-":  # waits for the pipe: nothing else is to be done meanwhile
             need_stdin()
-            source: Source = FileOnce(Path(f"/dev/fd/{sys.stdin.fileno()}"), config.max_line_bytes)
+            source: Source = FileOnce(Path(f"/dev/fd/{sys.stdin.fileno()}"), content_settings(config))
         else:
             source = make_source(config, progress=advance)
         self._opened.append(source)

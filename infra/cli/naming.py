@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 from schemas.errors import AupstreamError, ConfigError, Errors, InputError
 from streams.config import SourceConfig
 from streams.normalisers.registry import types
+from streams.sources.folder import is_pattern, matching
+from streams.sources.kafka_topic import KAFKA
 
 _SHAPE = "write [NAME=]TYPE:FILE, e.g. mail=postfix:/var/log/mail.log"
 _RESERVED = frozenset("/\\:=,\"'")
@@ -114,9 +116,13 @@ def check_files(sources: Sequence[SourceConfig]) -> None:
     """
     errors: list[AupstreamError] = []
     for source in sources:
-        if source.path == "-":
+        if source.path == "-" or source.path.startswith(KAFKA):
             continue
         try:
+            if is_pattern(source.path):
+                if not matching(source.path):
+                    raise FileNotFoundError(2, "no file matches")
+                continue
             if Path(source.path).is_dir():
                 raise IsADirectoryError(21, "it is a folder, not a log")
             with Path(source.path).open("rb"):

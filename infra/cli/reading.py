@@ -47,6 +47,8 @@ def chunks(source: Source) -> Iterator[SourceChunk | None]:
             yield chunk
         elif source.ended:
             return
+        elif source.busy:
+            continue
         elif not _wait():
             yield None
 

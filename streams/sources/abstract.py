@@ -4,7 +4,8 @@ A source hands out complete lines in the order in which they were written, with 
 byte offset in the decompressed content): it is the same whatever the file is called and however it is compressed.
 
 Who calls what: one collector, one thread. `seek` at most once, before the first `read`. `read` never waits for data
-to arrive, except on a pipe that cannot be polled; it may take as long as the disk takes. A chunk of another generation
+to arrive, except on a pipe that cannot be polled; it may take as long as the disk takes, and gives nothing rather
+than pass over more than 32 MiB in which no line ends. A chunk of another generation
 than the one before says that the one before has been read to its end. Memory: a block of content and one line.
 """
 
@@ -28,7 +29,7 @@ class SourceChunk:
     Attributes:
         generation: Name of the content (`schemas.ids.generation_of` of its first line).
         lines: Raw bytes without line end (LF or CRLF). A line over the limit is cut one byte beyond it.
-        offsets: Byte offset of each line's first byte in the decompressed content, ascending.
+        offsets: Byte offset of each line's first byte in the decompressed content as written, ascending.
         end_offset: Offset behind the last line's line end: where reading goes on.
         long_lines: Index to full length in bytes, for lines that were cut.
     """
@@ -49,7 +50,7 @@ class SourceChunk:
 class Source(ABC):
     """Yields the lines of one log."""
 
-    problem: InputError | None = None  # why nothing comes just now; for people to read
+    problem: InputError | None = None  # why nothing comes just now, or what is not read; for people to read
     damage: InputError | None = None  # where the last damaged content ended before its time
 
     @abstractmethod
@@ -85,7 +86,25 @@ class Source(ABC):
     @property
     def at_end(self) -> bool:
         """True where the last `read` found the log readable and had all of it."""
-        return self.problem is None
+        return self.problem is None and not self.busy
+
+    @property
+    def busy(self) -> bool:
+        """True where the last `read` gave nothing though there is more: a long line or a hole takes several."""
+        return False
+
+    @property
+    def unread_bytes(self) -> int:
+        """Bytes that are there and will not be read; `problem` says where and why."""
+        return 0
+
+    def saved(self, generation: str, offset: int) -> None:
+        """The collector has saved this place: everything before it is safe for good, and is never asked for again.
+
+        Args:
+            generation: Content that it is in; may be read again from its start on.
+            offset: Where reading goes on.
+        """
 
     def save(self) -> dict[str, Any]:
         """What finding the place again needs beside generation and offset, as JSON values."""

@@ -1,4 +1,4 @@
-"""Content as bytes, whether it is compressed or not."""
+"""Content as bytes: plain files and gzip. `streams.sources.packed` has the other compressions and chooses."""
 
 from __future__ import annotations
 
@@ -41,6 +41,9 @@ class ByteReader(ABC):
     @abstractmethod
     def read(self, size: int) -> bytes:
         """At most `size` next bytes; empty where there are none now."""
+
+    def settle(self, offset: int) -> None:
+        """The content's name is known, and depends on its first `offset` bytes alone."""
 
     @abstractmethod
     def close(self) -> None:
@@ -161,12 +164,3 @@ class GzipReader(ByteReader):
     def close(self) -> None:
         """See `ByteReader`."""
         self._stream.close()
-
-
-def reader_for(stream: SeekableStream, name: str, progress: Progress | None = None) -> ByteReader:
-    """Reader for a file that is open at its start, chosen by its first two bytes and not by its name."""
-    head = stream.read(2)
-    stream.seek(0)
-    if head == GZIP_MAGIC:
-        return GzipReader(stream, name, progress)
-    return PlainReader(stream, progress)

@@ -20,19 +20,20 @@ import io
 import logging
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from schemas.errors import InputError
 from streams.sources.abstract import Source, SourceChunk
-from streams.sources.content import Content, open_content, unreadable
+from streams.sources.content import PREAMBLE_BYTES, Content, ContentSettings, open_content, unreadable
 from streams.sources.decompress import ByteReader
-from streams.sources.siblings import Generations, Sibling, siblings
+from streams.sources.siblings import Family, Generations, Rotated, Sibling
 
 log = logging.getLogger(__name__)
 
-_HEAD = 1_024  # bytes at the start of the content by which a replaced content is noticed
-_SEEN = 64  # generations remembered as read
+_HEAD = 1_024  # bytes at the start of the content by which a replaced content is noticed, at the least
+_LONG_HEAD = 2 * PREAMBLE_BYTES  # where a header comes first, until it is known where it ends
 GRACE_US = 2_000_000
 
 
@@ -40,12 +41,18 @@ class LiveReader(ByteReader):
     """Bytes of a plain file that may be truncated and written anew at any time.
 
     A block is handed out only if, *after* it was read, the file still begins as it did and is not shorter than what
-    was read: then it cannot have been of another content.
+    was read: then it cannot have been of another content. What it begins with reaches to the end of its first data
+    line at the least, since a header is the same in many contents.
+
+    Args:
+        stream: Open at its start.
+        header: True where a header may come first.
     """
 
-    def __init__(self, stream: io.FileIO) -> None:
+    def __init__(self, stream: io.FileIO, *, header: bool = False) -> None:
         self._stream = stream
         self._head = b""
+        self._most = _LONG_HEAD if header else _HEAD
         self.changed = False
 
     def read(self, size: int) -> bytes:
@@ -55,14 +62,19 @@ class LiveReader(ByteReader):
         position = self._stream.tell()
         data = self._stream.read(size) or b""
         head = self._head
-        if position <= len(head) < _HEAD:
-            head += data[len(head) - position :][: _HEAD - len(head)]
+        if position <= len(head) < self._most:
+            head += data[len(head) - position :][: self._most - len(head)]
         now = os.pread(self._stream.fileno(), len(head), 0)
         if now != head or os.fstat(self._stream.fileno()).st_size < position + len(data):
             self.changed = True
             return b""
         self._head = head
         return data
+
+    def settle(self, offset: int) -> None:
+        """See `ByteReader`."""
+        self._most = max(_HEAD, min(offset, self._most))
+        self._head = self._head[: self._most]
 
     def close(self) -> None:
         """See `ByteReader`."""
@@ -73,14 +85,16 @@ class FileFollow(Source):
     """See the module.
 
     Args:
-        path: The log's own name.
-        max_line_bytes: Longer lines are cut.
+        path: The log's own name, or all files that it may be in.
+        settings: How its content is read.
         grace_us: See the module; microseconds.
     """
 
-    def __init__(self, path: Path, max_line_bytes: int, *, grace_us: int = GRACE_US) -> None:
-        self._path, self._max, self._grace_us = path, max_line_bytes, grace_us
-        self._generations = Generations(max_line_bytes)
+    def __init__(self, path: Path | Family, settings: ContentSettings, *, grace_us: int = GRACE_US) -> None:
+        self._family = path if isinstance(path, Family) else Rotated(path)
+        self._path, self._grace_us = Path(self._family.where), grace_us
+        self._settings = replace(settings, header_is_content=False)  # or all that have only a header would be one
+        self._generations = Generations(self._settings)
         self._seen: list[str] = []  # contents read or being read, oldest first
         self._mtime_ns = 0  # of the content last read
         self._content: Content | None = None
@@ -100,6 +114,11 @@ class FileFollow(Source):
         """See `Source`."""
         return self._at_end
 
+    @property
+    def busy(self) -> bool:
+        """See `Source`."""
+        return self._content is not None and self._content.busy
+
     def save(self) -> dict[str, Any]:
         """See `Source`."""
         if self._content is not None and self._content.stream is not None:
@@ -108,20 +127,21 @@ class FileFollow(Source):
 
     def load(self, state: Mapping[str, Any]) -> None:
         """See `Source`."""
-        self._seen = [str(g) for g in state.get("seen", [])][-_SEEN:]
+        self._seen = [str(g) for g in state.get("seen", [])][-self._family.remembered :]
         self._mtime_ns = int(state.get("mtime_ns", 0))
 
     def seek(self, generation: str, offset: int) -> bool:
         """See `Source`."""
         if generation not in self._seen:
             self._seen.append(generation)
-        same = [f for f in siblings(self._path) if self._generations.of(f) == generation]
+        same = [f for f in self._family.files() if self._generations.of(f) == generation]
         same.sort(key=lambda f: not f.live)
         return any(self._open(file, offset) for file in same)
 
     def read(self, max_lines: int, now_us: int) -> SourceChunk | None:
         """See `Source`."""
         self._at_end = False
+        self._family.at(now_us)
         for _ in range(64):  # contents without lines passed over in one call
             if self._content is None and not self._open_lost() and not self._open_next():
                 return None
@@ -138,6 +158,8 @@ class FileFollow(Source):
         """After a read that gave nothing: False where there is nothing to go on with now."""
         if self._content is None:
             return self._lost is None
+        if self._content.busy:
+            return False
         if self._final:
             self._retire()
         elif self._changed():
@@ -166,7 +188,7 @@ class FileFollow(Source):
                 self.close()
                 self._file = None
                 return None
-            self._seen = [*self._seen, chunk.generation][-_SEEN:]
+            self._seen = [*self._seen, chunk.generation][-self._family.remembered :]
         return chunk
 
     def _overtaken(self) -> bool:
@@ -184,14 +206,14 @@ class FileFollow(Source):
         """At the end of a content: True where it is final. Says so too where the log is just quiet."""
         assert self._file is not None
         try:
-            here = self._path.stat()
+            here = self._family.live()
         except OSError as error:
             self.problem = None if isinstance(error, FileNotFoundError) else unreadable(self._path, error)
             here = None
-        if here is not None and (here.st_dev, here.st_ino) == self._file.identity:
+        following = [] if here is not None and here.identity == self._file.identity else self._successors()
+        if here is not None and (here.identity == self._file.identity or (self._family.reads_all and not following)):
             self.problem, self._at_end, self._quiet_since = None, True, None
             return False
-        following = self._successors()
         if not following or (following[0].live and following[0].size == 0):
             return False
         if self._quiet_since is None:
@@ -207,7 +229,7 @@ class FileFollow(Source):
         generation, offset = self._content.generation, self._content.offset
         self._retire()
         if generation:
-            copies = [f for f in siblings(self._path) if not f.live and self._generations.of(f) == generation]
+            copies = [f for f in self._family.files() if not f.live and self._generations.of(f) == generation]
             if not any(self._open(copy, offset, final=True) for copy in copies):
                 log.warning(
                     "%s was replaced and no copy of it is beside it; what was behind %s:%d, if anything, is not read",
@@ -229,7 +251,7 @@ class FileFollow(Source):
         if self._lost is None:
             return False
         found = bool(self._lost[0]) and self.seek(*self._lost)
-        if found or siblings(self._path):
+        if found or self._family.files():
             self._lost = None
         return found
 
@@ -250,21 +272,21 @@ class FileFollow(Source):
         return False
 
     def _explain_nothing(self) -> None:
-        if not self._path.exists():
+        if not self._family.files() or not self._family.files()[-1].live:
             self.problem = InputError(
-                "the log is not there yet", where=str(self._path), hint="it is read as soon as it is; check the path"
+                "the log is not there yet", where=self._family.where, hint="it is read as soon as it is; check the path"
             )
         else:
             self.problem = InputError(
                 "the log begins with the same line as a content that was read before",
-                where=str(self._path),
+                where=self._family.where,
                 hint="its lines cannot be told from those; read it as a source of another name",
             )
 
     def _successors(self, *, held: bool = True) -> list[Sibling]:
         """Contents newer than the last one read, and with `held` than the open one, oldest first; the log last."""
-        files = siblings(self._path)
-        if not self._seen:
+        files = self._family.files()
+        if not self._seen and not self._family.reads_all:
             return [f for f in files if f.live]
         names = [self._generations.of(f) for f in files]
         opened = self._file.identity if self._file is not None and held else None
@@ -277,9 +299,9 @@ class FileFollow(Source):
     def _open(self, file: Sibling, offset: int, *, final: bool = False) -> bool:
         """Open a file at a place in its content; False where it cannot be, `problem` then says why."""
         try:
-            content = open_content(file.path, self._max)
+            content = open_content(file.path, self._settings)
             if content.stream is not None:
-                content.reader = LiveReader(content.stream)
+                content.reader = LiveReader(content.stream, header=self._settings.preamble is not None)
             else:
                 final = True  # compressed: what is in it is all there is
             if offset and not content.start_at(offset, final=final):

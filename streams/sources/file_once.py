@@ -5,23 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 from streams.sources.abstract import Source, SourceChunk
-from streams.sources.content import Content, open_content, unreadable
+from streams.sources.content import Content, ContentSettings, open_content, unreadable
 from streams.sources.decompress import Progress
 
 
 class FileOnce(Source):
-    """Plain or gzip, chosen by its first bytes. A last line without line end is a line.
+    """Plain or compressed, chosen by its first bytes. A last line without line end is a line.
 
-    A damaged gzip file is read up to the damage, less the line that is cut there; `damage` then says where it is.
+    A damaged compressed file is read up to the damage, less the line that is cut there; `damage` then says where it is.
 
     Args:
         path: The file, or a named pipe.
-        max_line_bytes: Longer lines are cut.
+        settings: How its content is read.
         progress: Told how many bytes were taken from the disk.
     """
 
-    def __init__(self, path: Path, max_line_bytes: int, progress: Progress | None = None) -> None:
-        self._path, self._max, self._progress = path, max_line_bytes, progress
+    def __init__(self, path: Path, settings: ContentSettings, progress: Progress | None = None) -> None:
+        self._path, self._settings, self._progress = path, settings, progress
         self._content: Content | None = None
         self._ended = False
 
@@ -44,7 +44,7 @@ class FileOnce(Source):
             chunk = content.read(max_lines, final=True)
         except OSError as error:
             raise unreadable(self._path, error) from error
-        if chunk is None:
+        if chunk is None and not content.busy:
             self._ended = True
             self.damage = content.damage
         return chunk
@@ -53,6 +53,11 @@ class FileOnce(Source):
     def ended(self) -> bool:
         """See `Source`."""
         return self._ended
+
+    @property
+    def busy(self) -> bool:
+        """See `Source`."""
+        return self._content is not None and self._content.busy
 
     def close(self) -> None:
         """See `Source`."""
@@ -63,7 +68,7 @@ class FileOnce(Source):
     def _opened(self) -> Content:
         if self._content is None:
             try:
-                self._content = open_content(self._path, self._max, self._progress)
+                self._content = open_content(self._path, self._settings, self._progress)
             except OSError as error:
                 raise unreadable(self._path, error) from error
         return self._content

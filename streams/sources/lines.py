@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 _Offsets = npt.NDArray[np.int64]
+_HOLE = bytes(1 << 20)
 
 
 @dataclass(slots=True)
@@ -58,6 +59,11 @@ class LineCutter:
         """True where a line has begun that is not complete."""
         return self._tail_length > 0
 
+    @property
+    def long_start(self) -> bytes | None:
+        """Of a line that has begun and is too long already, whatever its end: what it will be cut to; else None."""
+        return self._tail[: self._max + 1] if self._tail_length > self._max + 1 else None
+
     def feed(self, data: bytes) -> Lines:
         """Take the next bytes, give the lines that they complete."""
         last = data.rfind(b"\n")
@@ -70,7 +76,7 @@ class LineCutter:
         self.position += last + 1
         self._tail_start = self.position
         self._keep(data[last + 1 :])
-        return _join(head, body)
+        return join(head, body)
 
     def finish(self) -> Lines:
         """No more bytes come: what has begun is a line."""
@@ -84,7 +90,7 @@ class LineCutter:
         """Add to the incomplete line, within the limit."""
         fed = len(data)
         if not self._tail_length:
-            data = data.lstrip(b"\0")
+            data = past_hole(data)
             self._tail_start = self.position + fed - len(data)
         room = self._max + 2 - len(self._tail)  # one beyond the limit, and a CR that may belong to the line end
         if room > 0:
@@ -133,7 +139,15 @@ class LineCutter:
                 offsets[i] += len(line) - len(lines[i])
 
 
-def _join(a: Lines, b: Lines) -> Lines:
+def past_hole(data: bytes) -> bytes:
+    """Bytes without the NULs ahead of them; quick where there is nothing else, as in a hole of gigabytes."""
+    if not data.startswith(b"\0"):
+        return data
+    return b"" if _HOLE.startswith(data) else data.lstrip(b"\0")
+
+
+def join(a: Lines, b: Lines) -> Lines:
+    """Lines and those behind them."""
     if not a.lines:
         return b
     if not b.lines:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 
-from streams.sources.content import open_content
+from streams.sources.content import ContentSettings, open_content
 
 MAX_SIBLINGS = 1_000  # the newest ones; a folder with more is not one that logrotate keeps
-_COMPRESSED = (".gz",)
+COMPRESSED = (".gz", ".zst", ".bz2")
 _NUMBER = re.compile(r"\.(\d{1,4})$")
 # logrotate's dateext (-YYYYMMDD, with dateformat also -HH or -EPOCH), newsyslog's .YYYYMMDDTHHMMSS and alike
 _DATE = re.compile(r"[.\-_](\d{4}-?\d{2}-?\d{2}(?:[T\-_.]?\d{2,10})?)$")
@@ -35,6 +36,49 @@ class Sibling:
     live: bool = False
 
 
+class Family(ABC):
+    """Files that hold the contents of one log, one behind the other."""
+
+    where: str  # for people
+    reads_all = False  # True where a log that is new to us is read from its oldest file on
+    remembered = 64  # contents that are remembered as read
+
+    def at(self, now_us: int) -> None:
+        """What is asked for now may be as old as a look at most a second ago; microseconds."""
+
+    @abstractmethod
+    def files(self) -> list[Sibling]:
+        """Oldest first; the last one is the live one where there is one."""
+
+    @abstractmethod
+    def live(self) -> Sibling:
+        """The file that is being written.
+
+        Raises:
+            OSError: it is not there (`FileNotFoundError`) or cannot be asked.
+        """
+
+
+class Rotated(Family):
+    """A log of a name of its own and its rotated files, which have that name and something behind it.
+
+    Args:
+        path: The log's own name.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self.where = path, str(path)
+
+    def files(self) -> list[Sibling]:
+        """See `Family`."""
+        return siblings(self._path)
+
+    def live(self) -> Sibling:
+        """See `Family`."""
+        s = self._path.stat()
+        return Sibling(self._path, (s.st_dev, s.st_ino), s.st_size, s.st_mtime_ns, live=True)
+
+
 def siblings(path: Path) -> list[Sibling]:
     """The log's rotated files, oldest first, then the log itself where it is there.
 
@@ -48,15 +92,15 @@ def siblings(path: Path) -> list[Sibling]:
         names = []
     for name in names:
         key = _suffix(name, path.name)
-        entry = _stat(path.parent / name) if key is not None else None
+        entry = stat_of(path.parent / name) if key is not None else None
         if key is not None and entry is not None:
-            found.append((key, name.endswith(_COMPRESSED), entry))
+            found.append((key, name.endswith(COMPRESSED), entry))
     schemes = {key[0] == 0 for key, _, _ in found}
     if len(schemes) > 1:
         found.sort(key=lambda f: (f[2].mtime_ns, f[1]))
     else:
         found.sort(key=lambda f: (f[0], f[1]))
-    here = _stat(path)
+    here = stat_of(path)
     live = [] if here is None else [Sibling(here.path, here.identity, here.size, here.mtime_ns, live=True)]
     return [f[2] for f in found[-MAX_SIBLINGS:]] + live
 
@@ -66,7 +110,7 @@ def _suffix(name: str, base: str) -> tuple[int, str] | None:
     if not name.startswith(base) or name == base:
         return None
     rest = name[len(base) :]
-    for ending in _COMPRESSED:
+    for ending in COMPRESSED:
         rest = rest.removesuffix(ending)
     if number := _NUMBER.fullmatch(rest):
         return (-int(number[1]), "")
@@ -75,7 +119,8 @@ def _suffix(name: str, base: str) -> tuple[int, str] | None:
     return None
 
 
-def _stat(path: Path) -> Sibling | None:
+def stat_of(path: Path) -> Sibling | None:
+    """A file as it is now; None where it is not there or cannot be asked."""
     try:
         s = path.stat()
     except OSError:
@@ -87,21 +132,21 @@ class Generations:
     """Names of the contents of files, remembered while the files stay as they are.
 
     Args:
-        max_line_bytes: As for the content.
+        settings: As for the content.
     """
 
-    def __init__(self, max_line_bytes: int) -> None:
-        self._max = max_line_bytes
+    def __init__(self, settings: ContentSettings) -> None:
+        self._settings = settings
         self._known: dict[tuple[tuple[int, int], int, int], str] = {}
 
     def of(self, file: Sibling) -> str:
-        """Generation of a file; empty where it has no complete line (of a rotated file: no byte) or is unreadable."""
+        """Generation of a file; empty where it has no complete data line (of a rotated file: none) or is unreadable."""
         key = (file.identity, file.size, file.mtime_ns)
         known = self._known.get(key)
         if known is not None:
             return known
         try:
-            content = open_content(file.path, self._max)
+            content = open_content(file.path, self._settings)
         except OSError:
             return ""
         try:

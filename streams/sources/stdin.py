@@ -8,8 +8,9 @@ import select
 from typing import BinaryIO
 
 from streams.sources.abstract import Source, SourceChunk
-from streams.sources.content import Content
-from streams.sources.decompress import GZIP_MAGIC, ByteStream, GzipReader, PlainReader, Progress
+from streams.sources.content import Content, ContentSettings
+from streams.sources.decompress import ByteStream, PlainReader, Progress
+from streams.sources.packed import HEAD_BYTES, may_be_packed, packed_reader
 
 
 class _Polled:
@@ -58,13 +59,13 @@ class Stdin(Source):
 
     Args:
         stream: E.g. `sys.stdin.buffer`.
-        max_line_bytes: Longer lines are cut.
+        settings: How its content is read.
         progress: Told how many bytes were taken.
     """
 
-    def __init__(self, stream: BinaryIO, max_line_bytes: int, progress: Progress | None = None) -> None:
+    def __init__(self, stream: BinaryIO, settings: ContentSettings, progress: Progress | None = None) -> None:
         self._pipe = _Polled(stream)
-        self._max, self._progress = max_line_bytes, progress
+        self._settings, self._progress = settings, progress
         self._head = b""
         self._content: Content | None = None
         self._resume: tuple[str, int] | None = None
@@ -82,7 +83,7 @@ class Stdin(Source):
             return None
         assert self._content is not None
         chunk = self._content.read(max_lines, final=self._pipe.ended)
-        if chunk is None and not self._pipe.ended:
+        if chunk is None and (self._content.busy or not self._pipe.ended):
             return None
         if chunk is None:
             chunk = self._content.read(max_lines, final=True)
@@ -97,9 +98,10 @@ class Stdin(Source):
             if not self._has_head():
                 return False
             pipe: ByteStream = self._pipe
-            compressed = self._pipe.waits = self._head == GZIP_MAGIC
-            reader = GzipReader(pipe, "standard input", self._progress) if compressed else None
-            self._content = Content(reader or PlainReader(pipe, self._progress), self._max)
+            limit = self._settings.max_content_bytes
+            packed = packed_reader(self._head, pipe, "standard input", self._progress, limit)
+            self._pipe.waits = packed is not None
+            self._content = Content(packed or PlainReader(pipe, self._progress), self._settings)
         if self._resume is None:
             return True
         generation, offset = self._resume
@@ -111,8 +113,8 @@ class Stdin(Source):
         return True
 
     def _has_head(self) -> bool:
-        while len(self._head) < 2:
-            more = self._pipe.read(2 - len(self._head))
+        while len(self._head) < HEAD_BYTES and may_be_packed(self._head):
+            more = self._pipe.read(HEAD_BYTES - len(self._head))
             if more is None:
                 return False
             if not more:
@@ -125,6 +127,11 @@ class Stdin(Source):
     def ended(self) -> bool:
         """See `Source`."""
         return self._done
+
+    @property
+    def busy(self) -> bool:
+        """See `Source`."""
+        return self._content is not None and self._content.busy
 
     @property
     def at_end(self) -> bool:

@@ -28,7 +28,6 @@ from streams.normalisers.abstract import (
     Reject,
 )
 from streams.positions import PositionFile
-from streams.sources.file_follow import FileFollow
 from streams.sources.make import make_source
 
 SECOND = 1_000_000
@@ -224,7 +223,7 @@ def config(path: Path, **changes: Any) -> SourceConfig:
 def collector(
     made: SourceConfig, sink: MemorySink, state: Path | None = None, settings: CollectorSettings = SETTINGS
 ) -> Collector:
-    source = FileFollow(Path(made.path), made.max_line_bytes) if made.mode == "follow" else make_source(made)
+    source = make_source(made)
     positions = PositionFile(state, made.name) if state is not None else None
     return Collector(made, source, sink, settings, positions=positions, make=MAKERS[made.type])
 

@@ -274,7 +274,7 @@ def test_a_log_that_is_missing_is_an_error_that_names_it(tmp_path: Path) -> None
     [
         ({"mode": "tail"}, "mode"),
         ({"batch_rows": 0}, "batch_rows"),
-        ({"encoding": "utf-16"}, "encoding"),
+        ({"encoding": "utf-32"}, "encoding"),
         ({"name": ""}, "?"),
     ],
 )

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import InputError
+from streams.sources.content import ContentSettings
 from streams.sources.decompress import GzipReader
 from streams.sources.file_once import FileOnce
 from streams.sources.lines import LineCutter
@@ -70,7 +71,7 @@ def test_a_line_without_end_needs_no_more_memory_than_the_limit() -> None:
 
 
 def read_all(path: Path) -> tuple[list[bytes], FileOnce]:
-    source = FileOnce(path, 1_000)
+    source = FileOnce(path, ContentSettings(1_000))
     out: list[bytes] = []
     while (chunk := source.read(7, 0)) is not None:
         out += chunk.lines
@@ -86,7 +87,7 @@ def test_a_gzip_file_has_the_lines_offsets_and_generation_of_the_plain_one(tmp_p
     (tmp_path / "b").write_bytes(gzip.compress(PLAIN[:5_000]) + gzip.compress(PLAIN[5_000:]))
     chunks = []
     for name in "ab":
-        source, got = FileOnce(tmp_path / name, 1_000), []
+        source, got = FileOnce(tmp_path / name, ContentSettings(1_000)), []
         while (chunk := source.read(100, 0)) is not None:
             got += [(chunk.generation, o, line) for o, line in zip(chunk.offsets.tolist(), chunk.lines, strict=True)]
         chunks.append(got)
@@ -131,18 +132,18 @@ def test_an_empty_file_ends_without_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "word"), [("absent", "no such file"), (".", "directory")])
 def test_what_cannot_be_read_is_named_with_what_to_do(tmp_path: Path, name: str, word: str) -> None:
     with pytest.raises(InputError, match=word) as caught:
-        FileOnce(tmp_path / name, 1_000).read(1, 0)
+        FileOnce(tmp_path / name, ContentSettings(1_000)).read(1, 0)
     assert caught.value.hint
     assert str(tmp_path) in caught.value.where
 
 
 def test_a_read_resumes_at_a_place_of_the_same_content_only(tmp_path: Path) -> None:
     (tmp_path / "a.gz").write_bytes(gzip.compress(PLAIN))
-    first = FileOnce(tmp_path / "a.gz", 1_000).read(10, 0)
+    first = FileOnce(tmp_path / "a.gz", ContentSettings(1_000)).read(10, 0)
     assert first is not None
-    again = FileOnce(tmp_path / "a.gz", 1_000)
+    again = FileOnce(tmp_path / "a.gz", ContentSettings(1_000))
     assert again.seek(first.generation, first.end_offset)
     chunk = again.read(10, 0)
     assert chunk is not None
     assert list(chunk.lines) == LINES[10:20]
-    assert not FileOnce(tmp_path / "a.gz", 1_000).seek("0" * 16, first.end_offset)
+    assert not FileOnce(tmp_path / "a.gz", ContentSettings(1_000)).seek("0" * 16, first.end_offset)

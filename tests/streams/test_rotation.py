@@ -13,6 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from streams.sources.content import ContentSettings
 from streams.sources.file_follow import GRACE_US, FileFollow
 
 
@@ -81,7 +82,7 @@ class Follower:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.source = FileFollow(path, 1_000)
+        self.source = FileFollow(path, ContentSettings(1_000))
         self.got: list[bytes] = []
         self.places: list[tuple[str, int]] = []
         self._place: tuple[str, int] | None = None
@@ -108,7 +109,7 @@ class Follower:
     def restart(self) -> None:
         state = self.source.save()
         self.source.close()
-        self.source = FileFollow(self._path, 1_000)
+        self.source = FileFollow(self._path, ContentSettings(1_000))
         self.source.load(state)
         if self._place is not None:
             self.source.seek(*self._place)
