@@ -16,9 +16,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from agents.settings import AgentSettings, DistrictSettings, NotifySettings
+from infra.listening import Listener, expanded, listening
 from schemas.errors import AupstreamError, ConfigError, Errors
 from streams.config import SourceConfig
+from streams.listen.settings import ListenerConfig
 from streams.normalisers.registry import types
+from streams.sources.kafka_topic import KAFKA
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,6 +41,7 @@ def _known_type(name: str) -> str:
 
 
 Zone = Annotated[str, AfterValidator(_zone)]
+_NOT_THE_COLLECTORS = ("partitions", "listener", "programs", "hosts", "senders", "otherwise")
 
 
 class Source(BaseModel):
@@ -47,7 +51,7 @@ class Source(BaseModel):
 
     name: str | None = Field(default=None, description="Name, part of every event id; default: the type.")
     type: Annotated[str, AfterValidator(_known_type)]
-    path: str = Field(default="-", description="File, or - for standard input.")
+    path: str = Field(default="-", description="File, pattern for files, kafka://TOPIC, or - for standard input.")
     mode: str = Field(default="once", pattern="^(once|follow)$", description="once or follow")
     timezone: Zone | None = Field(default=None, description="Zone of times without one; default: the district's.")
     year: int | None = Field(default=None, ge=1970, le=2200)
@@ -59,10 +63,19 @@ class Source(BaseModel):
     linger_ms: int = Field(default=250, ge=0)
     idle_covers_s: float | None = Field(default=30.0, ge=0, description="A quiet followed log covers time after this.")
     encoding: str = "utf-8"
+    max_content_bytes: int = Field(default=64 << 30, ge=1, description="Content of a compressed file at most.")
+    partitions: int = Field(
+        default=1, ge=1, le=1_024, description="Of a kafka:// topic: NAME-0, NAME-1, … read one each."
+    )
+    listener: str | None = Field(default=None, description="In place of path: lines that a listener receives.")
+    programs: tuple[str, ...] = Field(default=(), description="Of those only of these programs; * and ? match any.")
+    hosts: tuple[str, ...] = Field(default=(), description="Only of these hosts.")
+    senders: tuple[str, ...] = Field(default=(), description="Only from these networks, e.g. 10.1.0.0/16.")
+    otherwise: bool = Field(default=False, description="Takes what no source of the listener takes.")
 
     def collector(self, district_zone: str) -> SourceConfig:
         """What the collector is told. Raises `ConfigError`."""
-        given = self.model_dump(exclude={"name", "timezone"})
+        given = self.model_dump(exclude={"name", "timezone", *_NOT_THE_COLLECTORS})
         return SourceConfig(name=self.name or self.type, timezone=ZoneInfo(self.timezone or district_zone), **given)
 
 
@@ -118,6 +131,7 @@ class Config(BaseSettings):
     data: Path = Field(Path("data"), description="Folder for everything that is kept.")
     district: DistrictSettings = DistrictSettings()
     sources: tuple[Source, ...] = ()
+    listeners: tuple[Listener, ...] = ()
     kafka: Kafka = Kafka()
     clickhouse: ClickHouse = ClickHouse()
     agents: Workers = Workers()
@@ -147,7 +161,8 @@ class Config(BaseSettings):
         made: list[SourceConfig] = []
         for i, source in enumerate(self.sources):
             try:
-                made.append(source.collector(self.district.timezone))
+                plain = source.collector(self.district.timezone)
+                made += expanded(source, plain, self.listeners, self.data.absolute(), self.kafka.bootstrap)
             except ConfigError as error:
                 errors.append(error)
             name = source.name or source.type
@@ -157,6 +172,14 @@ class Config(BaseSettings):
         if errors:
             raise Errors(errors)
         return made
+
+    def listening(self) -> list[ListenerConfig]:
+        """What each listener is told.
+
+        Raises:
+            Errors: every listener that is wrong.
+        """
+        return listening(self.listeners, self.sources, self.data.absolute())
 
     def agent_settings(self, kafka: str, clickhouse: str, status: Path) -> AgentSettings:
         """What worker processes are told."""
@@ -216,8 +239,13 @@ def _resolve(data: dict[str, Any], folder: Path) -> None:
     data.setdefault("data", str(folder / "data"))
     sources = data.get("sources", [])
     for source in sources if isinstance(sources, list) else []:
-        if isinstance(source, dict) and isinstance(source.get("path"), str) and source["path"] != "-":
-            source["path"] = str(folder / source["path"])
+        if isinstance(source, dict) and isinstance(path := source.get("path"), str) and path != "-":
+            source["path"] = path if path.startswith(KAFKA) else str(folder / path)
+    listeners = data.get("listeners", [])
+    for listener in listeners if isinstance(listeners, list) else []:
+        for key in ("certificate", "key", "client_ca"):
+            if isinstance(listener, dict) and isinstance(listener.get(key), str):
+                listener[key] = str(folder / listener[key])
     rules = data.get("rules", {})
     if isinstance(rules, dict) and isinstance(rules.get("paths"), list):
         rules["paths"] = [str(folder / p) if isinstance(p, str) else p for p in rules["paths"]]

@@ -57,6 +57,8 @@ def _report(chosen: Chosen) -> dict[str, Any]:
     reading = next((s for s in statuses(paths.status) if s["agent"] == "collect"), None)
     if reading is not None:
         report["reading"] = reading["sources"]
+    listening = next((s for s in statuses(paths.status) if s["agent"] == "listen"), None)
+    report["listening"] = {} if listening is None else listening["listeners"]
     return report
 
 
@@ -130,6 +132,9 @@ def _show(report: dict[str, Any]) -> None:
     for name in ("to_do", "dead_letters", "violations"):
         if report[name]:
             table((name.replace("_", " "), ""), list(report[name].items()))
-    for name, source in report.get("reading", {}).items():
+    if report["listening"]:
+        rows = [(n, " ".join(x["addresses"]), x["connections"]) for n, x in report["listening"].items()]
+        table(("listener", "addresses", "connections"), rows, title="listeners")
+    for name, source in (report.get("reading", {}) | report["listening"]).items():
         if source["problem"]:
             talk(f"{name}: {source['problem']}")

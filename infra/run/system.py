@@ -28,6 +28,7 @@ from schemas.errors import ServerError
 
 ROOT = Path(__file__).parents[2]
 COLLECT = "collect"
+LISTEN = "listen"
 
 
 def cache_folder() -> Path:
@@ -75,6 +76,8 @@ class System:
             self.paths.make()
             self.start_servers()
             self._processes = Supervisor(self.paths.logs)
+            if collectors and self._config.listeners:
+                self.start_listeners()
             for agent in agents:
                 self._start_agent(agent)
             if collectors and self._config.sources:
@@ -136,6 +139,11 @@ class System:
             "POLARS_MAX_THREADS": "1",
         }
         self.processes.start(Spec(COLLECT, argv, env, ROOT, frozenset({0, 2, 4})))
+
+    def start_listeners(self) -> None:
+        """Start the process that takes lines from the network; before the rest, since what is not heard is lost."""
+        argv = [sys.executable, "-m", "infra.run.listen", "" if self._file is None else str(self._file.absolute())]
+        self.processes.start(Spec(LISTEN, argv, {"AUPSTREAM_DATA": str(self.paths.folder)}, ROOT, frozenset({0, 2})))
 
     def poll(self) -> list[str]:
         """Start again what ended; what happened, as sentences. Call about once a second."""
