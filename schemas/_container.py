@@ -77,7 +77,13 @@ def build(schema_json: bytes, blocks: Iterable[Block]) -> bytes:
 def framed(schema_json: bytes, codec: str, packed: Iterable[Block], sync: bytes = bytes(SYNC_BYTES)) -> bytes:
     """A container of blocks that are compressed already; without a sync marker of its own only for use in memory."""
     parts: list[bytes | memoryview] = [MAGIC, _long(2), _bytes(b"avro.schema"), _bytes(schema_json)]
-    parts += [_bytes(b"avro.codec"), _bytes(codec.encode()), _long(0), sync]
+    parts += [_bytes(b"avro.codec"), _bytes(codec.encode()), _long(0), sync, blocks(packed, sync)]
+    return b"".join(parts)
+
+
+def blocks(packed: Iterable[Block], sync: bytes) -> bytes:
+    """Blocks that are compressed already, as they stand behind the header of a container with that sync marker."""
+    parts: list[bytes | memoryview] = []
     for rows, payload in packed:
         parts += [_long(rows), _long(len(payload)), payload, sync]
     return b"".join(parts)
@@ -107,14 +113,14 @@ def parse_unbounded(data: bytes, where: str = "") -> Container:
     try:
         metadata = _metadata(cursor)
         sync = bytes(cursor.take(SYNC_BYTES))
-        blocks = []
+        found = []
         while cursor.left:
-            blocks.append(_block(cursor, sync))
+            found.append(_block(cursor, sync))
         schema_json = bytes(metadata[b"avro.schema"])
         codec = bytes(metadata.get(b"avro.codec", b"null")).decode("ascii")
     except (ValueError, KeyError) as error:
         raise damaged(f"not a whole Avro container: {error}", where) from error
-    return Container(schema_json, codec, blocks)
+    return Container(schema_json, codec, found)
 
 
 def inflated(container: Container, where: str = "") -> list[Block]:
