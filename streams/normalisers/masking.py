@@ -70,9 +70,14 @@ _LONG_TOKEN = 24
 
 def mask_text(text: str) -> str:
     """The text with credentials in URLs, parameters and headers replaced by `(masked)`."""
-    for pattern, replacement in _TEXT:
-        text = pattern.sub(replacement, text)
-    return text
+    userinfo, connect, header, parameter = _TEXT
+    if "@" in text:
+        text = userinfo[0].sub(userinfo[1], text)
+        text = connect[0].sub(connect[1], text)
+    lower = text.lower()
+    if "authorization" in lower or "cookie" in lower:
+        text = header[0].sub(header[1], text)
+    return parameter[0].sub(parameter[1], text)
 
 
 def mask_bytes(line: bytes) -> tuple[bytes, bool]:

@@ -14,110 +14,70 @@ A chunk is taken apart by one expression over all its lines; only lines that it 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import polars as pl
 
-from schemas.kinds import EventKind
-from streams.normalisers.abstract import LineChunk, Normalised, Normaliser, NormaliserSettings, Reject
-from streams.normalisers.columns import LINE, empty_frame, event_frame
 from streams.normalisers.lines import Unreadable
-from streams.normalisers.masking import Masker
-from streams.normalisers.proxy.columns import FIELDS, proxy_columns
+from streams.normalisers.proxy.chunks import ChunkNormaliser, Form
 from streams.normalisers.proxy.squid_forms import combined, common_time, native, odd
-from streams.normalisers.reasons import Ignored, Refused
-from streams.normalisers.syslog import split
+from streams.normalisers.reasons import Ignored, IgnoredReason, Refused
 
 ACTIONS: Final = ("allowed", "denied")
 
-_HEADER: dict[str, pl.DataType] = {
-    "observer_hostname": pl.String(),
-    "process_name": pl.String(),
-    "process_pid": pl.Int64(),
-}
-_ROWS = {LINE: pl.UInt32(), "text": pl.String(), **_HEADER}
+FIELDS = (
+    *(
+        "timestamp",
+        "event_dataset",
+        "event_action",
+        "event_outcome",
+        "observer_hostname",
+        "process_name",
+        "process_pid",
+    ),
+    *("source_ip", "source_port", "user_name", "http_request_method", "http_version", "url_original", "url_scheme"),
+    *("url_domain", "url_port", "url_path", "url_query", "url_extension", "http_response_status_code"),
+    *("http_response_bytes", "http_response_mime_type", "http_request_referrer", "user_agent_original"),
+    *("destination_ip", "destination_domain", "event_duration", "proxy_result", "proxy_hierarchy"),
+)
 
 _CACHE_LOG = re.compile(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d(?:\.\d+)?(?: \S+)?\|", re.ASCII)
 _STARTS_NATIVE = re.compile(r"(\d{9,11})(?:\.(\d{1,6}))?\d{0,3} ", re.ASCII)
 _STARTS_COMBINED = re.compile(r"[^ ]+ [^ ]+ .{1,256}? \[([^\]]{1,40})\] \"", re.DOTALL)
 
 
-class SquidNormaliser(Normaliser):
+class SquidNormaliser(ChunkNormaliser):
     """Lines of an access log; every line is decided by itself, nothing is remembered."""
 
-    kind = EventKind.PROXY
     type_name = "squid"
+    DATASET = "squid.access"
     fields = FIELDS
 
-    def __init__(self, settings: NormaliserSettings) -> None:
-        self._settings = settings
-        self._masker = Masker(settings.mask_parameters)
+    def forms(self) -> Sequence[Form]:
+        """Native, then combined or common."""
+        return (native, combined)
 
-    def normalise(self, chunk: LineChunk) -> Normalised:
-        """Take the next lines; see `Normaliser.normalise`."""
-        decided = _Decided(chunk, self._masker)
-        rows = self._rows(chunk, decided)
-        parts: list[pl.DataFrame] = []
-        rest = _try(rows, native, parts)
-        rest = _try(rest, combined, parts)
-        rest = _behind_header(rest)
-        rest = _try(rest, native, parts)
-        rest = _try(rest, combined, parts)
-        rest = _try(rest, lambda texts: odd(texts.to_list()), parts)
-        decided.leftovers(rest)
-        if not parts:
-            return Normalised(empty_frame(self.kind), decided.sorted_rejects(), tuple(sorted(decided.ignored)))
-        captures = parts[0] if len(parts) == 1 else pl.concat(parts).sort(LINE)
-        columns = proxy_columns(captures, self._masker)
-        events = event_frame(self.kind, {**columns, **{name: captures[name] for name in (LINE, *_HEADER)}})
-        return Normalised(events, decided.sorted_rejects(), tuple(sorted(decided.ignored)))
+    def odd(self, text: str) -> Mapping[str, Any] | None:
+        """Blanks in a URL, quotes in a header."""
+        return odd(text)
 
-    def _rows(self, chunk: LineChunk, decided: _Decided) -> pl.DataFrame:
-        longest = self._settings.max_line_bytes
-        lines = chunk.lines
-        numbers = range(len(lines))
-        if max(map(len, lines)) > longest:
-            for index, raw in enumerate(lines):
-                if len(raw) > longest:
-                    decided.refuse(index, Unreadable(Refused.LINE_TOO_LONG, f"{len(raw)} bytes"), longest)
-            kept = [index for index in numbers if len(lines[index]) <= longest]
-        else:
-            kept = list(numbers)
-        texts = [lines[index].decode("utf-8", "backslashreplace") for index in kept]
-        frame = pl.DataFrame({LINE: kept, "text": texts}, schema={LINE: pl.UInt32(), "text": pl.String()})
-        return frame.with_columns(pl.lit(None, dtype).alias(name) for name, dtype in _HEADER.items())
+    def finished(self, captures: pl.DataFrame) -> pl.DataFrame:
+        """Who refused; the time is there already."""
+        return captures.with_columns(denied_by_squid().alias("denied"))
+
+    def leftover(self, text: str, program: str | None) -> tuple[Unreadable | IgnoredReason, int | None]:
+        """Lines of cache.log and of other programs, and broken ones."""
+        return _leftover(text, program)
 
 
-class _Decided:
-    """Rejects and ignored lines of a chunk, as they are found."""
-
-    def __init__(self, chunk: LineChunk, masker: Masker) -> None:
-        self._lines, self._masker = chunk.lines, masker
-        self._rejects: list[Reject] = []
-        self.ignored: list[tuple[int, str]] = []
-
-    def sorted_rejects(self) -> tuple[Reject, ...]:
-        return tuple(sorted(self._rejects, key=lambda reject: reject.line))
-
-    def refuse(self, index: int, why: Unreadable, cut: int | None = None, timestamp: int | None = None) -> None:
-        masked, changed = self._masker.line(self._lines[index][:cut])
-        self._rejects.append(Reject(index, why.reason, why.detail, masked, changed, timestamp))
-
-    def leftovers(self, rest: pl.DataFrame) -> None:
-        """Say of each line that no form fits what it is."""
-        for index, text, program in rest.select(LINE, "text", "process_name").iter_rows():
-            if not text.strip():
-                self.ignored.append((index, Ignored.BLANK_LINE))
-                continue
-            found, timestamp = _leftover(text, program)
-            if isinstance(found, Unreadable):
-                self.refuse(index, found, timestamp=timestamp)
-            else:
-                self.ignored.append((index, found))
+def denied_by_squid() -> pl.Expr:
+    """Denied by the proxy's own word, or by a 403 or 407 that it made itself."""
+    own = pl.col("result").str.contains(r"^(?:TAG_)?NONE") & pl.col("status").is_in(["403", "407"])
+    return (pl.col("result").str.contains("DENIED", literal=True) | own).fill_null(False)
 
 
-def _leftover(text: str, program: str | None) -> tuple[Unreadable | Ignored, int | None]:
+def _leftover(text: str, program: str | None) -> tuple[Unreadable | IgnoredReason, int | None]:
     start = _STARTS_NATIVE.match(text)
     if start is not None:
         micros = int(start[1]) * 1_000_000 + int((start[2] or "").ljust(6, "0"))
@@ -133,33 +93,3 @@ def _leftover(text: str, program: str | None) -> tuple[Unreadable | Ignored, int
     if program is not None:  # a message of a daemon, and no access line
         return (Ignored.SQUID_CACHE_LOG if "squid" in program else Ignored.OTHER_PROGRAM), None
     return Unreadable(Refused.UNKNOWN_FORM, "no form of Squid's access log"), None
-
-
-def _try(rows: pl.DataFrame, form: Callable[[pl.Series], pl.DataFrame], parts: list[pl.DataFrame]) -> pl.DataFrame:
-    """Take the rows that fit a form into `parts`; what is left."""
-    if rows.is_empty():
-        return rows
-    captures = form(rows["text"])
-    fits = captures["timestamp"].is_not_null()
-    if not fits.any():
-        return rows
-    whole = rows.drop("text").hstack(captures)
-    if fits.all():
-        parts.append(whole)
-        return rows.clear()
-    parts.append(whole.filter(fits))
-    return rows.filter(~fits)
-
-
-def _behind_header(rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows with a syslog header taken off where they have one."""
-    if rows.is_empty():
-        return rows
-    taken: list[tuple[int, str, str | None, str | None, int | None]] = []
-    for index, text in rows.select(LINE, "text").iter_rows():
-        line = split(text)
-        if line is None:
-            taken.append((index, text, None, None, None))
-        else:
-            taken.append((index, line.message, line.host, line.program, line.pid))
-    return pl.DataFrame(taken, schema=_ROWS, orient="row")
