@@ -6,7 +6,22 @@ import re
 from collections.abc import Mapping
 
 from streams.normalisers.mail.postfix_lines import MAIL_DAEMONS, OTHER_DAEMONS
-from streams.normalisers.reasons import Ignored
+from streams.normalisers.reasons import Ignored, IgnoredReason
+
+
+class PostfixIgnored(IgnoredReason):
+    """Postfix's own reasons; `IGNORED` says what each is."""
+
+    CONNECTION = "connection"
+    TLS = "tls"
+    STATISTICS = "statistics"
+    POSTSCREEN = "postscreen"
+    DNS_BLOCKLIST = "dns_blocklist"
+    PROTOCOL_VIOLATION = "protocol_violation"
+    WARNING = "warning"
+    UNATTACHED = "unattached"
+    POSTFIX_OTHER = "postfix_other"
+
 
 IGNORED: Mapping[str, str] = {
     "connection": "a client or server came, went, timed out or could not be reached, outside any message",
