@@ -41,12 +41,12 @@ def fates(out: Normalised) -> list[dict[str, Any]]:
     return sorted(found, key=lambda fate: (fate["line"], fate.get("log_sub", 0)))
 
 
-def in_chunks(normaliser: Normaliser, lines: list[bytes], size: int) -> list[dict[str, Any]]:
-    """`fates` of the lines handed over in chunks of a size, with line numbers of the whole."""
+def in_chunks(normaliser: Normaliser, lines: list[bytes], size: int, first: int = 0) -> list[dict[str, Any]]:
+    """`fates` of lines handed over in chunks of a size, line numbers of the whole; `first`: place of the first line."""
     found = []
     for start in range(0, len(lines), size):
         part = lines[start : start + size]
-        out = normaliser.normalise(LineChunk(part, list(range(start, start + len(part)))))
+        out = normaliser.normalise(LineChunk(part, list(range(first + start, first + start + len(part)))))
         found += [{**fate, "line": fate["line"] + start} for fate in fates(out)]
     return found
 

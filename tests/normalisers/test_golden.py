@@ -36,7 +36,7 @@ def test_saving_and_loading_between_chunks_changes_nothing(type_name: str) -> No
     for index, line in enumerate(lines_of(type_name)):
         normaliser = make(type_name, SETTINGS)
         normaliser.load(state)
-        found += [{**fate, "line": index} for fate in in_chunks(normaliser, [line], 1)]
+        found += [{**fate, "line": index} for fate in in_chunks(normaliser, [line], 1, index)]
         state = normaliser.save()
     assert found == expected_of(type_name)
 

@@ -16,4 +16,11 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
         "Postfix through syslog: mail, joined by queue id",
         claims=re.compile(rb"(?:^|\s)postfix[\w.\-]*/[\w/\-]+(?:\[\d+\])?:"),
     ),
+    "sendmail": NormaliserType(
+        EventKind.MAIL,
+        "streams.normalisers.mail.sendmail:SendmailNormaliser",
+        "sendmail through syslog: mail, joined by queue id",
+        needs="LogLevel 9 or higher in sendmail.cf (O LogLevel=9, the default)",
+        claims=re.compile(rb"(?:^|[\s>])(?:sendmail|sm-mta|sm-msp-queue|sm-client)(?:\[\d{1,10}\])?: "),
+    ),
 }

@@ -1,0 +1,17 @@
+"""Why lines of mail servers and mail services are ignored."""
+
+from __future__ import annotations
+
+from streams.normalisers.reasons import IgnoredReason
+
+
+class ServicesIgnored(IgnoredReason):
+    """Reasons of the formats of mail servers and services other than Postfix."""
+
+    MAIL_CONNECTION = "mail_connection"  # a client or server came, went, or could not be reached, outside any message
+    MAIL_TLS = "mail_tls"  # set-up and verification of an encrypted connection
+    MAIL_FILTER = "mail_filter"  # what a filter did to a message other than refusing it
+    MAIL_QUEUE = "mail_queue"  # queue runs and retry times, which say nothing new of a message
+    MAIL_PROTOCOL = "mail_protocol"  # a client that does not keep to SMTP
+    MAIL_WARNING = "mail_warning"  # the server about itself, its tables and its look-ups
+    MAIL_UNATTACHED = "mail_unattached"  # about a message of which no line is open, without a fact for a column
