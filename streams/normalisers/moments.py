@@ -11,7 +11,7 @@ from datetime import date, datetime
 from functools import lru_cache
 from typing import Literal
 
-from streams.normalisers.times import MONTHS, SourceClock, micros_of
+from streams.normalisers.times import LATEST, MONTHS, SourceClock, micros_of
 
 _SECOND = 1_000_000
 _COMMON = re.compile(
@@ -40,14 +40,14 @@ def since_1970(text: str) -> int | None:
     match = _DIGITS.match(text)
     if match is None:
         return None
-    whole = int(match[1])
-    if match[2]:
-        return whole * _SECOND + int(match[2][:6].ljust(6, "0"))
+    whole, fraction = int(match[1]), int((match[2] or "0")[:6].ljust(6, "0"))
     if whole < 10**11:
-        return whole * _SECOND
-    if whole < 10**14:
-        return whole * 1_000
-    return whole if whole < 10**17 else whole // 1_000
+        found = whole * _SECOND + fraction
+    elif whole < 10**14:
+        found = whole * 1_000 + fraction // 1_000
+    else:
+        found = whole if whole < 10**17 else whole // 1_000
+    return found if found <= LATEST else None
 
 
 @lru_cache(maxsize=4096)

@@ -49,7 +49,7 @@ _BSD = re.compile(
 _ISO = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?\Z", re.ASCII)
 
 
-_EARLIEST, _LATEST = -62_135_596_800 * _SECOND, 253_402_300_800 * _SECOND - 1  # years 1 to 9999 in UTC
+EARLIEST, LATEST = -62_135_596_800 * _SECOND, 253_402_300_800 * _SECOND - 1  # years 1 to 9999 in UTC
 
 
 def micros_of(moment: datetime) -> int:
@@ -225,7 +225,7 @@ class SourceClock:
                 found = self._bsd(stamp) if stamp[:1] != "@" else _since_1970(stamp)
         except (ValueError, OverflowError):
             return None
-        if found is None or not _EARLIEST <= found <= _LATEST:
+        if found is None or not EARLIEST <= found <= LATEST:
             return None
         self._previous, self._stamp = found, stamp
         return found
@@ -287,7 +287,7 @@ class SourceClock:
 
     def seen(self, micros: int) -> int | None:
         """Note a time that was read elsewhere, so that an hour shown twice is told apart; None where it is none."""
-        if not _EARLIEST <= micros <= _LATEST:
+        if not EARLIEST <= micros <= LATEST:
             return None
         self._previous, self._stamp = micros, ""
         return micros
