@@ -19,8 +19,9 @@ _PAIR = re.compile(
     re.ASCII | re.DOTALL,
 )
 _ESCAPED_QUOTE = re.compile(r"\\(.)", re.DOTALL)
-_CEF_HEAD = re.compile(r"CEF: ?(\d+)\|" + r"((?:[^|\\]|\\.)*)\|" * 6, re.DOTALL | re.ASCII)
-_CEF_KEY = re.compile(r"(?:^|(?<=\s))([A-Za-z0-9_.\-\[\]]+)=", re.ASCII)
+_CEF_HEAD = re.compile(r"CEF: ?(\d+)\|" + r"([^|\\]*+(?:\\.[^|\\]*+)*+)\|" * 6, re.DOTALL | re.ASCII)
+_CEF_KEY = re.compile(r"[A-Za-z0-9_.\-\[\]]+\Z", re.ASCII)
+_CEF_BLANKS = re.compile(r"[\t\n\r\f\v]")
 _CEF_ESCAPED = re.compile(r"\\([\\=|nr])")
 _LEEF_HEAD = re.compile(r"LEEF: ?([12](?:\.\d)?)\|([^|]*)\|([^|]*)\|([^|]*)\|([^|]*)\|", re.ASCII)
 _LEEF_DELIMITER = re.compile(r"(?:(0?x[0-9A-Fa-f]{1,4})|(.))?\|", re.DOTALL)
@@ -73,11 +74,27 @@ def cef(text: str) -> Cef | None:
 def cef_fields(extension: str) -> dict[str, str]:
     """Values of a CEF extension by key; a value ends where the next key begins. The first of equal keys counts."""
     found: dict[str, str] = {}
-    keys = list(_CEF_KEY.finditer(extension))
-    for number, key in enumerate(keys):
-        end = keys[number + 1].start() if number + 1 < len(keys) else len(extension)
-        value = extension[key.end() : end].strip(" \t")
-        found.setdefault(key[1], _unescaped(value))
+    plain = extension if extension.isprintable() else _CEF_BLANKS.sub(" ", extension)
+    first, *pieces = plain.split("=")
+    if not pieces:
+        return found
+    key, parts = first.rpartition(" ")[2], list[str]()
+    keyed = _CEF_KEY.match(key) is not None
+    last = pieces.pop()
+    for piece in pieces:
+        text, blank, word = piece.rpartition(" ")
+        if blank and ((word.isalnum() and word.isascii()) or _CEF_KEY.match(word)):
+            if keyed and key not in found:
+                found[key] = "=".join([*parts, text]) if parts else text
+            key, keyed, parts = word, True, []
+        else:  # a sign of equality inside the value
+            parts.append(piece)
+    if keyed and key not in found:
+        found[key] = "=".join([*parts, last])
+    escaped = "\\" in extension
+    for key, value in found.items():
+        if value[:1] == " " or value[-1:] == " " or escaped:
+            found[key] = _unescaped(value.strip(" "))
     return found
 
 
