@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
+from schemas.kinds import EventKind
 from streams.normalisers.types import NormaliserType
 
-TYPES: Final[Mapping[str, NormaliserType]] = {}
+TYPES: Final[Mapping[str, NormaliserType]] = {
+    "fortigate": NormaliserType(
+        EventKind.PROXY,
+        "streams.normalisers.proxy.fortigate:FortigateNormaliser",
+        "FortiGate web filter, and what its other profiles refuse on the web: key=value, CSV or CEF through syslog",
+        needs="a web filter profile with categories on monitor or block, log-all-url on, syslog to the collector",
+        claims=re.compile(rb'[ ,]type="?(?:utm|webfilter)"?[ ,]|\|Fortinet\|Forti[^|]{1,20}\|[^|]{1,40}\|\d+\|utm:'),
+    ),
+}

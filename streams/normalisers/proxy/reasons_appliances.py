@@ -1,0 +1,16 @@
+"""Why records of firewalls and cloud filters are no web requests."""
+
+from __future__ import annotations
+
+from streams.normalisers.reasons import IgnoredReason
+
+
+class ApplianceIgnored(IgnoredReason):
+    """Reasons of the formats in `types_appliances`."""
+
+    FIREWALL_TRAFFIC = "firewall_traffic"  # sessions and flows; a web request among them has a record of its own
+    FIREWALL_SYSTEM = "firewall_system"  # the device's own events, configuration, administrators
+    THREAT_OTHER = "threat_other"  # attacks, malware and mail that are no web request
+    FILTER_DNS = "filter_dns"  # look-ups of names: nobody need have gone there
+    APP_CONTROL_LET = "app_control_let"  # what application control let pass: the web filter's record says it
+    FILTER_QUOTA = "filter_quota"  # counting of time and volume, beside the requests

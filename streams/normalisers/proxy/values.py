@@ -1,0 +1,166 @@
+"""How firewalls and cloud filters write values, and what they are in an event: one by one, and for whole columns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+import polars as pl
+
+from streams.normalisers import addresses
+
+Values: TypeAlias = Mapping[str, str]
+"""A record's values by the product's own names."""
+
+How: TypeAlias = Literal[
+    "text", "ip", "mac", "port", "count", "status", "milliseconds", "seconds", "hash", "user", "mail_user", "list"
+]
+
+NOTHING: Final = ("", "-", "--", "N/A", "n/a", "NA", "None", "none", "null", "NULL", "(null)", "Not available")
+"""Words by which products say that there is nothing."""
+
+_NOTHING = frozenset(NOTHING)
+_MAX_LONG = 2**63 - 1
+_DIGITS = r"^[0-9]{1,18}$"
+_HASH = re.compile(r"(?:[0-9A-Fa-f]{32}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64}|[0-9A-Fa-f]{96}|[0-9A-Fa-f]{128})\Z")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]{0,15}://", re.ASCII)
+_HOST_PORT = re.compile(r"([^:\[\]/]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})\Z", re.ASCII)
+
+
+class Column(NamedTuple):
+    """A column of events, the keys that it is taken from (the first that is stated counts), and how it is read."""
+
+    name: str
+    keys: tuple[str, ...]
+    how: How = "text"
+
+
+def column(name: str, keys: str, how: How = "text") -> Column:
+    """A `Column`, its keys separated by blanks."""
+    return Column(name, tuple(keys.split()), how)
+
+
+def stated(text: str | None) -> str | None:
+    """The text; None for the words by which products say that there is nothing."""
+    return None if text is None or text in _NOTHING else text
+
+
+def number(text: str | None, most: int = _MAX_LONG) -> int | None:
+    """A count, 0 to `most`; None for anything else."""
+    if not text or len(text) > 19 or not (text.isascii() and text.isdigit()):
+        return None
+    found = int(text)
+    return found if found <= most else None
+
+
+def ip(text: str) -> str | None:
+    """An address in its canonical spelling; None for none, and for `0.0.0.0` and `::`, by which products say so."""
+    found = addresses.ip(text)
+    return None if found in ("0.0.0.0", "::") else found  # noqa: S104 - nothing is bound: no address is known
+
+
+def mac(text: str) -> str | None:
+    """A hardware address; None for none and for all zeros."""
+    found = addresses.mac(text)
+    return None if found == "00:00:00:00:00:00" else found
+
+
+def host_and_port(text: str | None) -> tuple[str | None, int | None]:
+    """`host`, `host:port` or `[address]:port`."""
+    name = stated(text)
+    found = _HOST_PORT.match(name) if name else None
+    if found is None:
+        return name, None
+    return found[1].strip("[]"), addresses.port(found[2])
+
+
+def with_scheme(url: str, *, secure: bool) -> str:
+    """A URL that a product may log without its scheme."""
+    return url if _SCHEME.match(url) else f"{'https' if secure else 'http'}://{url.removeprefix('//')}"
+
+
+def columns_of(records: Sequence[Values], wanted: Sequence[Column]) -> dict[str, pl.Series]:
+    """Columns of some records; those that no record states are left out."""
+    texts: dict[str, pl.Series] = {}
+    made: dict[str, pl.Series] = {}
+    for name, keys, how in wanted:
+        for key in keys:
+            if key not in texts:
+                texts[key] = _texts(key, records)
+        found = [texts[key] for key in keys if texts[key].null_count() < len(records)]
+        if found:
+            _convert(name, found, how, made)
+    return made
+
+
+def _texts(key: str, records: Sequence[Values]) -> pl.Series:
+    texts = pl.Series(key, [record.get(key) for record in records], dtype=pl.String)
+    nothing = texts.is_in(NOTHING)
+    return texts.set(nothing, None) if nothing.any() else texts
+
+
+def _convert(name: str, found: list[pl.Series], how: How, made: dict[str, pl.Series]) -> None:
+    if how == "hash":
+        rows = zip(*found, strict=True)
+        made[name] = pl.Series(name, [_longest(row) if any(row) else None for row in rows], dtype=pl.String)
+        return
+    texts = _first(found)
+    if how in ("user", "mail_user"):
+        made[name] = _mapped(texts, lambda text: addresses.account(text)[0])
+        made["user_domain"] = _mapped(texts, _mail_domain if how == "mail_user" else _domain)
+    elif how in _MAPPED:
+        made[name] = _mapped(texts, _MAPPED[how])
+    elif how in _CAST:
+        frame = pl.DataFrame({"text": texts})
+        made[name] = frame.select(_CAST[how].alias(name))[name]
+    else:
+        made[name] = texts
+
+
+def _first(found: list[pl.Series]) -> pl.Series:
+    texts = found[0]
+    for other in found[1:]:
+        texts = texts.zip_with(texts.is_not_null(), other)
+    return texts
+
+
+def _mapped(texts: pl.Series, read: Callable[[str], str | None]) -> pl.Series:
+    """`read` of every distinct text."""
+    distinct = texts.unique().drop_nulls()
+    values = pl.Series([read(text) for text in distinct], dtype=pl.String)
+    return texts.replace_strict(distinct, values, default=None, return_dtype=pl.String)
+
+
+def _domain(text: str) -> str | None:
+    return addresses.account(text)[1]
+
+
+def _mail_domain(text: str) -> str | None:
+    domain = addresses.account(text)[1]
+    return domain.lower() if domain and "@" in text else domain
+
+
+def _longest(texts: tuple[Any, ...]) -> str | None:
+    """The longest of some hashes in lower-case hexadecimal digits; None where there is none."""
+    found = [text.lower() for text in texts if text and _HASH.match(text)]
+    return max(found, key=len) if found else None
+
+
+def _list(text: str) -> str | None:
+    """Words in brackets, or separated by a comma and a blank, as they stand elsewhere: separated by commas."""
+    return ",".join(part.strip(" '\"") for part in text.strip("[]").split(",")) or None
+
+
+_MAPPED: Final[Mapping[str, Callable[[str], str | None]]] = {"ip": ip, "mac": mac, "list": _list}
+_NUMBER = pl.when(pl.col("text").str.contains(_DIGITS)).then(pl.col("text").cast(pl.Int64, strict=False))
+_DECIMAL = pl.when(pl.col("text").str.contains(r"^[0-9]{1,9}(?:\.[0-9]{1,9})?$")).then(
+    pl.col("text").cast(pl.Float64, strict=False)
+)
+_CAST: Final[Mapping[str, pl.Expr]] = {
+    "count": _NUMBER,
+    "port": pl.when(_NUMBER.is_between(1, 65_535)).then(_NUMBER).cast(pl.Int32),
+    "status": pl.when(_NUMBER.is_between(100, 999)).then(_NUMBER).cast(pl.Int32),
+    "milliseconds": pl.when(_NUMBER < 10**12).then(_NUMBER * 1_000_000),
+    "seconds": (_DECIMAL * 1_000_000_000).round().cast(pl.Int64),
+}
