@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
+from schemas.kinds import EventKind
 from streams.normalisers.types import NormaliserType
 
-TYPES: Final[Mapping[str, NormaliserType]] = {}
+_HERE = "streams.normalisers.mail"
+
+TYPES: Final[Mapping[str, NormaliserType]] = {
+    "mimecast": NormaliserType(
+        EventKind.MAIL,
+        f"{_HERE}.mimecast:MimecastNormaliser",
+        "Mimecast: SIEM files with bars or in JSON, events of API 2.0, threat logs of the API",
+        needs="Enhanced Logging (inbound, outbound, internal) on; the files fetched by the API, or its events",
+        claims=re.compile(
+            rb"datetime=\d{4}-\d\d-\d\dT[^|]{5,20}\|(?:aCode|acc)="
+            rb'|"(?:aCode|aggregateId)": ?"[^"]{1,80}"|"Content-Disposition": ?"attachment; filename='
+            rb'|"userEmailAddress": ?"[^"]{1,320}", ?"fromUserEmailAddress"'
+        ),
+    ),
+}
