@@ -77,7 +77,7 @@ class SendmailNormaliser(JoinNormaliser):
         *JOIN_FIELDS, "event_reason", "observer_hostname", "process_name", "process_pid", "email_message_id",
         "email_local_id", "email_from_address", "email_to_original_address", "email_to_dsn", "email_to_relay",
         "email_to_filter", "email_to_attempts", "email_size", "email_recipient_count", "source_ip", "source_domain",
-        "user_name", "login_method", "email_protocol", "email_complete",
+        "user_name", "login_method", "email_protocol",
     )  # fmt: skip
 
     def __init__(self, settings: NormaliserSettings) -> None:
