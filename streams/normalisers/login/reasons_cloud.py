@@ -9,3 +9,4 @@ class CloudIgnored(IgnoredReason):
     """Reasons of these formats."""
 
     ADMINISTRATION = "administration"  # a change to accounts, policies or applications, by an administrator or the user
+    DOVECOT_OTHER = "dovecot_other"  # mailbox work, delivery, the master process

@@ -2,6 +2,21 @@
 
 from __future__ import annotations
 
-from tests.normalisers.transforms.common import Transform
+import re
+from typing import Any
 
-TRANSFORMS: dict[str, Transform] = {}
+from tests.normalisers.transforms.common import NOT_STATED, Transform, words
+
+
+def _dovecot_message(text: str) -> Any:
+    """The phrase in brackets of a disconnect; nothing for a login; without the password that was given."""
+    inner = re.search(r"\(((?:auth failed|no auth)[^)]*)\)", text)
+    if inner is not None:
+        return inner[1]
+    return NOT_STATED if text.endswith("Login") else re.sub(r" \([^()]*given password.*", "", text)
+
+
+TRANSFORMS: dict[str, Transform] = {
+    "dovecot_message": (_dovecot_message, lambda ours: ours and ours.removeprefix("pam_authenticate() failed: ")),
+    "dovecot_result": words(auth_failed="failure"),
+}
