@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -14,5 +15,17 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
         "streams.normalisers.dhcp.isc_dhcpd:IscDhcpdNormaliser",
         "ISC dhcpd through syslog: leases",
         claims=program("dhcpd"),
+    ),
+    "kea": NormaliserType(
+        EventKind.DHCP,
+        "streams.normalisers.dhcp.kea:KeaNormaliser",
+        "Kea: logger lines of kea-dhcp4 and kea-dhcp6, forensic log, lease files",
+        needs="loggers at severity INFO (DEBUG, debuglevel 55, for refusals), or libdhcp_legal_log.so; or a lease file",
+        claims=re.compile(
+            rb"(?:FATAL|ERROR|WARN|INFO|DEBUG) {1,3}\[kea-dhcp[46]|(?:^| )LEGAL_LOG_SYSLOG "
+            rb"|^\d{4}-\d\d-\d\d[ T][\d:.,]{8,18} (?:\S{1,6} )?(?:(?:Address|Prefix): |Administrator |HA partner )"
+            rb"|^[0-9a-f.:]{3,45},(?:[0-9a-f:]{0,60},){1,2}\d{1,10},\d{1,13},\d{1,10},",
+        ),
+        preamble=re.compile(rb"address,(?:hwaddr,client_id|duid),"),
     ),
 }
