@@ -93,7 +93,7 @@ def name_account(fact: Fact, name: str | None, *, unknown: bool = False) -> None
         name = masked_user(name) if name else name
     if name and ("@" in name or "\\" in name):
         user, domain = addresses.account(name)
-        fact["user_name"], fact["user_domain"] = user, domain and domain.lower()
+        fact["user_name"], fact["user_domain"] = user, domain and (domain if "\\" in name else domain.lower())
     else:
         fact["user_name"] = name
 

@@ -16,6 +16,6 @@ def put_account(fields: LoginFields, name: str | None, *, unknown: bool = False)
         name = masked_user(name)
     if "@" in name or "\\" in name:
         user, domain = account(name)
-        fields["user_name"], fields["user_domain"] = user, domain and domain.lower()
+        fields["user_name"], fields["user_domain"] = user, domain and (domain if "\\" in name else domain.lower())
     else:
         fields["user_name"] = name

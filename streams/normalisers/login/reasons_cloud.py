@@ -10,3 +10,6 @@ class CloudIgnored(IgnoredReason):
 
     ADMINISTRATION = "administration"  # a change to accounts, policies or applications, by an administrator or the user
     DOVECOT_OTHER = "dovecot_other"  # mailbox work, delivery, the master process
+    EXCHANGE_COMMAND = "exchange_command"  # an IMAP or POP command of somebody who is logged in
+    NGINX_OTHER = "nginx_other"  # requests, resolver errors and all that is no mail session
+    ZIMBRA_OTHER = "zimbra_other"  # mailbox work and what follows an exception

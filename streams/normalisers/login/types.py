@@ -15,7 +15,10 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
         "streams.normalisers.login.openssh:OpensshNormaliser",
         "auth.log or secure: OpenSSH, Dropbear, PAM, su, sudo, login",
         needs="LogLevel VERBOSE in sshd_config to see the keys that failed; UseDNS no",
-        claims=program("sshd|sshd-session|sshd-auth|dropbear|sudo|su|login|systemd-logind"),
+        claims=re.compile(
+            program("sshd|sshd-session|sshd-auth|dropbear|sudo|systemd-logind").pattern
+            + rb"|\d\d:\d\d:\d\d\S{0,40} (?:\S{1,255} )?(?:su|login)(?:\[\d{1,10}\])?: "  # words that others use too
+        ),
     ),
     "dovecot": NormaliserType(
         EventKind.LOGIN,
@@ -26,5 +29,29 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
             rb"(?:^|[ /])dovecot(?:\[\d+\])?: |"
             rb"(?:^|[\d\s])(?:imap|pop3|managesieve|submission)-login: (?:Info: )?(?:Login|Disconnected|Aborted login)"
         ),
+    ),
+    "exchange_imap_pop": NormaliserType(
+        EventKind.LOGIN,
+        "streams.normalisers.login.exchange_imap_pop:ExchangeImapPopNormaliser",
+        "Microsoft Exchange: protocol logs of IMAP4 and POP3",
+        needs="Set-ImapSettings and Set-PopSettings -ProtocolLogEnabled $true, then restart the services",
+        claims=re.compile(
+            rb"^\d{4}-\d\d-\d\dT[\d:.]{8,16}Z,[0-9A-Fa-f]{16},\d{1,9},[^,]{0,64},[^,]{0,64},[^,]{0,256},\d*,\d*,\d*,"
+        ),
+        preamble=re.compile(rb"(?:\xef\xbb\xbf)?#(?:Software|Version|Log-type|Fields): "),
+    ),
+    "nginx_mail": NormaliserType(
+        EventKind.LOGIN,
+        "streams.normalisers.login.nginx_mail:NginxMailNormaliser",
+        "nginx as mail proxy (IMAP, POP3, SMTP): its error log",
+        needs="error_log … info in the mail block of nginx.conf",
+        claims=re.compile(rb"\d#\d+: \*\d+ (?:client logged in|client login failed|proxied session done), "),
+    ),
+    "zimbra": NormaliserType(
+        EventKind.LOGIN,
+        "streams.normalisers.login.zimbra:ZimbraNormaliser",
+        "Zimbra audit.log and mailbox.log",
+        needs="audit.log (it has the verdicts); mailbox.log adds nothing that is counted",
+        claims=re.compile(rb";\] security - cmd=|;\] SoapEngine - |;\] imap - "),
     ),
 }
