@@ -8,6 +8,7 @@ from the environment to the working directory.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -16,11 +17,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from agents.settings import AgentSettings, DistrictSettings, NotifySettings
+from infra.config_errors import ConfigFile, contradictions, unknown_types
 from infra.listening import Listener, expanded, listening
 from schemas.errors import AupstreamError, ConfigError, Errors
 from streams.config import SourceConfig
 from streams.listen.settings import ListenerConfig
-from streams.normalisers.registry import types
+from streams.normalisers.custom.spec import FormatSpec
 from streams.sources.kafka_topic import KAFKA
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
@@ -34,12 +36,6 @@ def _zone(name: str) -> str:
     return name
 
 
-def _known_type(name: str) -> str:
-    if name not in types():
-        raise ValueError(f"{name!r} is no source type; known are {', '.join(sorted(types()))}")
-    return name
-
-
 Zone = Annotated[str, AfterValidator(_zone)]
 _NOT_THE_COLLECTORS = ("partitions", "listener", "programs", "hosts", "senders", "otherwise")
 
@@ -50,7 +46,7 @@ class Source(BaseModel):
     model_config = _STRICT
 
     name: str | None = Field(default=None, description="Name, part of every event id; default: the type.")
-    type: Annotated[str, AfterValidator(_known_type)]
+    type: str = Field(description="A type of `aupstream normalise --list`, or one of [formats].")
     path: str = Field(default="-", description="File, pattern for files, kafka://TOPIC, or - for standard input.")
     mode: str = Field(default="once", pattern="^(once|follow)$", description="once or follow")
     timezone: Zone | None = Field(default=None, description="Zone of times without one; default: the district's.")
@@ -63,6 +59,9 @@ class Source(BaseModel):
     linger_ms: int = Field(default=250, ge=0)
     idle_covers_s: float | None = Field(default=30.0, ge=0, description="A quiet followed log covers time after this.")
     encoding: str = "utf-8"
+    keep_subject: bool = Field(default=False, description="Mail: store subjects themselves, not their hash alone.")
+    mask_parameters: tuple[str, ...] = Field(default=(), description="URL parameters whose values are masked too.")
+    options: dict[str, str | int | float | bool] = Field(default_factory=dict, description="Settings of the type.")
     max_content_bytes: int = Field(default=64 << 30, ge=1, description="Content of a compressed file at most.")
     partitions: int = Field(
         default=1, ge=1, le=1_024, description="Of a kafka:// topic: NAME-0, NAME-1, … read one each."
@@ -73,10 +72,16 @@ class Source(BaseModel):
     senders: tuple[str, ...] = Field(default=(), description="Only from these networks, e.g. 10.1.0.0/16.")
     otherwise: bool = Field(default=False, description="Takes what no source of the listener takes.")
 
-    def collector(self, district_zone: str) -> SourceConfig:
+    def collector(self, district_zone: str, formats: Mapping[str, FormatSpec]) -> SourceConfig:
         """What the collector is told. Raises `ConfigError`."""
-        given = self.model_dump(exclude={"name", "timezone", *_NOT_THE_COLLECTORS})
-        return SourceConfig(name=self.name or self.type, timezone=ZoneInfo(self.timezone or district_zone), **given)
+        given = self.model_dump(exclude={"name", "timezone", "mask_parameters", *_NOT_THE_COLLECTORS})
+        return SourceConfig(
+            name=self.name or self.type,
+            timezone=ZoneInfo(self.timezone or district_zone),
+            mask_parameters=frozenset(name.lower() for name in self.mask_parameters),
+            format=formats.get(self.type),
+            **given,
+        )
 
 
 class Kafka(BaseModel):
@@ -132,6 +137,7 @@ class Config(BaseSettings):
     district: DistrictSettings = DistrictSettings()
     sources: tuple[Source, ...] = ()
     listeners: tuple[Listener, ...] = ()
+    formats: dict[str, FormatSpec] = Field(default_factory=dict, description="Log formats of one's own, by name.")
     kafka: Kafka = Kafka()
     clickhouse: ClickHouse = ClickHouse()
     agents: Workers = Workers()
@@ -161,7 +167,7 @@ class Config(BaseSettings):
         made: list[SourceConfig] = []
         for i, source in enumerate(self.sources):
             try:
-                plain = source.collector(self.district.timezone)
+                plain = source.collector(self.district.timezone, self.formats)
                 made += expanded(source, plain, self.listeners, self.data.absolute(), self.kafka.bootstrap)
             except ConfigError as error:
                 errors.append(error)
@@ -204,21 +210,26 @@ def load(path: Path | None) -> Config:
     """Read a configuration file; None: defaults and the environment only.
 
     Raises:
-        ConfigError: the file cannot be read or is no TOML (with line and column).
-        Errors: every key that is wrong.
+        ConfigError: the file cannot be read or is no TOML.
+        Errors: every key that is wrong, with line and column.
     """
-    data = {} if path is None else _read(path)
+    text, data = ("", {}) if path is None else _read(path)
+    file = ConfigFile(path, text, {**data})
     if path is not None:
         _resolve(data, path.absolute().parent)
     try:
-        return Config(**data)
+        config = Config(**data)
     except ValidationError as error:
-        raise Errors([_mistake(path, dict(e), data) for e in error.errors()]) from error
+        raise Errors([*map(file.mistake, error.errors()), *unknown_types(file)]) from error
+    if wrong := [*unknown_types(file), *contradictions(config, file)]:
+        raise Errors([*wrong])
+    return config
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> tuple[str, dict[str, Any]]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
+        return text, tomllib.loads(text)
     except FileNotFoundError as error:
         hint = "name another with --config, or make one with `aupstream simulate` to start from"
         raise ConfigError("there is no such configuration file", where=str(path), hint=hint) from error
@@ -249,29 +260,6 @@ def _resolve(data: dict[str, Any], folder: Path) -> None:
     rules = data.get("rules", {})
     if isinstance(rules, dict) and isinstance(rules.get("paths"), list):
         rules["paths"] = [str(folder / p) if isinstance(p, str) else p for p in rules["paths"]]
-
-
-def _mistake(path: Path | None, error: dict[str, Any], data: dict[str, Any]) -> ConfigError:
-    parts = [str(p + 1) if isinstance(p, int) else str(p) for p in error["loc"]]
-    key = ".".join(parts)
-    file = str(path) if path is not None and _is_in(data, error["loc"]) else None
-    if error["type"] == "extra_forbidden":
-        what, hint = "there is no such key", "remove it, or look for a typing mistake"
-    else:
-        what, hint = str(error["msg"]).removeprefix("Value error, "), ""
-    where = f"{file}: {key}" if file else f"environment AUPSTREAM_{'__'.join(parts).upper()}"
-    if error["type"] == "missing":
-        where, what = f"{path}: {key}", "this key is missing"
-    return ConfigError(what, where=where, hint=hint)
-
-
-def _is_in(data: Any, loc: tuple[Any, ...]) -> bool:
-    for part in loc:
-        try:
-            data = data[part]
-        except (KeyError, IndexError, TypeError):
-            return False
-    return True
 
 
 __all__ = ["Config", "Source", "load"]

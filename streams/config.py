@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from schemas.errors import ConfigError
+from schemas.kinds import EventKind
+from streams.normalisers import registry
 from streams.normalisers.abstract import NormaliserSettings
+from streams.normalisers.custom.spec import FormatSpec
 
 LEDGER_CHUNK = 1 << 20  # bytes of decompressed content a ledger chunk; part of the ledger's meaning, not a setting
 
@@ -38,6 +43,10 @@ class SourceConfig:
         idle_covers_s: A followed log that has been read to its end for so many seconds is taken to have covered the
             time since its newest line, so that a quiet log does not hold up rules that read it beside others. Lines
             that are older all the same are stamped late. None: progress stands still while the log is quiet.
+        keep_subject: Store the subjects of messages, not their hashes alone.
+        mask_parameters: Names of URL parameters whose values are masked, beside those that name a secret; lower case.
+        options: Settings of the type alone; see its page.
+        format: A format of one's own, in place of a type that comes with aupstream; `type` is its name then.
     """
 
     name: str
@@ -58,6 +67,10 @@ class SourceConfig:
     max_content_bytes: int = 64 << 30
     timeline: str = ""
     idle_covers_s: float | None = 30.0
+    keep_subject: bool = False
+    mask_parameters: frozenset[str] = frozenset()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    format: FormatSpec | None = None
 
     def __post_init__(self) -> None:
         where = f"sources.{self.name or '?'}"
@@ -78,6 +91,15 @@ class SourceConfig:
         _check_encoding(self.encoding, where)
 
     @property
+    def kind(self) -> EventKind:
+        """Kind of its events.
+
+        Raises:
+            ConfigError: there is no such type.
+        """
+        return registry.kind_of(self.type) if self.format is None else self.format.kind
+
+    @property
     def lateness_us(self) -> int:
         """Lateness in microseconds."""
         return round(self.lateness_s * 1_000_000)
@@ -96,6 +118,10 @@ class SourceConfig:
             join_max_s=self.join_max_s,
             max_joins=self.max_joins,
             max_line_bytes=self.max_line_bytes,
+            keep_subject=self.keep_subject,
+            mask_parameters=self.mask_parameters,
+            options=self.options,
+            format=self.format,
         )
 
 

@@ -19,7 +19,6 @@ from schemas.errors import ServerError
 from schemas.jsonutil import canonical
 from schemas.kinds import SOURCES, EventKind
 from streams.config import SourceConfig
-from streams.normalisers import registry
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +39,7 @@ def registration(config: SourceConfig, kind: EventKind | None = None) -> dict[st
     return {
         "event": "registered",
         "source": config.name,
-        "kind": (kind or registry.kind_of(config.type)).value,
+        "kind": (kind or config.kind).value,
         "type": config.type,
         "timeline": config.timeline,
         "lateness_s": config.lateness_s,

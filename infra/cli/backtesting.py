@@ -85,13 +85,13 @@ def _district(chosen: Chosen, asked: Asked) -> DistrictSettings:
 
 def _sources(chosen: Chosen, asked: Asked) -> list[SourceConfig]:
     configured = chosen.config.collectors()
-    wishes = Wishes(zone_of(asked.timezone) if asked.timezone else None, asked.year)
+    wishes = Wishes(zone_of(asked.timezone) if asked.timezone else None, asked.year, chosen.config.formats)
     if asked.sources:
         return named(asked.sources, configured, ZoneInfo(chosen.config.district.timezone), wishes)
     if not configured:
         hint = "name some, e.g. postfix:/var/log/mail.log, or a configuration that has [[sources]]"
         raise ConfigError("there is no log to read", where="backtest", hint=hint)
-    if wishes != Wishes(None, None):
+    if asked.timezone or asked.year is not None:
         hint = "write timezone and year into the configuration's [[sources]]"
         raise ConfigError("--timezone and --year are for logs named on the command line", where="backtest", hint=hint)
     return configured

@@ -48,7 +48,7 @@ class Chosen:
     file: Path | None
 
 
-def choose(file: Path | None, data: Path | None = None) -> Chosen:
+def choose(file: Path | None, data: Path | None = None, *, quiet: bool = False) -> Chosen:
     """Load the configuration that was named, or the one that lies here.
 
     Raises:
@@ -59,7 +59,8 @@ def choose(file: Path | None, data: Path | None = None) -> Chosen:
 
     if file is None and Path(DEFAULT).is_file():
         file = Path(DEFAULT)
-        talk(f"using {file}")
+        if not quiet:
+            talk(f"using {file}")
     config = load(file)
     if data is not None:
         config = config.model_copy(update={"data": data.absolute()})

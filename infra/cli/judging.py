@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from infra.cli.configuration import ConfigOption, FailOption
+from infra.cli.configuration import ConfigOption, FailOption, JsonOption
 
 TimezoneOption = Annotated[
     str | None,
@@ -26,18 +26,28 @@ def register(app: typer.Typer) -> None:
     app.command()(simulate)
 
 
-def normalise(
-    file: Annotated[str, typer.Argument(metavar="FILE|-", help="A log, also gzip; - for standard input.")],
+def normalise(  # noqa: PLR0913 - options
+    file: Annotated[
+        str | None, typer.Argument(metavar="FILE|-", help="A log, also gzip, zstd or bzip2; - for standard input.")
+    ] = None,
     source: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--source",
-            metavar="TYPE",
-            help="squid, isc_dhcpd, postfix, openssh or freeradius; auto guesses from the first lines.",
+            metavar="NAME",
+            help="A type of --list, a format or source of the configuration, or auto: guess from the first lines.",
         ),
-    ],
+    ] = None,
+    *,
+    config: ConfigOption = None,
     timezone: TimezoneOption = None,
     year: YearOption = None,
+    avro: Annotated[
+        Path | None,
+        typer.Option("--avro", metavar="FILE", help="Write the events there, an Avro container, and print none."),
+    ] = None,
+    listed: Annotated[bool, typer.Option("--list", help="Name every type of log, and end.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Read a log and print its events as JSON lines.
 
@@ -50,15 +60,23 @@ def normalise(
     read (its text with secrets masked, bytes that are no UTF-8 as backslash escapes), `{line, ignored, reason}` where
     it says nothing that is looked for.
 
-    Times without a zone are taken for UTC, unless --timezone says otherwise. Times without a year: that of --year for
-    the first line, else the newest one that puts the first line not after tomorrow.
+    A source of the configuration lends its type, zone, year, encoding and options. Otherwise times without a zone are
+    taken for UTC, unless --timezone says otherwise. Times without a year: that of --year for the first line, else the
+    newest one that puts the first line not after tomorrow. With `auto`, the type and how sure it is (the share of the
+    first lines that speak for it, and the next likely type) come first on standard error.
+
+    With --list: `type`, `kind`, `description`, `needs` (what the vendor must be set to), `fields` (columns it can
+    give), `options` and `page` of every type; with --json an object each.
 
     Examples: `aupstream normalise --source postfix --timezone America/Denver /var/log/mail.log`, and
     `zcat old.gz | aupstream normalise --source auto - 2>/dev/null | head`
     """
-    from infra.cli.normalising import run  # noqa: PLC0415 - heavy
+    from infra.cli.normalising import Asked, listing, run  # noqa: PLC0415 - heavy
 
-    run(file, source, timezone, year)
+    if listed:
+        listing(config, as_json=json)
+    else:
+        run(Asked(file, source, config, timezone, year, avro))
 
 
 def backtest(  # noqa: PLR0913 - options

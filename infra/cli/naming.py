@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from schemas.errors import AupstreamError, ConfigError, Errors, InputError
 from streams.config import SourceConfig
+from streams.normalisers.custom.spec import FormatSpec
 from streams.normalisers.registry import types
 from streams.sources.folder import is_pattern, matching
 from streams.sources.kafka_topic import KAFKA
@@ -25,10 +27,12 @@ class Wishes:
     Attributes:
         timezone: Zone of times that carry none; None: not said.
         year: Year of the first line; None: not said.
+        formats: Formats of one's own, by name.
     """
 
     timezone: ZoneInfo | None
     year: int | None
+    formats: Mapping[str, FormatSpec] = field(default_factory=dict)
 
 
 def named(
@@ -67,12 +71,13 @@ def _source(text: str, configured: Sequence[SourceConfig], zone: ZoneInfo, wishe
         name, type_name = head, head
     if not colon or not file:
         raise ConfigError("this names no source", where=text, hint=_SHAPE)
-    if type_name not in types():
-        known = ", ".join(types())
-        raise ConfigError(f"{type_name!r} is no type of log", where=text, hint=f"{_SHAPE}; types are {known}")
+    if type_name not in types() and type_name not in wishes.formats:
+        close = get_close_matches(type_name, [*types(), *wishes.formats], 1)
+        hint = f"did you mean {close[0]}?" if close else "`aupstream normalise --list` names the types"
+        raise ConfigError(f"{type_name!r} is no type of log", where=text, hint=f"{_SHAPE}; {hint}")
     _check_name(name, text)
     same = next((s for s in configured if (s.name, s.type) == (name, type_name)), None)
-    source = same or SourceConfig(name=name, type=type_name, timezone=zone)
+    source = same or SourceConfig(name, type_name, timezone=zone, format=wishes.formats.get(type_name))
     return replace(
         source,
         path=file,

@@ -8,23 +8,29 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 import polars as pl
 
+from infra.cli.configuration import DEFAULT, choose
 from infra.cli.output import flush, iso, write
 from infra.cli.reading import chunks, need_stdin, zone_of
-from schemas.errors import InputError
+from infra.cli.types import list_types
+from infra.cli.writing import write_avro
+from infra.config import Config
+from schemas.errors import ConfigError, InputError
 from schemas.ids import event_ids
 from streams.config import SourceConfig
 from streams.normalisers import registry
 from streams.normalisers.abstract import LineChunk, Normalised, Normaliser
 from streams.normalisers.guess import MAX_LINES, guess
 from streams.rows import Ints, places
-from streams.sources.abstract import SourceChunk
+from streams.sources.abstract import Source, SourceChunk
 from streams.sources.make import make_source
 
 _ABOUT_LINES = ("line", "log_sub", "log_offsets")  # told as source_line and source_lines, or part of the id
@@ -32,30 +38,93 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 AUTO = "auto"
 
 
-def run(file: str, type_name: str, timezone: str | None, year: int | None) -> None:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The command line.
+
+    Attributes:
+        file: Log, or - for standard input.
+        source: Type, format, configured source, or auto.
+        config: Configuration file.
+        timezone: Zone of times that carry none.
+        year: Year of the first line.
+        avro: Where events go in place of standard output.
+    """
+
+    file: str | None
+    source: str | None
+    config: Path | None
+    timezone: str | None
+    year: int | None
+    avro: Path | None
+
+
+def listing(config: Path | None, *, as_json: bool) -> None:
+    """Print the types, with those of the configuration that is named or lies here.
+
+    Raises:
+        AupstreamError: the configuration is wrong.
+    """
+    list_types(_configuration(config), as_json=as_json)
+
+
+def run(asked: Asked) -> None:
     """Read a log to its end.
 
     Raises:
-        ConfigError: type or zone is unknown.
+        ConfigError: type, zone or options are wrong, or something is not said.
         InputError: the log is missing, unreadable, damaged, or of no known type.
     """
-    zone = zone_of(timezone)
-    if type_name != AUTO:
-        registry.make(type_name, SourceConfig("x", type_name).normaliser_settings(datetime.now(UTC).date()))
-    config = SourceConfig(name=type_name, type=type_name, path=file, timezone=zone, year=year)
-    if file == "-":
+    if asked.source is None:
+        hint = "name a type, or write --source auto; `aupstream normalise --list` names them all"
+        raise ConfigError("it is not said what kind of log it is", where="--source", hint=hint)
+    if asked.file is None:
+        raise ConfigError("no log is named", where="FILE", hint="name a file, or - for standard input")
+    if asked.file == "-":
         need_stdin()
+    config = replace(_source(asked), path=asked.file, mode="once")
+    if config.type != AUTO:
+        registry.make(config.type, config.normaliser_settings(datetime.now(UTC).date()))
     source = make_source(config)
     try:
         read = chunks(source)
-        if type_name == AUTO:
-            type_name, read = _guessed(read, file)
-        settings = config.normaliser_settings(datetime.now(UTC).date())
-        _Printer(type_name, registry.make(type_name, settings)).print_all(read)
+        if config.type == AUTO:
+            name, read = _guessed(read, asked.file)
+            config = replace(config, name=name, type=name)
+        _read_all(config, read, source, asked.avro)
         if source.damage is not None:
             raise source.damage
     finally:
         source.close()
+
+
+def _read_all(config: SourceConfig, read: Iterator[SourceChunk | None], source: Source, avro: Path | None) -> None:
+    settings = config.normaliser_settings(datetime.now(UTC).date())
+    if avro is None:
+        _Printer(config.name, registry.make(config.type, settings)).print_all(read)
+    else:
+        write_avro(config, read, source, avro)
+
+
+def _source(asked: Asked) -> SourceConfig:
+    """What `--source` means: a source or a format of the configuration, else a type."""
+    name = asked.source or ""
+    configured = _configuration(asked.config)
+    found: SourceConfig | None = None
+    if configured is not None:
+        found = next((s for s in configured.collectors() if s.name == name), None)
+        if found is None and name in configured.formats:
+            zone = zone_of(asked.timezone or configured.district.timezone)
+            found = SourceConfig(name=name, type=name, timezone=zone, format=configured.formats[name])
+    found = found or SourceConfig(name=name, type=name)
+    if asked.timezone is not None or found.format is None:
+        found = replace(found, timezone=zone_of(asked.timezone) if asked.timezone else found.timezone)
+    return found if asked.year is None else replace(found, year=asked.year)
+
+
+def _configuration(file: Path | None) -> Config | None:
+    """The one that was named or lies here; standard error is for JSON lines, so that nothing is said of it."""
+    return choose(file, quiet=True).config if file is not None or Path(DEFAULT).is_file() else None
 
 
 def _guessed(read: Iterator[SourceChunk | None], file: str) -> tuple[str, Iterator[SourceChunk | None]]:
@@ -70,17 +139,20 @@ def _guessed(read: Iterator[SourceChunk | None], file: str) -> tuple[str, Iterat
             lines += chunk.lines[:MAX_LINES]
         if len(lines) >= MAX_LINES:
             break
-    name, share = guess(lines[:MAX_LINES])
-    if not name:
-        hint = f"name it with --source: {', '.join(registry.types())}"
+    found = guess(lines[:MAX_LINES])
+    if not found.type_name:
+        hint = "name its type with --source; `aupstream normalise --list` names them all"
         raise InputError("the first lines are of no known type", where=file, hint=hint)
-    _aside({"source": name, "share": share})
+    said: dict[str, Any] = {"source": found.type_name, "share": found.share}
+    if found.next_type:
+        said |= {"next": found.next_type, "next_share": found.next_share}
+    _aside(said)
 
     def both() -> Iterator[SourceChunk | None]:
         yield from first
         yield from read
 
-    return name, both()
+    return found.type_name, both()
 
 
 class _Printer:

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from schemas.kinds import EventKind
+from streams.normalisers.custom.spec import FormatSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class NormaliserSettings:
         max_line_bytes: Longer lines are dead letters (`line_too_long`).
         keep_subject: Store the subject of a message itself; else its hash alone.
         mask_parameters: Names of URL parameters whose values are masked, beside those that name a secret; lower case.
+        format: A format of one's own, which then is what is read.
         options: Further settings by the names that the type declares (`registry.NormaliserType.options`).
     """
 
@@ -44,6 +46,7 @@ class NormaliserSettings:
     keep_subject: bool = False
     mask_parameters: frozenset[str] = frozenset()
     options: Mapping[str, Any] = field(default_factory=dict)
+    format: FormatSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)

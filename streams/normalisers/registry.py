@@ -12,6 +12,7 @@ from schemas.errors import ConfigError
 from schemas.kinds import EventKind
 from streams.normalisers.abstract import Normaliser, NormaliserSettings
 from streams.normalisers.columns import event_columns
+from streams.normalisers.custom.spec import FormatSpec
 from streams.normalisers.types import NormaliserType
 
 __all__ = ["NormaliserType", "claims_of", "fields_of", "kind_of", "make", "preamble_of", "types"]
@@ -60,6 +61,8 @@ def make(type_name: str, settings: NormaliserSettings) -> Normaliser:
     Raises:
         ConfigError: there is no such type, or it refuses one of its options.
     """
+    if settings.format is not None:
+        return _custom(type_name, settings)
     made_by = cast("Callable[[NormaliserSettings], Normaliser]", _class_of(type_name))
     unknown = sorted(set(settings.options) - set(_known(type_name).options))
     if unknown:
@@ -68,6 +71,13 @@ def make(type_name: str, settings: NormaliserSettings) -> Normaliser:
             f"type {type_name} has no option {unknown[0]!r}", where=f"options.{unknown[0]}", hint=f"known are: {known}"
         )
     return made_by(settings)
+
+
+def _custom(name: str, settings: NormaliserSettings) -> Normaliser:
+    from streams.normalisers.custom.normaliser import CustomNormaliser  # noqa: PLC0415 - normalisers only where used
+
+    assert settings.format is not None
+    return CustomNormaliser(name, settings.format, settings)
 
 
 def kind_of(type_name: str) -> EventKind:
@@ -89,21 +99,24 @@ def fields_of(type_name: str) -> tuple[str, ...]:
     return tuple(name for name in event_columns(kind_of(type_name)) if name in given)
 
 
-def preamble_of(type_name: str) -> Callable[[bytes], bool] | None:
+def preamble_of(type_name: str, own: FormatSpec | None = None) -> Callable[[bytes], bool] | None:
     """Tells the lines at the head of a file that are the same in every file of the type; None where it has none.
+
+    Args:
+        type_name: The type.
+        own: A format of one's own of that name.
 
     Raises:
         ConfigError: there is no such type.
     """
+    if own is not None:
+        return own.preamble
     pattern = _known(type_name).preamble
     return None if pattern is None else lambda line: pattern.match(line) is not None
 
 
 def claims_of(type_name: str) -> Callable[[bytes], bool]:
-    """Tells the lines that are surely of a type, among those of other types.
-
-    Raises:
-        ConfigError: there is no such type.
-    """
-    pattern = _known(type_name).claims
+    """Tells the lines that are surely of a type, among those of other types. A format of one's own claims nothing."""
+    entry = types().get(type_name)
+    pattern = None if entry is None else entry.claims
     return (lambda _: False) if pattern is None else lambda line: pattern.search(line) is not None

@@ -25,7 +25,7 @@ def content_settings(config: SourceConfig) -> ContentSettings:
     return ContentSettings(
         max_line_bytes=config.max_line_bytes,
         encoding=config.encoding,
-        preamble=preamble_of(config.type) if config.type in types() else None,
+        preamble=preamble_of(config.type, config.format) if config.format or config.type in types() else None,
         max_content_bytes=config.max_content_bytes,
     )
 

@@ -166,7 +166,7 @@ def test_a_folder_without_rules_is_no_rule_set(tmp_path: Path) -> None:
         (["mail.log"], 2, "write [NAME=]TYPE:FILE"),
         (["postfix:"], 2, "this names no source"),
         (["apache:x.log"], 2, "'apache' is no type of log"),
-        (["mail=apache:x.log"], 2, "types are freeradius, isc_dhcpd, openssh, postfix, squid"),
+        (["mail=squib:x.log"], 2, "did you mean squid?"),
         (["a/b=postfix:x.log"], 2, "'/' in no name of a source: 'a/b'"),
         (["=postfix:x.log"], 2, "no name of a source"),
         (["a\tb=postfix:x.log"], 2, "no name of a source"),

@@ -10,10 +10,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import fastavro
 import pytest
 
 from schemas.ids import event_id, generation_of
 from streams.config import SourceConfig
+from streams.normalisers.registry import types
 from streams.road import frames
 from tests.cli.command import ENV, ROOT, aupstream, process
 
@@ -165,10 +167,80 @@ def test_auto_takes_a_slow_pipe_for_what_has_come_so_far() -> None:
         assert run.wait(60) == 0
 
 
+def test_auto_says_which_type_comes_next(tmp_path: Path) -> None:
+    log = _file(
+        tmp_path, "auth.log", b"Mar  1 08:00:00 h sshd[1]: Accepted password for a from 10.0.0.1 port 1 ssh2\n"
+    )
+    first = aupstream("normalise", "--source", "auto", log).asides[0]
+    assert (first["source"], first["share"]) == ("openssh", 1.0)
+    assert first.get("next_share", 0) <= 1.0
+
+
+def test_the_list_names_every_type_with_what_it_needs_and_gives() -> None:
+    listed = aupstream("normalise", "--list", "--json").objects
+    assert [entry["type"] for entry in listed] == list(types())
+    for entry in listed:
+        assert set(entry) == {"type", "kind", "description", "needs", "fields", "options", "page"}
+        assert entry["fields"][0] == "timestamp"
+        assert (ROOT / entry["page"]).parent.is_dir()
+    plain = aupstream("normalise", "--list")
+    assert plain.out.splitlines()[0].split("\t")[:2] == ["type", "kind"]
+
+
+@pytest.mark.parametrize(("type_name", "content"), [("squid", SQUID), ("postfix", MAIL)])
+def test_avro_holds_the_events_that_are_printed_without_it(tmp_path: Path, type_name: str, content: bytes) -> None:
+    log = _file(tmp_path, "a.log", content)
+    printed = aupstream("normalise", "--source", type_name, "--year", "2025", log).objects
+    ran = aupstream("normalise", "--source", type_name, "--year", "2025", "--avro", tmp_path / "e.avro", log)
+    assert (ran.code, ran.out) == (0, "")
+    with (tmp_path / "e.avro").open("rb") as file:
+        rows: list[Any] = list(fastavro.reader(file))
+    assert {row["event_id"] for row in rows} == {event["event_id"] for event in printed}
+    assert ran.asides[-1]["events"] == len(rows) == len(printed)
+    assert ran.asides[-1]["lines"] == content.count(b"\n")
+
+
+_FORMAT = """
+[formats.badge]
+kind = "login"
+syntax = "delimited"
+columns = ["when", "user", "door", "result"]
+time = { field = "when", format = "%d/%m/%Y %H:%M" }
+[formats.badge.fields]
+user_name = "user"
+service_name = "door"
+event_action = { value = "login" }
+event_outcome = { field = "result", map = { ok = "success" }, default = "failure" }
+[[sources]]
+name = "doors"
+type = "badge"
+path = "elsewhere.log"
+timezone = "America/Denver"
+"""
+
+
+def test_a_format_of_ones_own_is_tried_by_its_name_and_by_its_source(tmp_path: Path) -> None:
+    config, log = (
+        _file(tmp_path, "c.toml", _FORMAT.encode()),
+        _file(tmp_path, "d.log", b"02/03/2024 08:00,ada,gym,ok\n"),
+    )
+    by_format = aupstream("normalise", "--config", config, "--source", "badge", log)
+    by_source = aupstream("normalise", "--config", config, "--source", "doors", log)
+    assert (by_format.code, by_source.code) == (0, 0)
+    assert by_source.objects[0]["fields"] == {
+        "timestamp": "2024-03-02T15:00:00Z", "event_dataset": "badge", "event_action": "login",
+        "event_outcome": "success", "user_name": "ada", "service_name": "gym",
+    }  # fmt: skip
+    assert by_format.objects[0]["fields"]["timestamp"] == "2024-03-02T08:00:00Z"
+    listed = aupstream("normalise", "--config", config, "--list", "--json").objects
+    assert listed[-1]["type"] == "badge"
+    assert "user_name" in listed[-1]["fields"]
+
+
 def test_a_log_of_no_known_type_is_refused(tmp_path: Path) -> None:
     ran = aupstream("normalise", "--source", "auto", _file(tmp_path, "poem.txt", b"roses are red\nviolets are blue\n"))
     assert (ran.code, ran.out) == (4, "")
-    assert "name it with --source: freeradius, isc_dhcpd, openssh, postfix, squid" in ran.err
+    assert "name its type with --source; `aupstream normalise --list` names them all" in ran.err
 
 
 def test_a_damaged_gzip_file_is_read_up_to_the_damage(tmp_path: Path) -> None:
@@ -184,11 +256,12 @@ def test_a_damaged_gzip_file_is_read_up_to_the_damage(tmp_path: Path) -> None:
     [
         (["--source", "squid", "missing.log"], 4, "missing.log: there is no such file"),
         (["--source", "squid", "."], 4, "this is a directory"),
-        (["--source", "apache", "x"], 2, "there is no log type 'apache' (use one of freeradius, isc_dhcpd"),
+        (["--source", "apache", "x"], 2, "there is no log type 'apache' (`aupstream normalise --list` names them all"),
         (["--source", "squid", "--timezone", "Denver", "x"], 2, "'Denver' is no time zone"),
         (["--source", "squid", "--year", "26", "x"], 2, "--year"),
         (["x"], 2, "--source"),
-        (["--source", "squid"], 2, "FILE|-"),
+        (["--source", "squid"], 2, "no log is named"),
+        (["--source", "squid", "--avro", "no/where.avro", "/dev/null"], 4, "no/where.avro: it cannot be written"),
     ],
 )
 def test_mistakes_are_named_with_what_to_do(args: list[str], code: int, said: str) -> None:

@@ -73,9 +73,29 @@ def test_every_wrong_key_of_a_configuration_is_named(tmp_path: Path) -> None:
     file.write_text('dat = "x"\n[district]\ntimezone = 3\n[[sources]]\ntype = "apache"\n')
     ran = aupstream("run", "--config", file)
     assert ran.code == 2
-    assert f"{file}: dat: there is no such key" in ran.err
-    assert f"{file}: district.timezone" in ran.err
-    assert f"{file}: sources.1.type: 'apache' is no source type" in ran.err
+    assert f"{file}:1:1: dat: there is no such key" in ran.err
+    assert f"{file}:3:1: district.timezone" in ran.err
+    assert f"{file}:5:1: sources.1.type: 'apache' is no source type" in ran.err
+
+
+def test_every_mistake_of_a_format_of_ones_own_is_named_with_line_and_column(tmp_path: Path) -> None:
+    file = tmp_path / "a.toml"
+    file.write_text(
+        '[formats.badge]\nkind = "login"\nsyntax = "regex"\npattern = "^(?<who>.*)$"\ntime = { field = "when" }\n'
+        '[formats.badge.fields]\nuser = "who"\n  event_action = { value = "logn" }\n'
+        '[formats.squid]\nkind = "proxy"\nsyntax = "json"\ntime.field = "t"\n'
+        'fields.event_action.value = "allowed"\n[[sources]]\ntype = "squid"\noptions = { logformt = "x" }\n'
+    )
+    ran = aupstream("run", "--config", file)
+    assert ran.code == 2
+    for place, said in (
+        ("5:10", "records have no field 'when'"),
+        ("7:1", "login events have no column 'user'"),
+        ("8:3", "'logn' is no event_action of login events (did you mean 'login'?)"),
+        ("9:2", "'squid' is a type that comes with aupstream"),
+        ("16:13", "type squid has no option 'logformt'"),
+    ):
+        assert [line for line in ran.err.splitlines() if f"{file}:{place}:" in line and said in line], (place, ran.err)
 
 
 @pytest.mark.parametrize(

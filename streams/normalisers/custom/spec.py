@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -74,4 +75,16 @@ class FormatSpec(BaseModel):
     ignore: str = Field(default="", description="Lines in which this expression is found are ignored")
     nulls: tuple[str, ...] = Field(default=("-",), description="Words that mean that nothing is stated")
     time: TimeSpec
+
+    @property
+    def preamble(self) -> Callable[[bytes], bool] | None:
+        """Tells the lines at the head of every file that are the same in all of them; None where there are none."""
+        if self.syntax == "w3c":
+            return lambda line: line.startswith(b"#")
+        if not self.header:
+            return None
+        names = (self.time.field,) if isinstance(self.time.field, str) else self.time.field
+        wanted = [name.encode() for name in names]
+        return lambda line: all(name in line for name in wanted)
+
     fields: dict[str, Annotated[FieldSpec, BeforeValidator(_field)]]
