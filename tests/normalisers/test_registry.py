@@ -37,11 +37,13 @@ def test_an_unknown_type_names_the_known_ones() -> None:
         make("squib", NormaliserSettings())
 
 
-@pytest.mark.parametrize("name", FIRST)
+@pytest.mark.parametrize("name", [name for name in types() if name != "postfix"])
 def test_golden_lines_are_guessed_as_what_they_are(name: str) -> None:
-    found, confidence = guess(lines_of(name))
-    assert found == name
-    assert confidence > 0.6
+    """The lines that are events: the others are there to be refused or ignored."""
+    made = {fate["line"] for fate in expected_of(name) if "event_action" in fate or "ignored" in fate}
+    found = guess([line for number, line in enumerate(lines_of(name)) if number in made])
+    assert found.type_name == name, found
+    assert found.share > 0.5
 
 
 def test_each_form_of_squid_is_guessed_from_one_line() -> None:
@@ -52,7 +54,7 @@ def test_each_form_of_squid_is_guessed_from_one_line() -> None:
     "lines", [[], [b""], [b"nothing that we know", b"\xff\x00"], [b"Mar  1 08:00:00 h kernel: up"]]
 )
 def test_lines_that_say_nothing_are_not_guessed(lines: list[bytes]) -> None:
-    assert guess(lines) == ("", 0.0)
+    assert guess(lines)[:2] == ("", 0.0)
 
 
 @pytest.mark.parametrize("name", ["freeradius", "isc_dhcpd", "openssh"])
