@@ -1,4 +1,4 @@
-"""Logins to the network: RADIUS, 802.1X, VPN."""
+"""Logins to the network and its computers: Windows, RADIUS, 802.1X, VPN."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Final
 from schemas.kinds import EventKind
 from streams.normalisers.types import NormaliserType
 
+_NPS_ROW = rb'^"[^"]{0,64}","(?:IAS|RAS|NPS)",\d\d/\d\d/\d{4},|,\d\d/\d\d/\d{4},\d\d:\d\d:\d\d,(?:IAS|RAS|NPS),'
+_WINDOWS_IDS = rb"(?:46(?:24|25|34|47|48)|47(?:40|68|69|71|76|77|78|79)|480[01])"
+
 TYPES: Final[Mapping[str, NormaliserType]] = {
     "freeradius": NormaliserType(
         EventKind.LOGIN,
@@ -16,5 +19,27 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
         "FreeRADIUS radius.log: 802.1X and VPN logins",
         needs="auth = yes in the log section of radiusd.conf; auth_badpass and auth_goodpass = no",
         claims=re.compile(rb"radiusd(?:\[\d+\])?: |: Auth: (?:\(\d+\) )?(?:Login|Invalid user|Rejected|Multiple)"),
+    ),
+    "nps": NormaliserType(
+        EventKind.LOGIN,
+        "streams.normalisers.login.nps:NpsNormaliser",
+        "Network Policy Server: IAS, database compatible and DTS log files, events 6272 to 6279",
+        needs="NPS > Accounting > Configure local file logging, all of it",
+        claims=re.compile(_NPS_ROW + rb"| data_type=[\"']\d{1,2}[\"']>"),
+    ),
+    "windows_security": NormaliserType(
+        EventKind.LOGIN,
+        "streams.normalisers.login.windows_security:WindowsSecurityNormaliser",
+        "Windows security log: event XML, Winlogbeat, NXLog, Snare, Azure SecurityEvent, rendered text",
+        needs="Advanced audit policy: Logon, Logoff, Account Lockout, Kerberos, Credential Validation; both outcomes",
+        claims=re.compile(
+            rb"<EventID[^>]{0,40}>" + _WINDOWS_IDS + rb"</EventID>"
+            rb'|"[Ee]vent_?[iI][dD]" ?: ?"?' + _WINDOWS_IDS + rb"\b|MSWinEventLog"
+            rb"|Microsoft-Windows-Security-Auditing.{0,40}An? (?:account|logon)"
+        ),
+        options={
+            "verdicts": '"hosts" (default): 4624 and 4625 are the logins; "domain": only domain controllers\' logs are '
+            "read, and 4768, 4771 and 4776 are the logins",
+        },
     ),
 }

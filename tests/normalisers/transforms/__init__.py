@@ -5,11 +5,11 @@ One module of them a kind of event; `common` has what several kinds need. Names 
 
 from __future__ import annotations
 
-from tests.normalisers.transforms import common, dhcp, login, mail, proxy
+from tests.normalisers.transforms import common, dhcp, login, login_network, mail, proxy
 from tests.normalisers.transforms.common import NOT_STATED, Transform
 
 TRANSFORMS: dict[str, Transform] = {}
-for module in (common, proxy, dhcp, mail, login):
+for module in (common, proxy, dhcp, mail, login, login_network):
     assert not TRANSFORMS.keys() & module.TRANSFORMS.keys(), module.__name__
     TRANSFORMS.update(module.TRANSFORMS)
 

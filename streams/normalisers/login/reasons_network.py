@@ -1,0 +1,11 @@
+"""Why lines of Windows and of network access are ignored, beside the shared reasons."""
+
+from __future__ import annotations
+
+from streams.normalisers.reasons import IgnoredReason
+
+
+class NetworkIgnored(IgnoredReason):
+    """See the module."""
+
+    WINDOWS_PRIVILEGES = "windows_privileges"  # 4672 stands beside the 4624 of every administrator and repeats it
