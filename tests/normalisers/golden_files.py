@@ -2,12 +2,16 @@
 
 A golden file is changed by hand, on purpose. `python -m tests.normalisers.golden_files <type>` prints what the
 normaliser now says, to be read before any of it is copied.
+
+`options/<type>@<name>` is another pair, of a source with the options that `options/<type>@<name>.toml` gives.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import tomllib
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +22,23 @@ from streams.normalisers.registry import make
 
 GOLDEN = Path(__file__).resolve().parent / "golden"
 SETTINGS = NormaliserSettings(timezone=ZoneInfo("America/New_York"), first_seen=date(2024, 3, 2))
+
+
+def with_options(type_name: str | None = None) -> list[str]:
+    """Names of the pairs that have options, of one type or of all."""
+    names = sorted(f"options/{path.stem}" for path in (GOLDEN / "options").glob("*.toml"))
+    return [name for name in names if type_name is None or type_of(name) == type_name]
+
+
+def type_of(name: str) -> str:
+    return name.removeprefix("options/").partition("@")[0]
+
+
+def made(name: str) -> Normaliser:
+    """A normaliser for a golden pair."""
+    path = GOLDEN / f"{name}.toml"
+    options = tomllib.loads(path.read_text(encoding="utf-8")) if name.startswith("options/") else {}
+    return make(type_of(name), replace(SETTINGS, options=options))
 
 
 def lines_of(type_name: str) -> list[bytes]:
@@ -53,5 +74,5 @@ def in_chunks(normaliser: Normaliser, lines: list[bytes], size: int, first: int 
 
 if __name__ == "__main__":
     name = sys.argv[1]
-    for fate in in_chunks(make(name, SETTINGS), lines_of(name), 5000):
+    for fate in in_chunks(made(name), lines_of(name), 5000):
         print(json.dumps(fate, ensure_ascii=False))  # noqa: T201

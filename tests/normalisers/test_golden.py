@@ -13,7 +13,7 @@ from streams.normalisers.columns import event_columns
 from streams.normalisers.mail.postfix_chatter import PostfixIgnored
 from streams.normalisers.reasons import Refused, vocabulary
 from streams.normalisers.registry import fields_of, make, types
-from tests.normalisers.golden_files import SETTINGS, expected_of, in_chunks, lines_of
+from tests.normalisers.golden_files import SETTINGS, expected_of, in_chunks, lines_of, made, with_options
 
 TYPES = [name for name in types() if name != "postfix"]  # whose joins have golden files of their own
 
@@ -21,6 +21,12 @@ TYPES = [name for name in types() if name != "postfix"]  # whose joins have gold
 @pytest.mark.parametrize("type_name", TYPES)
 def test_golden_lines_become_what_the_golden_file_says(type_name: str) -> None:
     assert in_chunks(make(type_name, SETTINGS), lines_of(type_name), 5000) == expected_of(type_name)
+
+
+@pytest.mark.parametrize("size", [1, 3, 5000])
+@pytest.mark.parametrize("name", with_options())
+def test_golden_lines_of_a_source_with_options_become_what_the_golden_file_says(name: str, size: int) -> None:
+    assert in_chunks(made(name), lines_of(name), size) == expected_of(name)
 
 
 @pytest.mark.parametrize("size", [1, 3, 7])
@@ -81,7 +87,8 @@ def test_golden_lines_show_every_reason() -> None:
 @pytest.mark.parametrize("type_name", TYPES)
 def test_golden_lines_fill_only_the_columns_that_the_type_names_and_all_of_them(type_name: str) -> None:
     own = {"line", "log_sub", "ignored", "dead_letter", "masked", "raw", "email_complete"}
-    shown = {key for fate in expected_of(type_name) for key, value in fate.items() if value != []} - own
+    all_of = [fate for name in (type_name, *with_options(type_name)) for fate in expected_of(name)]
+    shown = {key for fate in all_of for key, value in fate.items() if value != []} - own
     named = set(fields_of(type_name))
     assert shown <= named
     assert named - shown <= {"observer_hostname", "process_name", "process_pid"}

@@ -36,6 +36,7 @@ TEXTS = {
     "peer": "destination_ip",  # an address or a name
     "peer_port": "destination_port",
     "milliseconds": "event_duration",
+    "decimal_milliseconds": "event_duration",
     "seconds": "event_duration",
     "result": "proxy_result",
     "hierarchy": "proxy_hierarchy",
@@ -103,10 +104,13 @@ def _numbers(given: set[str]) -> list[pl.Expr]:
     if "milliseconds" in given:
         whole = pl.col("milliseconds").cast(pl.Int64, strict=False)
         found.append(pl.when((whole >= 0) & (whole < _LONGEST_MS)).then(whole * 1_000_000).alias("event_duration"))
-    elif "seconds" in given:
-        number = pl.col("seconds").cast(pl.Float64, strict=False)
-        nanoseconds = (number * 1e9).round().cast(pl.Int64, strict=False)
-        found.append(pl.when((number >= 0) & (number < _LONGEST_MS / 1e3)).then(nanoseconds).alias("event_duration"))
+    for text, a_second in (("decimal_milliseconds", 1e3), ("seconds", 1.0)):
+        if text in given and "milliseconds" not in given:
+            number = pl.col(text).cast(pl.Float64, strict=False) / a_second
+            nanoseconds = (number * 1e9).round().cast(pl.Int64, strict=False)
+            fits = (number >= 0) & (number < _LONGEST_MS / 1e3)
+            found.append(pl.when(fits).then(nanoseconds).alias("event_duration"))
+            break
     return found
 
 
@@ -120,7 +124,7 @@ def _words(given: set[str]) -> list[pl.Expr]:
             pl.when(version.str.starts_with("HTTP/")).then(version.str.strip_prefix("HTTP/")).alias("http_version")
         )
     if "mime" in given:
-        found.append(pl.col("mime").str.strip_chars_end(";").alias("http_response_mime_type"))
+        found.append(pl.col("mime").str.replace(r"(?s) *;.*$", "").alias("http_response_mime_type"))
     return found
 
 

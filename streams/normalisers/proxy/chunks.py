@@ -18,7 +18,7 @@ from schemas.kinds import EventKind
 from streams.normalisers.abstract import LineChunk, Normalised, Normaliser, NormaliserSettings, Reject
 from streams.normalisers.columns import LINE, empty_frame, event_frame
 from streams.normalisers.lines import Unreadable, read_state
-from streams.normalisers.masking import Masker
+from streams.normalisers.masking import MASK, Masker
 from streams.normalisers.proxy.captures import captured_columns
 from streams.normalisers.reasons import Ignored, IgnoredReason, Refused
 from streams.normalisers.syslog import Splitter
@@ -49,14 +49,14 @@ class Form(Protocol):
 class Decided:
     """Rejects and ignored lines of a chunk, as they are found."""
 
-    def __init__(self, chunk: LineChunk, masker: Masker) -> None:
-        self._lines, self._masker = chunk.lines, masker
+    def __init__(self, chunk: LineChunk, masker: Masker, *, secret: bool = False) -> None:
+        self._lines, self._masker, self._secret = chunk.lines, masker, secret
         self._rejects: list[Reject] = []
         self._ignored: list[tuple[int, str]] = []
 
     def refuse(self, index: int, why: Unreadable, cut: int | None = None, timestamp: int | None = None) -> None:
         """A line becomes a dead letter."""
-        masked, changed = self._masker.line(self._lines[index][:cut])
+        masked, changed = self._masker.line(self._lines[index][:cut]) if not self._secret else (MASK.encode(), True)
         self._rejects.append(Reject(index, why.reason, why.detail, masked, changed, timestamp))
 
     def ignore(self, index: int, reason: IgnoredReason) -> None:
@@ -78,6 +78,7 @@ class ChunkNormaliser(Normaliser):
 
     kind = EventKind.PROXY
     DATASET: ClassVar[str]
+    secret = False  # whether lines hold secrets without their names, so that dead letters cannot show them
 
     def __init__(self, settings: NormaliserSettings) -> None:
         self.settings = settings
@@ -88,6 +89,10 @@ class ChunkNormaliser(Normaliser):
     @abstractmethod
     def forms(self) -> Sequence[Form]:
         """Forms in the order in which they are tried, the first that fits counts."""
+
+    def odd_forms(self) -> Sequence[Form]:
+        """Further forms, tried when headers have been taken off and none of `forms` fits."""
+        return ()
 
     def odd(self, text: str) -> Mapping[str, Any] | None:
         """Captures of a line that no form fits; None where it is none of the format."""
@@ -104,7 +109,7 @@ class ChunkNormaliser(Normaliser):
 
     def normalise(self, chunk: LineChunk) -> Normalised:
         """Take the next lines; see `Normaliser.normalise`."""
-        decided = Decided(chunk, self.masker)
+        decided = Decided(chunk, self.masker, secret=self.secret)
         captures = self.taken(self._rows(chunk, decided), decided)
         if captures is None:
             return decided.normalised(empty_frame(self.kind))
@@ -119,9 +124,14 @@ class ChunkNormaliser(Normaliser):
     def taken(self, rows: pl.DataFrame, decided: Decided) -> pl.DataFrame | None:
         """Captures of all rows that have any, in the order of the lines; the others are decided."""
         parts: list[pl.DataFrame] = []
-        rest = self._tried(rows, parts)
+        rest = _tried(rows, self.forms(), parts)
         if not rest.is_empty():
-            rest = self._tried(self._behind_header(rest), parts)
+            bare, rest = rest, _tried(self._behind_header(rest), self.forms(), parts)
+            odd_forms = self.odd_forms()
+            rest = _tried(rest, odd_forms, parts)
+            if odd_forms and not rest.is_empty():  # what looked like a header may have been the line's own start
+                bare = _tried(bare.filter(bare[LINE].is_in(rest[LINE].implode())), odd_forms, parts)
+                rest = rest.filter(rest[LINE].is_in(bare[LINE].implode()))
         self._left(rest, parts, decided)
         if not parts:
             return None
@@ -149,23 +159,6 @@ class ChunkNormaliser(Normaliser):
             else:
                 kept.append(index)
         return pl.DataFrame({LINE: kept, "text": texts_of([lines[i] for i in kept])}, schema_overrides=_ROWS)
-
-    def _tried(self, rows: pl.DataFrame, parts: list[pl.DataFrame]) -> pl.DataFrame:
-        """Take the rows that fit a form into `parts`; what is left."""
-        for form in self.forms():
-            if rows.is_empty():
-                return rows
-            captures = form(rows["text"])
-            fits = captures[FITS].fill_null(value=False)
-            if not fits.any():
-                continue
-            whole = rows.drop("text").hstack(captures.drop(FITS))
-            if fits.all():
-                parts.append(whole)
-                return rows.clear()
-            parts.append(whole.filter(fits))
-            rows = rows.filter(~fits)
-        return rows
 
     def _behind_header(self, rows: pl.DataFrame) -> pl.DataFrame:
         """The rows with a syslog header taken off where they have one."""
@@ -231,6 +224,24 @@ class ChunkNormaliser(Normaliser):
             self.recall(saved)
         except (KeyError, TypeError, ValueError) as error:
             raise StateError(f"saved state of a {self.type_name} source: {error!r}", hint=hint) from error
+
+
+def _tried(rows: pl.DataFrame, forms: Sequence[Form], parts: list[pl.DataFrame]) -> pl.DataFrame:
+    """Take the rows that fit a form into `parts`; what is left."""
+    for form in forms:
+        if rows.is_empty():
+            return rows
+        captures = form(rows["text"])
+        fits = captures[FITS].fill_null(value=False)
+        if not fits.any():
+            continue
+        whole = rows.drop("text").hstack(captures.drop(FITS))
+        if fits.all():
+            parts.append(whole)
+            return rows.clear()
+        parts.append(whole.filter(fits))
+        rows = rows.filter(~fits)
+    return rows
 
 
 def texts_of(lines: Sequence[bytes]) -> pl.Series:

@@ -14,14 +14,17 @@ A chunk is taken apart by one expression over all its lines; only lines that it 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import polars as pl
 
+from streams.normalisers.abstract import NormaliserSettings
 from streams.normalisers.lines import Unreadable
 from streams.normalisers.proxy.chunks import ChunkNormaliser, Form
 from streams.normalisers.proxy.squid_forms import combined, common_time, native, odd
+from streams.normalisers.proxy.squid_logformat import squid_format
+from streams.normalisers.proxy.whole import settled
 from streams.normalisers.reasons import Ignored, IgnoredReason, Refused
 
 ACTIONS: Final = ("allowed", "denied")
@@ -40,6 +43,8 @@ FIELDS = (
     *("url_domain", "url_port", "url_path", "url_query", "url_extension", "http_response_status_code"),
     *("http_response_bytes", "http_response_mime_type", "http_request_referrer", "user_agent_original"),
     *("destination_ip", "destination_domain", "event_duration", "proxy_result", "proxy_hierarchy"),
+    # these only where a format of the site's own has them
+    *("event_reason", "source_mac", "host_name", "http_request_bytes", "destination_port", "proxy_category"),
 )
 
 _CACHE_LOG = re.compile(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d(?:\.\d+)?(?: \S+)?\|", re.ASCII)
@@ -47,34 +52,71 @@ _STARTS_NATIVE = re.compile(r"(\d{9,11})(?:\.(\d{1,6}))?\d{0,3} ", re.ASCII)
 _STARTS_COMBINED = re.compile(r"[^ ]+ [^ ]+ .{1,256}? \[([^\]]{1,40})\] \"", re.DOTALL)
 
 
+_BUILT_IN: Final[Mapping[str, tuple[Form, ...]]] = {
+    "squid": (native,), "common": (combined,), "combined": (combined,)
+}  # fmt: skip
+
+
 class SquidNormaliser(ChunkNormaliser):
-    """Lines of an access log; every line is decided by itself, nothing is remembered."""
+    """Lines of an access log; every line is decided by itself, nothing is remembered.
+
+    Args:
+        settings: What the source's configuration tells; its option `logformat` is the site's own format.
+
+    Raises:
+        ConfigError: the format has a mistake, or no time.
+    """
 
     type_name = "squid"
     DATASET = "squid.access"
     fields = FIELDS
 
+    def __init__(self, settings: NormaliserSettings) -> None:
+        super().__init__(settings)
+        option = settings.options.get("logformat", "")
+        plain = _BUILT_IN.get(option) if isinstance(option, str) else None
+        self._forms = plain or (native, combined)
+        self._own = None if plain is not None or option == "" else squid_format(option)
+        self.secret = self._own is not None and self._own.secret
+
     def forms(self) -> Sequence[Form]:
-        """Native, then combined or common."""
-        return (native, combined)
+        """The site's own; else native, then combined or common."""
+        return self._forms if self._own is None else (self._own.template,)
+
+    def odd_forms(self) -> Sequence[Form]:
+        """See `Template.odd_forms`."""
+        return () if self._own is None else self._own.template.odd_forms()
 
     def odd(self, text: str) -> Mapping[str, Any] | None:
         """Blanks in a URL, quotes in a header."""
-        return odd(text)
+        return odd(text) if self._own is None else None
 
     def finished(self, captures: pl.DataFrame) -> pl.DataFrame:
-        """Who refused; the time is there already."""
-        return captures.with_columns(denied_by_squid().alias("denied"))
+        """Who refused, and the time of a format of the site's own; that of the others is there already."""
+        if self._own is not None:
+            captures = settled(self._own.times.timed(captures, self.clock))
+        return captures.with_columns(denied_by_squid(captures.columns).alias("denied"))
 
     def leftover(self, text: str, program: str | None) -> tuple[Unreadable | IgnoredReason, int | None]:
         """Lines of cache.log and of other programs, and broken ones."""
         return _leftover(text, program)
 
 
-def denied_by_squid() -> pl.Expr:
-    """Denied by the proxy's own word, or by a 403 or 407 that it made itself."""
-    own = pl.col("result").str.contains(r"^(?:TAG_)?NONE") & pl.col("status").is_in(["403", "407"])
-    return (pl.col("result").str.contains("DENIED", literal=True) | own).fill_null(False)
+def denied_by_squid(given: Collection[str]) -> pl.Expr:
+    """Denied by the proxy's own word, or by a 403 or 407 that it made itself.
+
+    Args:
+        given: Names of the captures.
+    """
+    denied = pl.lit(False)
+    if "result" in given:
+        denied = pl.col("result").str.contains("DENIED", literal=True).fill_null(False)
+    if "result" in given and "status" in given:
+        own = pl.col("result").str.contains(r"^(?:TAG_)?NONE") & pl.col("status").is_in(["403", "407"])
+        denied |= own.fill_null(False)
+    if "event_reason" in given:
+        denied |= pl.col("event_reason").str.contains(r"^ERR_(?:CACHE_)?ACCESS_DENIED").fill_null(False)
+    return denied
 
 
 def _leftover(text: str, program: str | None) -> tuple[Unreadable | IgnoredReason, int | None]:
