@@ -27,6 +27,10 @@ _NUMBERS = re.compile(
 _ISO_ZONE = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))? ?(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)\Z", re.ASCII
 )
+_MONTH_FIRST = re.compile(
+    r"([A-Za-z]{3}) {1,2}(\d{1,2}),? (\d{4})[ ,]{1,2}(\d\d:\d\d:\d\d(?:\.\d{1,9})?)(?: ([A-Z]{3,5}|[+-]\d\d:?\d\d))?\Z",
+    re.ASCII,
+)
 _DIGITS = re.compile(r"(\d{1,19})(?:\.(\d{1,9}))?\Z", re.ASCII)
 
 Order = Literal["ymd", "mdy", "dmy"]
@@ -69,6 +73,21 @@ def common(text: str, clock: SourceClock) -> int | None:
     if match[6]:
         return _moment(day, match[4], match[5], match[6])
     return clock.micros(f"{day} {match[4]}" + (f".{match[5][:6]}" if match[5] else ""))
+
+
+def month_first(text: str, clock: SourceClock) -> int | None:
+    """`Mar 01 2024 08:30:00`, with a fraction, and with `GMT`, `UTC` or an offset; CEF's and LEEF's form of time.
+
+    Any other zone's name counts as the source's zone.
+    """
+    match = _MONTH_FIRST.match(text)
+    month = match and MONTHS.get(match[1].title())
+    if match is None or month is None:
+        return None
+    written = f"{match[3]}-{month:02d}-{int(match[2]):02d} {match[4]}"
+    if match[5] and (match[5] in ("GMT", "UTC") or match[5][0] in "+-"):
+        return zoned(f"{written} {match[5]}")
+    return clock.micros(written)
 
 
 def numbers(text: str, clock: SourceClock, order: Order = "ymd") -> int | None:

@@ -120,7 +120,7 @@ def leef(text: str) -> Leef | None:
         if named is not None:
             body = body[named.end() :]
             delimiter = chr(int(named[1].rpartition("x")[2], 16)) if named[1] else named[2] or "\t"
-    elif "\t" not in body and "|" in body:
+    if delimiter == "\t" and "\t" not in body and "|" in body:  # as some write it in spite of the head
         delimiter = "|"
     fields: dict[str, str] = {}
     for part in body.split(delimiter):

@@ -10,6 +10,7 @@ class ApplianceIgnored(IgnoredReason):
 
     FIREWALL_TRAFFIC = "firewall_traffic"  # sessions and flows; a web request among them has a record of its own
     FIREWALL_SYSTEM = "firewall_system"  # the device's own events, configuration, administrators
+    FIREWALL_LOGIN = "firewall_login"  # VPN and user identification: another kind of event
     THREAT_OTHER = "threat_other"  # attacks, malware and mail that are no web request
     FILTER_DNS = "filter_dns"  # look-ups of names: nobody need have gone there
     APP_CONTROL_LET = "app_control_let"  # what application control let pass: the web filter's record says it

@@ -17,4 +17,15 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
         needs="a web filter profile with categories on monitor or block, log-all-url on, syslog to the collector",
         claims=re.compile(rb'[ ,]type="?(?:utm|webfilter)"?[ ,]|\|Fortinet\|Forti[^|]{1,20}\|[^|]{1,40}\|\d+\|utm:'),
     ),
+    "paloalto": NormaliserType(
+        EventKind.PROXY,
+        "streams.normalisers.proxy.paloalto:PaloaltoNormaliser",
+        "Palo Alto Networks URL filtering and web threats: CSV, CEF or LEEF through syslog",
+        needs="a URL filtering profile with categories on alert or block, and a log forwarding profile for threat logs",
+        claims=re.compile(
+            rb",THREAT,(?:url|file|virus|wildfire|ml-virus|data|spyware|vulnerability),"
+            rb"|\|Palo Alto Networks\|[^|]{1,40}\|[^|]{0,20}\|(?:url\|THREAT|THREAT\|url|[^|]{0,80}\|THREAT)\|"
+            rb"|\|Palo Alto Networks\|.{0,200}[|\t]cat=THREAT[|\t]"
+        ),
+    ),
 }

@@ -14,7 +14,7 @@ Values: TypeAlias = Mapping[str, str]
 """A record's values by the product's own names."""
 
 How: TypeAlias = Literal[
-    "text", "ip", "mac", "port", "count", "status", "milliseconds", "seconds", "hash", "user", "mail_user", "list"
+    "text", "ip", "mac", "port", "count", "status", "milliseconds", "seconds", "hash", "user", "list"
 ]
 
 NOTHING: Final = ("", "-", "--", "N/A", "n/a", "NA", "None", "none", "null", "NULL", "(null)", "Not available")
@@ -106,9 +106,9 @@ def _convert(name: str, found: list[pl.Series], how: How, made: dict[str, pl.Ser
         made[name] = pl.Series(name, [_longest(row) if any(row) else None for row in rows], dtype=pl.String)
         return
     texts = _first(found)
-    if how in ("user", "mail_user"):
+    if how == "user":
         made[name] = _mapped(texts, lambda text: addresses.account(text)[0])
-        made["user_domain"] = _mapped(texts, _mail_domain if how == "mail_user" else _domain)
+        made["user_domain"] = _mapped(texts, _domain)
     elif how in _MAPPED:
         made[name] = _mapped(texts, _MAPPED[how])
     elif how in _CAST:
@@ -133,10 +133,7 @@ def _mapped(texts: pl.Series, read: Callable[[str], str | None]) -> pl.Series:
 
 
 def _domain(text: str) -> str | None:
-    return addresses.account(text)[1]
-
-
-def _mail_domain(text: str) -> str | None:
+    """Domain of a user, that of a mail address in lower case."""
     domain = addresses.account(text)[1]
     return domain.lower() if domain and "@" in text else domain
 
