@@ -23,4 +23,14 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
             rb'|"userEmailAddress": ?"[^"]{1,320}", ?"fromUserEmailAddress"'
         ),
     ),
+    "fortimail": NormaliserType(
+        EventKind.MAIL,
+        f"{_HERE}.fortimail:FortimailNormaliser",
+        "FortiMail: history with the deliveries of its SMTP events, antispam and antivirus findings",
+        needs="Log & Report | Log Setting | Remote: history, mail event (SMTP), antispam and antivirus logs to syslog",
+        claims=re.compile(
+            rb"\bdevice_id=\"?F[EK]\w{4}"
+            rb"|\blog_id=\"?\d{10}\"?[, ]+type=\"?(?:statistics|event|spam|virus|encrypt|kevent)\b"
+        ),
+    ),
 }
