@@ -1,6 +1,6 @@
 """The header that syslog daemons put before a line.
 
-Understood, with or without a leading `<PRI>`:
+Understood, with or without a leading `<PRI>`, with or without a blank behind it:
 
 - RFC 3164 section 4.1.2 and its common dialects: `Mmm dd hh:mm:ss host tag[pid]: message`, with a fraction, with a
   year before the month, after the day or after the time, without a host, with an empty tag, with the address of a
@@ -29,15 +29,17 @@ _LEVEL = r"(?:<\w+\.\w+> )?"  # FreeBSD's syslogd -v
 _TAG = r"([^\s\[\]:]*)(?:\[([^\]\s]*)\]|\])?(?: <\w+>)?:(?: +|$)(.*)"  # a lone bracket: gdm's `gdm-password]:`
 
 # The host must not end in a colon: then it is the tag of a line without a host.
-_TAGGED = re.compile(rf"(?:<\d{{1,3}}>)?(?:1 )?({_BSD}|{_ISO}) +{_LEVEL}(?:(\S*[^\s:]) +)?{_TAG}", re.DOTALL | re.ASCII)
+_TAGGED = re.compile(
+    rf"(?:<\d{{1,3}}> ?)?(?:1 )?({_BSD}|{_ISO}) +{_LEVEL}(?:(\S*[^\s:]) +)?{_TAG}", re.DOTALL | re.ASCII
+)
 _RELAYED = re.compile(
-    rf"(?:<\d{{1,3}}>)?({_BSD}|{_ISO}) +(\S+) +(?:\d{{1,3}}\.){{3}}\d{{1,3}} +{_TAG}", re.DOTALL | re.ASCII
+    rf"(?:<\d{{1,3}}> ?)?({_BSD}|{_ISO}) +(\S+) +(?:\d{{1,3}}\.){{3}}\d{{1,3}} +{_TAG}", re.DOTALL | re.ASCII
 )
 _SHORT_STAMP = re.compile(rf"(?:{_MONTHS}) [ \d]\d \d\d:\d\d:\d\d \Z", re.ASCII)
-_UNTAGGED = re.compile(rf"(?:<\d{{1,3}}>)?({_BSD}|{_ISO}) +{_LEVEL}(\S+) +(.*)", re.DOTALL | re.ASCII)
+_UNTAGGED = re.compile(rf"(?:<\d{{1,3}}> ?)?({_BSD}|{_ISO}) +{_LEVEL}(\S+) +(.*)", re.DOTALL | re.ASCII)
 _SD = r'(?:-|(?:\[[^\]"]*(?:"(?:[^"\\]|\\.)*"[^\]"]*)*\])+)'
 _RFC5424 = re.compile(
-    rf"(?:<\d{{1,3}}>)?1 (-|{_ISO}) (\S+) ([^\s:]+) (\S+) (\S+) {_SD}(?: (.*))?$", re.DOTALL | re.ASCII
+    rf"(?:<\d{{1,3}}> ?)?1 (-|{_ISO}) (\S+) ([^\s:]+) (\S+) (\S+) {_SD}(?: (.*))?$", re.DOTALL | re.ASCII
 )
 _SOLARIS_ID = re.compile(r"\[ID \d+ \w+\.\w+\] ", re.ASCII)
 

@@ -11,6 +11,7 @@ from streams.normalisers.syslog import Splitter, SyslogLine, split
 FORMS = {
     "Mar  1 08:00:00 h sshd[5]: m": ("Mar  1 08:00:00", "h", "sshd", 5, "m"),
     "<38>Mar  1 08:00:00 h sshd[5]: m": ("Mar  1 08:00:00", "h", "sshd", 5, "m"),
+    "<38> Mar  1 08:00:00 h sshd[5]: m": ("Mar  1 08:00:00", "h", "sshd", 5, "m"),
     "Mar 1 08:00:00 h sshd[5]: m": ("Mar 1 08:00:00", "h", "sshd", 5, "m"),
     "Mar  1 08:00:00.123456 h sshd: m": ("Mar  1 08:00:00.123456", "h", "sshd", None, "m"),
     "2024 Mar  1 08:00:00 h sshd: m": ("2024 Mar  1 08:00:00", "h", "sshd", None, "m"),
