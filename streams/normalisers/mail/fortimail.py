@@ -218,7 +218,7 @@ class FortimailNormaliser(JoinNormaliser):
         category = _CATEGORY.search(words)
         threat = infected[2] if infected else said.get("virus") or (category[1] if category else None)
         name = infected[1] if infected else scanned[1] if scanned else ""
-        attachments = facts.attachments([facts.Attachment(name, "", facts.digest(scanned[2] if scanned else None))])
+        attachments = [[clipped(name), "", facts.digest(scanned[2] if scanned else None), -1]] if name else []
         verdict = "virus" if kind == "virus" and infected else "malware" if kind == "virus" or name else None
         fact = {
             "event_action": "detected",
@@ -227,10 +227,9 @@ class FortimailNormaliser(JoinNormaliser):
             **self._message_facts(said),
             "email_verdict": verdict or verdict_of(category[1] if category else words, "", "") or "spam",
             "email_threat": threat,
-            **attachments,
         }
         to = [facts.bare_address(one) for one in re.split(r"[,;] *", said.get("to", "")) if one]
-        return Single(fact, {one: ["", "accepted", "", "", False, 0] for one in to if one})
+        return Single(fact, {one: ["", "accepted", "", "", False, 0] for one in to if one}, attachments)
 
     def _released(self, said: dict[str, str], words: str) -> Single:
         fact = {

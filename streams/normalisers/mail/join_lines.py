@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, NamedTuple, TypeAlias
 
@@ -47,10 +47,11 @@ HELD: Final = Held()
 
 
 class Single(NamedTuple):
-    """An event of one line: values by column, recipients as in `Join.recipients`."""
+    """An event of one line: values by column, recipients and attachments as in a `Join`."""
 
     fact: dict[str, Any]
     recipients: Mapping[str, Any] = {}
+    attachments: Sequence[Any] = ()
 
 
 Taken: TypeAlias = Held | Single | list[Single] | IgnoredReason | Unreadable
@@ -160,7 +161,7 @@ class JoinNormaliser(Normaliser):
         taken = self.take(head._replace(message=said[2])) if said[2] else Ignored.BLANK_LINE
         if not isinstance(taken, Single):
             return taken
-        return [Single(dict(taken.fact), taken.recipients) for _ in range(max(1, min(int(said[1]), MAX_REPEATS)))]
+        return [taken._replace(fact=dict(taken.fact)) for _ in range(max(1, min(int(said[1]), MAX_REPEATS)))]
 
     def _decide(self, raw: bytes, taken: Taken) -> None:
         if taken is HELD:

@@ -12,7 +12,7 @@ further event of it, with what is remembered of the envelope.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from schemas.ids import MAX_SUB
@@ -263,14 +263,14 @@ class Messages:
         facts = {name: value for name, value in join.facts.items() if name not in _OF_ONE_EVENT}
         (self.done if complete else self.flushed).keep(join.key, [facts, notes])
 
-    def add(self, fact: dict[str, Any], recipients: Mapping[str, Any]) -> None:
+    def add(self, fact: dict[str, Any], recipients: Mapping[str, Any], attachments: Sequence[Any] = ()) -> None:
         """An event that is the line being read alone; its header's columns are added where it has none."""
         at = self.at
         fact.setdefault("timestamp", at.now)
         for name, value in zip(("observer_hostname", "process_name", "process_pid"), at.head, strict=True):
             fact.setdefault(name, value)
         fact.setdefault("email_complete", True)
-        self.events.add(fact, (at.index, at.sub), recipients)
+        self.events.add(fact, (at.index, at.sub), recipients, (), attachments)
         at.sub += 1
 
     def state(self) -> dict[str, Any]:
