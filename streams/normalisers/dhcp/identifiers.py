@@ -93,6 +93,17 @@ def dotted_octets(text: str) -> bytes | None:
     return bytes.fromhex(digits) if len(digits) % 2 == 0 else None
 
 
+def relay_options(data: bytes | None) -> tuple[str | None, str | None]:
+    """Circuit and remote id in option 82's octets (RFC 3046 section 2: a code, a length, octets), hexadecimal."""
+    found: dict[int, str] = {}
+    data, start = data or b"", 0
+    while start + 2 <= len(data):
+        code, length = data[start], data[start + 1]
+        found.setdefault(code, data[start + 2 : start + 2 + length].hex(":"))
+        start += 2 + length
+    return found.get(1) or None, found.get(2) or None
+
+
 def number(text: str | None, limit: int = 2**32 - 1) -> int | None:
     """A decimal number of at most `limit`; else None. Lifetimes have 32 bits, all ones is for ever."""
     if not text or len(text) > 20 or not (text.isascii() and text.isdigit()):

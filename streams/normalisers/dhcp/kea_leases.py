@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from streams.normalisers import addresses
-from streams.normalisers.dhcp.identifiers import duid, hexadecimal, number, octets, prefix_length
+from streams.normalisers.dhcp.identifiers import duid, hexadecimal, number, octets, prefix_length, relay_options
 from streams.normalisers.json_records import at, decoded
 from streams.normalisers.lines import Unreadable
 from streams.normalisers.reasons import Refused
@@ -133,20 +133,9 @@ def _context(text: str) -> Row:
         }
     information = at(isc, "relay-agent-info")
     whole = information if isinstance(information, str) else _text(at(information, "sub-options"))
-    options = _sub_options(octets(whole or "") or b"")
-    return {"dhcp_circuit_id": options.get(1), "dhcp_remote_id": options.get(2)}
+    circuit, remote = relay_options(octets(whole or ""))
+    return {"dhcp_circuit_id": circuit, "dhcp_remote_id": remote}
 
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
-
-
-def _sub_options(data: bytes) -> dict[int, str]:
-    """Sub-options of option 82 (RFC 3046 section 2): a code, a length, octets; hexadecimal with colons."""
-    found: dict[int, str] = {}
-    start = 0
-    while start + 2 <= len(data):
-        code, length = data[start], data[start + 1]
-        found.setdefault(code, data[start + 2 : start + 2 + length].hex(":"))
-        start += 2 + length
-    return found

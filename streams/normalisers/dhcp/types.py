@@ -28,4 +28,16 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
         ),
         preamble=re.compile(rb"address,(?:hwaddr,client_id|duid),"),
     ),
+    "ms_dhcp": NormaliserType(
+        EventKind.DHCP,
+        "streams.normalisers.dhcp.ms_dhcp:MsDhcpNormaliser",
+        "Microsoft DHCP server: audit logs of versions 4 and 6",
+        needs="DHCP audit logging enabled, which is the default: DhcpSrvLog-*.log and DhcpV6SrvLog-*.log",
+        claims=re.compile(
+            rb'(?:^|[\s"])\d{2,5},\d{1,4}[/.\-]\d{1,2}[/.\-]\d{1,4},\d\d:\d\d:\d\d,[^,\d]'
+            rb'|"I[Dd]":"?\d{2,5}"?,"Date":"[\d/.\-]{6,10}","Time":'
+        ),
+        preamble=re.compile(rb"(?!(?:\xef\xbb\xbf)?\d{2,5},|<\d{1,3}>|\{|\d{4}-\d\d-\d\d|[A-Z][a-z]{2} [ \d]\d \d\d:)"),
+        options={"date_order": "order of the numbers of a date: mdy (default), dmy or ymd"},
+    ),
 }
