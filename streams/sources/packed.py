@@ -23,6 +23,17 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
+__all__ = [
+    "HEAD_BYTES",
+    "MAX_CONTENT_BYTES",
+    "BoundedReader",
+    "FramedReader",
+    "may_be_packed",
+    "packed_reader",
+    "reader_for",
+    "zstd",
+]
+
 MAX_CONTENT_BYTES = 64 << 30
 HEAD_BYTES = 4
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"  # RFC 8878 section 3.1.1

@@ -27,7 +27,8 @@ class _Cut:
 class WideCutter:
     r"""Like `LineCutter`, for UTF-16: LF and CR are two bytes, and a block may end within a code unit.
 
-    Lines are given as UTF-8; what is no UTF-16 (a lone surrogate) as `\udXXX` in plain letters. Offsets and the lengths
+    Lines are given as UTF-8; what is no UTF-16 (half a surrogate pair) with its bytes as `\xd8\x00`, in plain
+    letters. Offsets and the lengths
     in `long` are bytes as written. A line is long where its UTF-8 has more bytes than `max_line_bytes`. Memory: twice
     the limit and a block. NULs ahead of a line are skipped, as there.
 
