@@ -67,6 +67,8 @@ class _Measuring:
         """All figures but machine and time."""
         self._say("one core: parse, encode, detect, correlate")
         cores = result_of("cores", self._sample, self._options.rounds)
+        self._say("one core: every format")
+        cores |= result_of("formats", self._options.rounds)
         whole = self._whole_road()
         compared = self._naive(whole["whole_road_lines_per_s"])
         waited = self._latency(whole["whole_road_lines_per_s"])

@@ -25,6 +25,12 @@ KEYS: dict[str, str] = {
     "whole_road_times_naive": "whole_road_lines_per_s / naive_lines_per_s",
     "parse_lines_per_s": "lines a second that the normalisers make events of, over the day's mix of logs; one core",
     "parse_lines_per_s_by_type": "the same by type of log",
+    "format_lines_per_s": (
+        "lines a second of every type of log, one core: the first events of its golden file, which show the main form, "
+        "with other addresses and identifiers each time; of formats that join lines all; empty without the tests"
+    ),
+    "format_lines_per_s_all_forms": "the same over all events of the golden file, odd forms as often as others",
+    "format_lines_per_s_least": "the least of them",
     "collect_lines_per_s": "lines a second of a collector without Kafka: read, parse, stamp, encode, ledger; one core",
     "encode_events_per_s": "events a second to Avro containers, over the day's mix of kinds; one core",
     "detect_events_per_s": (
