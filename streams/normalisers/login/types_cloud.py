@@ -23,4 +23,22 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
         ),
         preamble=re.compile(rb"(?:\xef\xbb\xbf)?\"?Date(?: \(UTC\))?\"?,\"?Request ID"),
     ),
+    "google_login": NormaliserType(
+        EventKind.LOGIN,
+        f"{_HERE}.google_login:GoogleLoginNormaliser",
+        "Google Workspace login audit: Reports API, BigQuery export, forwarders",
+        needs="the activities of the applications login and saml, by the Reports API or an export to BigQuery",
+        claims=re.compile(rb'"applicationName" ?: ?"(?:login|saml|context_aware_access)"|"record_type" ?: ?"login"'),
+    ),
+    "m365_audit": NormaliserType(
+        EventKind.LOGIN,
+        f"{_HERE}.m365_audit:M365AuditNormaliser",
+        "Microsoft 365 unified audit log: sign-ins (UserLoggedIn, UserLoginFailed, MailboxLogin …)",
+        needs="auditing turned on (Purview); content type Audit.AzureActiveDirectory of the Management Activity API",
+        claims=re.compile(
+            rb'"Operation"" ?: ?""[A-Za-z]|"Operation" ?: ?"(?:UserLog|MailboxLogin|SignInEvent)'
+            rb'|\\"Operation\\" ?: ?\\"|CEF:0\|MCAS\|'
+        ),
+        preamble=re.compile(rb"(?:\xef\xbb\xbf)?\"?(?:RecordId\"?,\"?CreationDate|CreationDate\"?,\"?UserIds)"),
+    ),
 }
