@@ -28,4 +28,15 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
             rb"|\|Palo Alto Networks\|.{0,200}[|\t]cat=THREAT[|\t]"
         ),
     ),
+    "forcepoint": NormaliserType(
+        EventKind.PROXY,
+        "streams.normalisers.proxy.forcepoint:ForcepointNormaliser",
+        "Forcepoint (Websense) Web Security: key=value, CEF or LEEF through syslog, and the cloud's CSV files",
+        needs="SIEM Integration switched on with one of its predefined formats; in the cloud, SIEM log export",
+        claims=re.compile(
+            rb"(?:^|\s)vendor=(?:Websense|Forcepoint) |\|(?:Websense|Forcepoint)\|(?:Web )?Security\|[^|]{0,20}\|"
+            rb"(?:[^|]{0,40}\|Transaction |transaction:)"
+        ),
+        options={"date_order": "Order of a date's numbers in the cloud's files: dmy (the default), mdy or ymd."},
+    ),
 }
