@@ -13,6 +13,14 @@ _NPS_ROW = rb'^"[^"]{0,64}","(?:IAS|RAS|NPS)",\d\d/\d\d/\d{4},|,\d\d/\d\d/\d{4},
 _WINDOWS_IDS = rb"(?:46(?:24|25|34|47|48)|47(?:40|68|69|71|76|77|78|79)|480[01])"
 
 TYPES: Final[Mapping[str, NormaliserType]] = {
+    "cisco_ise": NormaliserType(
+        EventKind.LOGIN,
+        "streams.normalisers.login.cisco_ise:CiscoIseNormaliser",
+        "Cisco ISE: passed and failed authentications, RADIUS accounting, administrators",
+        needs="Logging > Remote Logging Targets, and in Logging Categories: Passed Authentications, Failed Attempts, "
+        "RADIUS Accounting, Administrative and Operational Audit",
+        claims=re.compile(rb"\bCISE_[A-Za-z_]{1,64} (?:\d{10} \d{1,3} \d{1,3} |WARN|INFO|ERROR)"),
+    ),
     "freeradius": NormaliserType(
         EventKind.LOGIN,
         "streams.normalisers.login.freeradius:FreeradiusNormaliser",
