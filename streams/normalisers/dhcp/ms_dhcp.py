@@ -10,8 +10,8 @@ server's language, and is ignored (`header`).
   a network access policy), `other_server` (61, 62: another DHCP server was found; `dhcp_server_ip` where it is told).
 - Version 6: `discover` (11000), `offer` (11001), `ack` (11002), `request` (11003), `renew` (11004, 11005), `decline`
   (11006, 11014, 11015), `release` (11007), `inform` (11008, 11032), `no_free_leases` (11009), `expire` (11016 to
-  11018). Replies have no row of their own: the row of a request has the address given out, and an error code where none was,
-  which makes it a `nak`.
+  11018). Replies have no row of their own: the row of a request has the address given out, and an error code where
+  none was, which makes it a `nak`.
 
 `event_outcome` is `failure` for `decline`, `nak`, `no_free_leases` and an error code, `success` for what the server
 gave or took back, else `unknown`.

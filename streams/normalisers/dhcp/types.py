@@ -40,4 +40,15 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
         preamble=re.compile(rb"(?!(?:\xef\xbb\xbf)?\d{2,5},|<\d{1,3}>|\{|\d{4}-\d\d-\d\d|[A-Z][a-z]{2} [ \d]\d \d\d:)"),
         options={"date_order": "order of the numbers of a date: mdy (default), dmy or ymd"},
     ),
+    "dnsmasq": NormaliserType(
+        EventKind.DHCP,
+        "streams.normalisers.dhcp.dnsmasq:DnsmasqNormaliser",
+        "dnsmasq: leases, with log-dhcp fingerprints too (OpenWrt, ASUS, Pi-hole, libvirt)",
+        needs="dhcp without quiet-dhcp; log-dhcp for vendor class, option 55 and lease time",
+        claims=re.compile(
+            rb"(?:^|[\s/])dnsmasq-dhcp(?:\[[^\]\s]{0,20}\])?:\s|^<\d{1,3}>1 \S+ \S+ dnsmasq-dhcp "
+            rb'|"SYSLOG_IDENTIFIER":"dnsmasq-dhcp"'
+            rb"|dnsmasq(?:\[\d{1,10}\])?: (?:\d{1,10} )?(?:DHCP[A-Z\-]{3,20}|RTR-[A-Z]{5,7}|SLAAC-CONFIRM)\("
+        ),
+    ),
 }
