@@ -15,6 +15,7 @@ def register(app: typer.Typer) -> None:
     app.command()(up)
     app.command()(run)
     app.command()(collect)
+    app.command()(listen)
     app.command()(agents)
     app.command()(demo)
 
@@ -61,6 +62,18 @@ def collect(*, config: ConfigOption = None, data: DataOption = None) -> None:
     Example: `aupstream collect --config aupstream.toml`
     """
     from infra.cli.serving import collect as serve  # noqa: PLC0415 - heavy
+
+    serve(config, data)
+
+
+def listen(*, config: ConfigOption = None, data: DataOption = None) -> None:
+    """Run the listeners only: lines from the network into spools on disk, until Ctrl-C or SIGTERM.
+
+    No server must run. `aupstream run` has the listeners with it.
+
+    Example: `aupstream listen --config aupstream.toml`
+    """
+    from infra.cli.serving import listen as serve  # noqa: PLC0415 - heavy
 
     serve(config, data)
 

@@ -197,11 +197,33 @@ def collect(config: Path | None, data: Path | None) -> NoReturn:
     os.execve(sys.executable, [sys.executable, "-m", "infra.run.collect", file], env)  # noqa: S606 - no shell wanted
 
 
+def listen(config: Path | None, data: Path | None) -> NoReturn:
+    """Listeners in place of this process, so that signals and exit code are theirs.
+
+    Raises:
+        ConfigError: there is no listener, or one is wrong.
+    """
+    chosen = choose(config, data)
+    if not chosen.config.listening():
+        where = str(chosen.file or "no configuration file")
+        hint = "add one; streams/sources/README.md has examples"
+        raise ConfigError("the configuration has no [[listeners]]", where=where, hint=hint)
+    env = {
+        **os.environ,
+        "AUPSTREAM_DATA": str(chosen.config.data.absolute()),
+        "PYTHONPATH": os.pathsep.join(p for p in (str(ROOT), os.environ.get("PYTHONPATH", "")) if p),
+    }
+    file = "" if chosen.file is None else str(chosen.file.absolute())
+    sys.stderr.flush()
+    os.execve(sys.executable, [sys.executable, "-m", "infra.run.listen", file], env)  # noqa: S606 - no shell wanted
+
+
 def _check_sources(chosen: Chosen, *, stdin: bool) -> None:
     """Say what is wrong with the sources before anything is started."""
     from infra.cli.naming import check_files  # noqa: PLC0415 - the normalisers are needed for this only
 
     sources = chosen.config.collectors()
+    chosen.config.listening()
     if not sources:
         raise ConfigError(
             "the configuration has no [[sources]]",

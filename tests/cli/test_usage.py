@@ -18,7 +18,8 @@ from infra.cli.output import iso, printable
 from tests.cli.command import ENV, aupstream, process
 
 COMMANDS = (
-    "normalise backtest simulate up run collect agents demo violations sql audit status deadletters rules".split()
+    "normalise backtest simulate up run collect listen agents demo violations sql audit status deadletters "
+    "rules".split()
 )
 WITH_EXAMPLE = [
     *([c] for c in COMMANDS if c not in ("deadletters", "rules")),
@@ -112,6 +113,7 @@ def test_every_mistake_of_a_format_of_ones_own_is_named_with_line_and_column(tmp
         ('[[sources]]\ntype = "squid"\npath = "a"\nmode = "follow"\n', ["run", "--once"], 2, "squid is followed"),
         ("", ["collect"], 2, "the configuration has no [[sources]]"),
         ('[[sources]]\ntype = "squid"\n', ["collect"], 4, "the embedded servers do not run"),
+        ("", ["listen"], 2, "the configuration has no [[listeners]]"),
         ("", ["agents"], 4, "start `aupstream up` on this data folder"),
         ("", ["violations"], 4, "no embedded ClickHouse is running"),
         ("", ["violations", "--since", "soon"], 2, "--since: 'soon' is no time"),
