@@ -41,4 +41,39 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
         ),
         preamble=re.compile(rb"(?:\xef\xbb\xbf)?\"?(?:RecordId\"?,\"?CreationDate|CreationDate\"?,\"?UserIds)"),
     ),
+    "okta": NormaliserType(
+        EventKind.LOGIN,
+        f"{_HERE}.okta:OktaNormaliser",
+        "Okta System Log",
+        needs="an API token or OAuth scope okta.logs.read for /api/v1/logs, or a log stream",
+        claims=re.compile(
+            rb'"event[Tt]ype" ?: ?"(?:user\.(?:session|authentication|account|mfa)|policy|app\.generic|system)\.'
+        ),
+    ),
+    "auth0": NormaliserType(
+        EventKind.LOGIN,
+        f"{_HERE}.auth0:Auth0Normaliser",
+        "Auth0 tenant log: Management API, log streams, EventBridge",
+        needs="a log stream, or the scope read:logs of the Management API",
+        claims=re.compile(
+            rb'"log_id" ?: ?"90\d{10,}|aws\.partner/auth0\.com|"\$event_schema"|'
+            rb'"type" ?: ?"(?:s|f|fp|fu|slo|seccft|seacft|limit_wc|pwd_leak)"'
+        ),
+    ),
+    "duo": NormaliserType(
+        EventKind.LOGIN,
+        f"{_HERE}.duo:DuoNormaliser",
+        "Duo: authentication log (Admin API v1, v2, Log Sync), administrators' logins, authevents.log of the proxy",
+        needs="an Admin API application with Grant read log; log_auth_events = true for authevents.log",
+        claims=re.compile(
+            rb'"access_device" ?: ?\{|"auth_device" ?: ?\{|"auth_stage" ?: ?"|"action" ?: ?"admin_(?:login|lockout|2fa)'
+        ),
+    ),
+    "onelogin": NormaliserType(
+        EventKind.LOGIN,
+        f"{_HERE}.onelogin:OneloginNormaliser",
+        "OneLogin events: Events API, webhook",
+        needs="an API credential pair with Read All, or an event webhook (format: JSON, a line an event)",
+        claims=re.compile(rb'"event_type_id" ?:'),
+    ),
 }
