@@ -39,4 +39,15 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
         ),
         options={"date_order": "Order of a date's numbers in the cloud's files: dmy (the default), mdy or ymd."},
     ),
+    "skyhigh": NormaliserType(
+        EventKind.PROXY,
+        "streams.normalisers.proxy.skyhigh:SkyhighNormaliser",
+        "Skyhigh (McAfee) Web Gateway: access.log, pairs, CEF or LEEF through syslog, and the cloud's CSV",
+        needs="nothing for access.log; a log handler rule for syslog; the Forensics API for the cloud's CSV",
+        claims=re.compile(
+            rb'(?:^|\s)status="\d{0,3}/\d{0,5}" srcip="|\|(?:McAfee|Skyhigh Security)\|Web ?Gateway\||'
+            rb'\[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\] "[^"]{0,100}" [0-9a-fA-F.:]{2,40} \d{3} "[A-Z]'
+        ),
+        preamble=re.compile(rb'#? ?"?time_stamp"? |"?user_id"?,"?username"?,'),
+    ),
 }

@@ -9,7 +9,7 @@ from tests.normalisers.transforms import common, dhcp, login, login_network, mai
 from tests.normalisers.transforms.common import NOT_STATED, Transform
 
 TRANSFORMS: dict[str, Transform] = {}
-for module in (common, proxy, dhcp, mail, login, login_network):
+for module in (common, proxy, proxy_appliances, dhcp, mail, login, login_network):
     assert not TRANSFORMS.keys() & module.TRANSFORMS.keys(), module.__name__
     TRANSFORMS.update(module.TRANSFORMS)
 
