@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from tests.normalisers.postfix_helpers import BOUNCED, DEFERRED, SENT, lined, message, run
+from streams.normalisers.abstract import LineChunk
+from streams.normalisers.mail.postfix import PostfixNormaliser
+from tests.normalisers.postfix_helpers import BOUNCED, DEFERRED, SENT, SETTINGS, lined, message, run
 
 
 def test_all_lines_of_a_queue_id_become_one_message_with_every_recipient() -> None:
@@ -231,6 +234,29 @@ def test_a_subject_is_hashed_and_not_kept() -> None:
     assert len(event["email_subject_hash"]) == 32
     assert "Bake" not in str(event)
     assert event["email_to_address"] == ["bo@example.org"]  # the mention is no delivery
+
+
+def test_a_subject_is_kept_only_where_the_source_says_so() -> None:
+    lines = message("4F2A91C0DE", "bo@example.org")
+    note = "warning: header Subject: Bake sale from lab-7.school.example[192.0.2.7]; from=<ann@school.example>"
+    lines.insert(2, lined(f"/cleanup 4F2A91C0DE: {note} proto=ESMTP helo=<lab-7>")[0])
+    (event,) = run(lines, replace(SETTINGS, keep_subject=True), cuts=[4], reload_at_cuts=True).events
+    assert event["email_subject"] == "Bake sale"
+
+
+@pytest.mark.parametrize(
+    ("check", "reason"),
+    [("body My password is hunter2", "body check"), ("header X-Note: hunter2", "header check: X-Note")],
+)
+def test_what_a_check_looked_at_in_a_message_is_stored_nowhere(check: str, reason: str) -> None:
+    line = f"/cleanup 4F2A91C0DE: reject: {check} from lab-7[192.0.2.7]; from=<ann@school.example> to=<bo@example.org>"
+    (event,) = run(lined(f"{line} proto=ESMTP helo=<x>")).all_events
+    assert event["event_reason"] == reason
+    assert "hunter2" not in str(event)
+    broken = lined(f"/cleanup 4F2A91C0DE: reject: {check} {'x' * SETTINGS.max_line_bytes}")[0].encode()
+    (letter,) = PostfixNormaliser(SETTINGS).normalise(LineChunk([broken], [0])).rejects
+    assert b"hunter2" not in letter.raw
+    assert letter.masked
 
 
 @pytest.mark.parametrize("end", ["/postsuper 4F2A91C0DE: removed", "/postsuper 4F2A91C0DE: requeued"])

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.normalisers.abstract import LineChunk, NormaliserSettings
+from streams.normalisers.registry import make
 from streams.normalisers.syslog import Splitter, SyslogLine, split
 
 FORMS = {
@@ -65,3 +70,55 @@ def test_the_splitter_of_a_source_answers_as_split_does(lines: list[str]) -> Non
     heads = [f"Mar  1 08:00:0{index % 3} {line}" for index, line in enumerate(lines)]
     for line in [*lines, *heads, *heads]:
         assert splitter.split(line) == split(line)
+
+
+JOURNAL = (
+    '{"__REALTIME_TIMESTAMP":"1709280000123456","_HOSTNAME":"gate","SYSLOG_IDENTIFIER":"sshd","_PID":"7",'
+    '"PRIORITY":"6","MESSAGE":"Accepted password for ada from 192.0.2.9 port 22 ssh2"}'
+)
+
+
+def test_an_entry_of_the_journal_is_a_line_with_a_header() -> None:
+    message = "Accepted password for ada from 192.0.2.9 port 22 ssh2"
+    assert split(JOURNAL) == SyslogLine("@1709280000.123456", "gate", "sshd", 7, message)
+    assert Splitter().split(JOURNAL) == split(JOURNAL)
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ('{"__REALTIME_TIMESTAMP":"1","MESSAGE":[104,105,255]}', "hi\\xff"),
+        ('{"__REALTIME_TIMESTAMP":"1","MESSAGE":null}', ""),
+        ('{"__REALTIME_TIMESTAMP":"1"}', ""),
+    ],
+)
+def test_a_message_of_bytes_is_text_and_a_missing_one_is_empty(entry: str, message: str) -> None:
+    line = split(entry)
+    assert line is not None
+    assert (line.message, line.stamp) == (message, "@0.000001")
+
+
+@pytest.mark.parametrize("text", ['{"a": 1}', '{"__REALTIME_TIMESTAMP": "x"}', '{"__REALTIME_TIMESTAMP":"1"', "{"])
+def test_other_json_is_no_entry_of_the_journal(text: str) -> None:
+    assert split(text) is None
+    assert Splitter().split(text) is None
+
+
+@pytest.mark.parametrize("type_name", ["openssh", "postfix", "isc_dhcpd", "freeradius"])
+def test_formats_behind_syslog_are_read_from_the_journal_too(type_name: str) -> None:
+    messages = {
+        "openssh": ("sshd", "Accepted password for ada from 192.0.2.9 port 22 ssh2"),
+        "postfix": (
+            "postfix/smtpd",
+            "NOQUEUE: reject: RCPT from x[192.0.2.1]: 554 5.7.1 <a@b>: no; from=<c@d> to=<a@b>",
+        ),
+        "isc_dhcpd": ("dhcpd", "DHCPACK on 10.0.0.5 to 02:00:5e:00:00:01 (pc) via eth0"),
+        "freeradius": ("radiusd", "(0) Login OK: [ada] (from client ap port 1 cli 02-00-5e-00-00-01)"),
+    }
+    program, message = messages[type_name]
+    line = json.dumps(
+        {"__REALTIME_TIMESTAMP": "1709280000000000", "_HOSTNAME": "h", "SYSLOG_IDENTIFIER": program, "MESSAGE": message}
+    )
+    out = make(type_name, NormaliserSettings()).normalise(LineChunk([line.encode()], [0]))
+    assert out.events["timestamp"].to_list() == [datetime(2024, 3, 1, 8, tzinfo=UTC)]
+    assert out.events["observer_hostname"].to_list() == ["h"]

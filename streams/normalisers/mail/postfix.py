@@ -24,6 +24,7 @@ loss.
 from __future__ import annotations
 
 import json
+import re
 from typing import Final
 
 from schemas.errors import StateError
@@ -55,6 +56,8 @@ ACTIONS: Final = (
 )
 
 _VERSION = 1
+_CHECKED = re.compile(rb"(: (?:header|body|content|mime-error) ).+", re.DOTALL)
+"""What a check looked at in a message: text of it, which no dead letter holds."""
 _HINT = "remove the source's saved state to read it from its start"
 _SECOND = 1_000_000
 _match_head = lines.HEAD.match
@@ -77,7 +80,7 @@ class PostfixNormaliser(Normaliser):
     def __init__(self, settings: NormaliserSettings) -> None:
         self._settings = settings
         self._clock = SourceClock(settings)
-        self._messages = Messages(settings.max_joins, settings.join_max_s * _SECOND)
+        self._messages = Messages(settings.max_joins, settings.join_max_s * _SECOND, keep_subject=settings.keep_subject)
         self._daemons: dict[str | None, str | None] = {}
         self._rejects: list[Reject] = []
         self._ignored: list[tuple[int, str]] = []
@@ -203,6 +206,8 @@ class PostfixNormaliser(Normaliser):
 
     def _refuse(self, raw: bytes, reason: Refused, detail: str, timestamp: int | None) -> None:
         masked, changed = mask_bytes(raw)
+        masked, looked_at = _CHECKED.subn(rb"\1(masked)", masked)
+        changed = changed or looked_at > 0
         self._rejects.append(Reject(self._messages.at.index, reason.value, detail, masked, changed, timestamp))
 
     def _daemon(self, program: str | None) -> str | None:

@@ -37,6 +37,7 @@ class MailRow(NamedTuple):
     email_size: int | None
     email_recipient_count: int | None
     email_subject_hash: str | None
+    email_subject: str | None
     source_ip: str | None
     source_port: int | None
     source_domain: str | None

@@ -18,7 +18,7 @@ _GOOD = frozenset({"sent", "deliverable"})
 _PLAIN = (
     "key", "qid", "host", "program", "pid", "first", "newest", "seq", "message_id", "resent_id", "sender", "size",
     "nrcpt", "ip", "port", "domain", "user", "method", "helo", "protocol", "subject", "reason", "hint", "began",
-    "queued", "tried", "doomed", "weight",
+    "queued", "tried", "doomed", "weight", "subject_text",
 )  # fmt: skip
 
 
@@ -46,6 +46,7 @@ class Join:
         self.helo: str | None = None
         self.protocol: str | None = None
         self.subject: str | None = None
+        self.subject_text: str | None = None  # only where the source keeps subjects
         self.reason: str | None = None
         self.hint: str | None = None  # a recipient that is only mentioned, told if no other comes
         self.began = False  # its first line (client=, uid=) was seen
@@ -88,8 +89,9 @@ class Join:
         reason = None if outcome == "success" else self.reason
         return MailRow(
             timestamp, "message", outcome, reason, self.host, self.program, self.pid, sub, self.first,
-            self.message_id or self.resent_id, self.qid, self.sender, self.size, self.nrcpt, self.subject, self.ip,
-            self.port, self.domain, self.user, self.method, self.helo, self.protocol, complete, line,
+            self.message_id or self.resent_id, self.qid, self.sender, self.size, self.nrcpt, self.subject,
+            self.subject_text, self.ip, self.port, self.domain, self.user, self.method, self.helo, self.protocol,
+            complete, line,
         )  # fmt: skip
 
     def _outcome(self) -> str:
@@ -109,7 +111,7 @@ class Join:
         """An empty join of the same message, for what is still to come of it."""
         join = Join(self.key, self.qid, self.host, first)
         for name in ("message_id", "resent_id", "sender", "size", "nrcpt", "ip", "port", "domain", "user", "method",
-                     "helo", "protocol", "subject", "began", "queued"):  # fmt: skip
+                     "helo", "protocol", "subject", "subject_text", "began", "queued"):  # fmt: skip
             setattr(join, name, getattr(self, name))
         return join
 
@@ -122,6 +124,8 @@ class Join:
         """Take back what `dump` gave; raises ValueError where it is something else."""
         *plain, offsets, recipients = saved
         join = Join("", "", None, 0)
+        if len(plain) == len(_PLAIN) - 1:  # of the release before subjects could be kept
+            plain.append(None)
         for name, value in zip(_PLAIN, plain, strict=True):
             setattr(join, name, value)
         join.counted = join.weight

@@ -36,6 +36,12 @@ _CONTENT = frozenset({"header", "body", "content", "mime-error"})
 _SUBJECT = "subject:"
 
 
+def _check(said: lines.Handling) -> str:
+    """What a header or body check is called where it gives no words of its own. Never the text that it looked at."""
+    name = said.content.partition(":")[0] if said.stage == "header" else ""
+    return f"{said.stage} check" + (f": {name}" if name.isascii() and 0 < len(name) <= 40 else "")
+
+
 class Place:
     """Where the line that is being read stands, and what its header says. One object, set anew for each line."""
 
@@ -56,9 +62,11 @@ class Messages:
     Args:
         limit: Open joins kept at most.
         wait: Microseconds of the log's own time after its newest line at which a join is flushed.
+        keep_subject: Keep subjects themselves, not their hashes alone.
     """
 
-    def __init__(self, limit: int, wait: int) -> None:
+    def __init__(self, limit: int, wait: int, *, keep_subject: bool = False) -> None:
+        self._keep_subject = keep_subject
         self.joins: Joins[Join] = Joins(max(1, min(limit, MOST_JOINS)), wait)
         self.flushed, self.removed = Memory(FLUSHED_KEPT), Memory(REMOVED_KEPT)
         self.seq = 0
@@ -205,12 +213,14 @@ class Messages:
             join.domain, join.ip, join.port = said.domain, said.ip, said.port
         join.user = join.user or said.user
         if said.content[: len(_SUBJECT)].lower() == _SUBJECT:
-            join.subject = blake2b(said.content[len(_SUBJECT) :].strip().encode(), digest_size=16).hexdigest()
+            text = said.content[len(_SUBJECT) :].strip()
+            join.subject = blake2b(text.encode(), digest_size=16).hexdigest()
+            join.subject_text = lines.clipped(text) if self._keep_subject else None
         status = _DROPPED.get(said.action)
         if status is None:
             join.hint = join.hint or said.to
             return
-        join.reason = lines.clipped(said.reason or said.content) or join.reason
+        join.reason = lines.clipped(said.reason or _check(said)) or join.reason
         if said.to is not None:
             join.refuse(said.to, status, said.dsn)
 

@@ -92,8 +92,8 @@ def _add(
 ) -> None:
     """One event of one line. `email_complete` is true: nothing of it is to come."""
     row = MailRow(
-        at.now, *happened, at.host, at.program, at.pid, at.sub, None, None, qid, said.sender, None, None, None, said.ip,
-        said.port, said.domain, said.user, method, said.helo, said.protocol, True, at.index,
+        at.now, *happened, at.host, at.program, at.pid, at.sub, None, None, qid, said.sender, None, None, None, None,
+        said.ip, said.port, said.domain, said.user, method, said.helo, said.protocol, True, at.index,
     )  # fmt: skip
     events.add(row, (), recipients)
     at.sub += 1
