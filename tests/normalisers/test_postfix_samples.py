@@ -14,7 +14,7 @@ import pytest
 from streams.normalisers.addresses import ip
 from streams.normalisers.mail.postfix_chatter import IGNORED
 from streams.normalisers.syslog import split
-from tests.normalisers.peers import HERE, SAMPLES, Case, Comparison, cases, load_disagreements, load_keys
+from tests.normalisers.comparison import HERE, SAMPLES, Case, Comparison, cases, load_disagreements, load_keys
 from tests.normalisers.postfix_helpers import Run, assert_conserved, run
 
 pytestmark = pytest.mark.skipif(not SAMPLES.is_dir(), reason=f"no samples in {SAMPLES}")

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from streams.normalisers.reasons import vocabulary
-from tests.normalisers.peers import SAMPLES, cases, fresh, one_line, table, tables, tally
+from tests.normalisers.comparison import SAMPLES, cases, fresh, one_line, table, tables, tally
 
 pytestmark = pytest.mark.skipif(not SAMPLES.is_dir(), reason=f"no samples in {SAMPLES}")
 POSTFIX = "postfix"  # has a comparison of its own: most of its cases are bodies of lines
