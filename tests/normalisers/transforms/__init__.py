@@ -5,7 +5,7 @@ One module of them a kind of event; `common` has what several kinds need. Names 
 
 from __future__ import annotations
 
-from tests.normalisers.transforms import common, dhcp, login, login_network, mail, proxy
+from tests.normalisers.transforms import common, dhcp, login, login_network, mail, proxy, proxy_appliances
 from tests.normalisers.transforms.common import NOT_STATED, Transform
 
 TRANSFORMS: dict[str, Transform] = {}
