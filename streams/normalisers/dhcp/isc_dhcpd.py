@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from schemas.kinds import EventKind
 from streams.normalisers import addresses
@@ -79,6 +79,11 @@ _UID = re.compile(r"(?:^| )uid (\S+)")
 _EXTRAS = re.compile(
     r"(?:^| )(?:TransID \S+|relay \S+|(?:lease|offered)-duration \d+|uid \S+|"
     r"\((?:RENEW|REBIND|SELECTING|INIT-REBOOT)\)|r-l-e:\S+)(?= |$)"
+)
+_TAIL = re.compile(
+    r"(?:relay (\S+) lease-duration (\d{1,10})(?: offered-duration \d{1,10})?(?: \((?:RENEW|REBIND)\))?(?: uid (\S+))?"
+    r"|TransID ([0-9A-Fa-f]{1,8})(?: uid ([^\s]*[^\s:]))?(?: \((?:RENEW|REBIND|SELECTING|INIT-REBOOT)\))?)\Z",
+    re.ASCII,
 )
 _NETWORK = re.compile(r"network (.+?): (?:no free leases|.*)\Z", re.DOTALL)
 _SUBNET = re.compile(r"(?:on|for) (?:subnet|shared-network) (\S+)")
@@ -158,6 +163,8 @@ class IscDhcpdNormaliser(LineNormaliser):
         "dhcp_lease_expires",
     )
     NEVER = frozenset({"dhcp_lease_expires"})  # Infoblox' alone
+    DATASET: ClassVar[str] = "isc_dhcpd"
+    STATEMENTS: ClassVar[bool] = True  # whether a site may write lines of its own
 
     def take(self, line: SyslogLine) -> Taken:
         """What a line says."""
@@ -175,7 +182,7 @@ class IscDhcpdNormaliser(LineNormaliser):
 
     def other(self, message: str) -> Taken:
         """What a line says that is no message of DHCP version 4."""
-        taken = _pinged(message) or read_statement(message) or read_v6(message)
+        taken = _pinged(message) or (read_statement(message) if self.STATEMENTS else None) or read_v6(message)
         if isinstance(taken, dict):
             return self.row(taken)
         if taken is not None:
@@ -186,7 +193,7 @@ class IscDhcpdNormaliser(LineNormaliser):
 
     def row(self, columns: Mapping[str, Any]) -> Fields:
         """The row of an event that names few columns."""
-        return ("isc_dhcpd", *(columns.get(name) for name in self.COLUMNS[1:]))
+        return (self.DATASET, *(columns.get(name) for name in self.COLUMNS[1:]))
 
 
 def _pinged(message: str) -> dict[str, Any] | None:
@@ -273,6 +280,22 @@ def _event(action: str, outcome: str, known: tuple[str | None, ...], rest: str) 
             None,
             *_NO_FURTHER,
         )
+    tail = _TAIL.match(rest)
+    if tail is not None:  # most lines of Infoblox
+        via_relay, lasts, uid_1, number_1, uid_2 = tail.groups()
+        return (
+            "isc_dhcpd", action, outcome, None, ip, mac, name, uid_1 or uid_2 or client_id,
+            number_1.lower() if number_1 else None, relay or (addresses.ip(via_relay) if via_relay else None),
+            interface, server, number(lasts), None, *_NO_FURTHER,
+        )  # fmt: skip
+    return _with_reason(action, outcome, known, rest)
+
+
+def _with_reason(action: str, outcome: str, known: tuple[str | None, ...], rest: str) -> Fields:
+    """The row of a message behind which the server says something; see `_event`."""
+    ip, mac, name, client_id, via, server = known
+    relay = addresses.ip(via) if via else None
+    interface = via if relay is None else None
     transaction, duration, uid = _TRANSACTION.search(rest), _DURATION.search(rest), _UID.search(rest)
     named_relay = _RELAY.search(rest)
     reason = _EXTRAS.sub("", rest).strip(" :.") or None

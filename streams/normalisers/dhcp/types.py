@@ -7,14 +7,20 @@ from collections.abc import Mapping
 from typing import Final
 
 from schemas.kinds import EventKind
-from streams.normalisers.types import NormaliserType, program
+from streams.normalisers.types import NormaliserType
+
+_NIOS = rb" TransID [0-9A-Fa-f]{1,8}| lease-duration \d|DHCPEXPIRE on |r-l-e:"  # what Infoblox adds to ISC's lines
 
 TYPES: Final[Mapping[str, NormaliserType]] = {
     "isc_dhcpd": NormaliserType(
         EventKind.DHCP,
         "streams.normalisers.dhcp.isc_dhcpd:IscDhcpdNormaliser",
-        "ISC dhcpd through syslog: leases",
-        claims=program("dhcpd"),
+        "ISC dhcpd through syslog, versions 4 and 6 (OPNsense, pfSense, EfficientIP SOLIDserver too)",
+        needs="log-facility to syslog; a log() statement on commit for option 82, vendor class and fingerprint",
+        claims=re.compile(
+            rb"(?:(?:^|[\s/])dhcpd(?:\[[^\]\s]{0,20}\])?:\s|^<\d{1,3}>1 \S+ \S+ (?:\S{0,64}/)?dhcpd "
+            rb'|"SYSLOG_IDENTIFIER":"dhcpd")(?!.*(?:' + _NIOS + rb"))"
+        ),
     ),
     "kea": NormaliserType(
         EventKind.DHCP,
@@ -50,5 +56,12 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
             rb'|"SYSLOG_IDENTIFIER":"dnsmasq-dhcp"'
             rb"|dnsmasq(?:\[\d{1,10}\])?: (?:\d{1,10} )?(?:DHCP[A-Z\-]{3,20}|RTR-[A-Z]{5,7}|SLAAC-CONFIRM)\("
         ),
+    ),
+    "infoblox": NormaliserType(
+        EventKind.DHCP,
+        "streams.normalisers.dhcp.infoblox:InfobloxNormaliser",
+        "Infoblox NIOS: dhcpd and dhcpdv6 through syslog",
+        needs="Grid properties, Monitoring: log to external syslog servers, category DHCP",
+        claims=re.compile(rb"(?:^|[\s/])dhcpd(?:v6(?:\[\d{1,10}\])?: |(?:\[\d{1,10}\])?: .*(?:" + _NIOS + rb"))"),
     ),
 }
