@@ -11,3 +11,4 @@ class NetworkIgnored(IgnoredReason):
     WINDOWS_PRIVILEGES = "windows_privileges"  # 4672 stands beside the 4624 of every administrator and repeats it
     RECORD_PART = "record_part"  # a line of a record of several lines, whose event stands at another of them
     TACACS_COMMAND = "tacacs_command"  # a command on a network device that was allowed or counted
+    CLEARPASS_OTHER = "clearpass_other"  # details of a session told elsewhere, endpoints, audit and system records

@@ -21,6 +21,17 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
         "RADIUS Accounting, Administrative and Operational Audit",
         claims=re.compile(rb"\bCISE_[A-Za-z_]{1,64} (?:\d{10} \d{1,3} \d{1,3} |WARN|INFO|ERROR)"),
     ),
+    "clearpass": NormaliserType(
+        EventKind.LOGIN,
+        "streams.normalisers.login.clearpass:ClearpassNormaliser",
+        "Aruba ClearPass: session, Insight and accounting records of syslog export filters; pairs, CEF, LEEF",
+        needs="External Servers > Syslog Export Filters: Session Logs with the column groups Logged in users, "
+        "Failed Authentications and RADIUS Accounting",
+        claims=re.compile(
+            rb" \d{1,10} \d{1,3} \d{1,3} +(?:Common|Auth|RADIUS|WEBAUTH|TACACS)\.[A-Z]| CPPM_[A-Za-z_]{1,40} \d"
+            rb"|\|Aruba Networks\|ClearPass\|"
+        ),
+    ),
     "freeradius": NormaliserType(
         EventKind.LOGIN,
         "streams.normalisers.login.freeradius:FreeradiusNormaliser",
