@@ -17,3 +17,4 @@ class ServicesIgnored(IgnoredReason):
     MAIL_UNATTACHED = "mail_unattached"  # about a message of which no line is open, without a fact for a column
     MAIL_HEADERS = "mail_headers"  # headers of a refused message, in Exim's reject log
     MAIL_PIECE = "mail_piece"  # a piece of a line that was too long for syslog
+    MAIL_STEP = "mail_step"  # a record of a message on its way within the service, which tells no fate of a recipient

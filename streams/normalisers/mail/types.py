@@ -10,6 +10,23 @@ from schemas.kinds import EventKind
 from streams.normalisers.types import NormaliserType
 
 TYPES: Final[Mapping[str, NormaliserType]] = {
+    "exchange_tracking": NormaliserType(
+        EventKind.MAIL,
+        "streams.normalisers.mail.exchange_tracking:ExchangeTrackingNormaliser",
+        "Exchange message tracking log (2000 to 2019), and Get-MessageTrackingLog as CSV or JSON",
+        needs="Set-TransportService -MessageTrackingLogEnabled $true; all MSGTRK*.LOG of all servers",
+        claims=re.compile(
+            rb",(?:STOREDRIVER|SMTP|ROUTING|AGENT|DSN|MAILBOXRULE|PICKUP|GATEWAY|ADMIN|QUEUE|RESOLVER|APPROVAL),"
+            rb"(?:DELIVER|SEND|FAIL|RECEIVE|SUBMIT|EXPAND|REDIRECT|RESOLVE|DEFER|DROP|DSN|BADMAIL|TRANSFER|AGENTINFO"
+            rb"|INITMESSAGECREATED|MODERATOR\w{4,12}|HA\w{4,12}),"
+            rb"|^[\d-]{8,10}\t[\d:]{7,8} GMT\t[^\t]{0,64}(?:\t[^\t]{0,512}){5}\t10\d\d\t"
+            rb'|"EventId" ?: ?"[A-Z]{3,24}".{0,200}"MessageId"'
+        ),
+        preamble=re.compile(
+            rb"(?:\xef\xbb\xbf)?#(?:Software|Version|Log-type|Date|Fields| Message Tracking| Exchange System| Date\t)"
+        ),
+        options={"date_order": "order of numbers in the times of a cmdlet: mdy (the default), dmy or ymd"},
+    ),
     "exim": NormaliserType(
         EventKind.MAIL,
         "streams.normalisers.mail.exim:EximNormaliser",

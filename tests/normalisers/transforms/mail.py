@@ -28,5 +28,6 @@ TRANSFORMS: dict[str, Transform] = {
     "first_of_list": (_text, lambda ours: ours[0] if ours else None),
     "subject_hash": (_hash, lambda ours: ours),
     "user_or_recipient": (_text, _user_or_recipient),
+    "exchange_event": words(**{"SUBMIT": "submitted", "1019": "received", "1027": "submitted"}),
     "exim_log_type": words(exim_failed_auth="failure", **{"spam-attempt": "failure"}),
 }
