@@ -59,6 +59,10 @@ class Decided:
         masked, changed = self._masker.line(self._lines[index][:cut]) if not self._secret else (MASK.encode(), True)
         self._rejects.append(Reject(index, why.reason, why.detail, masked, changed, timestamp))
 
+    def text(self, index: int) -> str:
+        """A whole line."""
+        return self._lines[index].decode("utf-8", "backslashreplace")
+
     def ignore(self, index: int, reason: IgnoredReason) -> None:
         """A line is no event by design."""
         self._ignored.append((index, reason))
@@ -100,8 +104,14 @@ class ChunkNormaliser(Normaliser):
         return None
 
     @abstractmethod
-    def leftover(self, text: str, program: str | None) -> tuple[Unreadable | IgnoredReason, int | None]:
-        """What a line is that has no captures, and its time where it can be read."""
+    def leftover(self, text: str, program: str | None, whole: str) -> tuple[Unreadable | IgnoredReason, int | None]:
+        """What a line is that has no captures, and its time where it can be read.
+
+        Args:
+            text: Without a syslog header, or what looked like one.
+            program: Program in that header.
+            whole: The line as it is.
+        """
 
     @abstractmethod
     def finished(self, captures: pl.DataFrame) -> pl.DataFrame:
@@ -184,7 +194,7 @@ class ChunkNormaliser(Normaliser):
             elif not text.strip():
                 decided.ignore(index, Ignored.BLANK_LINE)
             else:
-                why, timestamp = self.leftover(text, program)
+                why, timestamp = self.leftover(text, program, decided.text(index))
                 if isinstance(why, Unreadable):
                     decided.refuse(index, why, timestamp=timestamp)
                 else:

@@ -33,9 +33,12 @@ def url_columns(urls: pl.Series, methods: pl.Series, masker: Masker) -> dict[str
 
 
 def masked(texts: pl.Series, masker: Masker) -> pl.Series:
-    """Texts without credentials; the few that may hold any are found by one scan."""
-    places = texts.str.contains(masker.triggers).fill_null(value=False).arg_true()
-    return texts.scatter(places, [masker.text(t) for t in texts.gather(places)]) if len(places) else texts
+    """Texts without credentials; the few that may hold any are found by one scan of the distinct ones."""
+    distinct = texts.unique().drop_nulls()
+    suspect = distinct.filter(distinct.str.contains(masker.triggers))
+    if not len(suspect):
+        return texts
+    return texts.replace(suspect, pl.Series([masker.text(text) for text in suspect], dtype=pl.String))
 
 
 def outcome(denied: pl.Series, status: pl.Series) -> pl.Series:

@@ -8,6 +8,7 @@ import polars as pl
 
 from streams.normalisers.abstract import NormaliserSettings
 from streams.normalisers.proxy.chunks import STAMP
+from streams.normalisers.proxy.squid_forms import common_time, mapped_times
 from streams.normalisers.proxy.strftimes import Written, moment, parts
 from streams.normalisers.times import SourceClock
 
@@ -51,10 +52,8 @@ class TimeCodes:
             return captures.select(self._since_1970().alias("timestamp"))["timestamp"]
         texts = captures.select(pl.concat_str(*self.texts, separator="\x00").alias("text"))["text"]
         if any({"z", "s"} & set(how.directives) for how in self.texts.values()):
-            distinct = texts.unique().drop_nulls()
             scratch = SourceClock(NormaliserSettings())
-            values = pl.Series([self._moment(text, scratch) for text in distinct], dtype=pl.Int64)
-            found = texts.replace_strict(distinct, values, default=None, return_dtype=pl.Int64)
+            found = mapped_times(texts, lambda text: common_time(text) or self._moment(text, scratch))
         else:
             found = self._in_order(texts, clock)
         if self.fraction is None:

@@ -97,8 +97,9 @@ class SquidNormaliser(ChunkNormaliser):
             captures = settled(self._own.times.timed(captures, self.clock))
         return captures.with_columns(denied_by_squid(captures.columns).alias("denied"))
 
-    def leftover(self, text: str, program: str | None) -> tuple[Unreadable | IgnoredReason, int | None]:
+    def leftover(self, text: str, program: str | None, whole: str) -> tuple[Unreadable | IgnoredReason, int | None]:
         """Lines of cache.log and of other programs, and broken ones."""
+        del whole
         return _leftover(text, program)
 
 

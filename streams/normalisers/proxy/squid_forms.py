@@ -7,6 +7,7 @@ built-in formats `squid`, `common` and `combined`.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
 
@@ -87,16 +88,16 @@ def combined(texts: pl.Series) -> pl.DataFrame:
     same without the two headers.
     """
     captures = texts.str.extract_groups(_COMBINED).struct.unnest()
-    times = common_times(captures["stamp"]).alias("timestamp")
+    times = mapped_times(captures["stamp"], common_time).alias("timestamp")
     return captures.with_columns(times, pl.col("client").is_not_null().alias(FITS))
 
 
-def common_times(stamps: pl.Series) -> pl.Series:
-    """`common_time` of every distinct stamp."""
+def mapped_times(stamps: pl.Series, read: Callable[[str], int | None]) -> pl.Series:
+    """`read` of every distinct stamp: microseconds since 1970 UTC."""
     distinct = stamps.unique().drop_nulls()
     if not len(distinct):
         return pl.Series([None], dtype=pl.Int64).new_from_index(0, len(stamps))
-    times = pl.Series([common_time(text) for text in distinct], dtype=pl.Int64)
+    times = pl.Series([read(text) for text in distinct], dtype=pl.Int64)
     return stamps.replace_strict(distinct, times, default=None, return_dtype=pl.Int64)
 
 

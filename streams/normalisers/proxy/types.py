@@ -20,4 +20,17 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
             "built-in one (squid, common, combined, referrer, useragent)"
         },
     ),
+    "access_log": NormaliserType(
+        EventKind.PROXY,
+        "streams.normalisers.proxy.access_log:AccessLogNormaliser",
+        "Access logs of Apache and nginx (common, combined, with a server's name, a format of the site's own), HAProxy",
+        claims=re.compile(
+            rb'^(?:\S{1,300} )?[0-9A-Fa-f.:]{3,45} - \S{1,100} \[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\] "'
+            rb'[A-Z]{3,10} /\S{0,4000} HTTP/\d(?:\.\d)?" \d{3} (?:\d+|-)(?: "[^"]*" "[^"]*")?$|haproxy\[\d+\]: '
+        ),
+        options={
+            "log_format": "the site's own format: Apache's LogFormat or nginx' log_format, as a line of its "
+            "configuration or the format alone"
+        },
+    ),
 }
