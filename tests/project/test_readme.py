@@ -18,7 +18,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 DAY = Path("/tmp/aupstream-day")  # the README's own words
-BLOCK = re.compile(r"<!-- (run|file)(?:: (?P<how>[^>]*?))? -->\n```(?:sh|yaml)\n(?P<body>.*?)```", re.DOTALL)
+BLOCK = re.compile(r"<!-- (run|file)(?:: (?P<how>[^>]*?))? -->\n```(?:sh|yaml|toml)\n(?P<body>.*?)```", re.DOTALL)
 WITHIN_S = 150
 
 
