@@ -32,8 +32,8 @@ _CLF = "%d/%b/%Y:%H:%M:%S %z"
 _APACHE = {
     "a": "client", "A": "", "B": "bytes", "b": "bytes", "D": "microseconds", "f": "", "h": "client_name",
     "H": "version", "k": "", "l": "", "L": "", "m": "method", "P": "", "q": "u_query", "r": "request", "R": "",
-    "s": "status", "T": "seconds", "u": "user", "U": "u_path", "v": "vhost", "V": "vhost", "X": "", "I": "request_bytes",
-    "O": "bytes_all", "S": "", "p": "vport", "e": "", "n": "", "C": "", "i": ">", "o": "<",
+    "s": "status", "T": "seconds", "u": "user", "U": "u_path", "v": "vhost", "V": "vhost", "X": "",
+    "I": "request_bytes", "O": "bytes_all", "S": "", "p": "vport", "e": "", "n": "", "C": "", "i": ">", "o": "<",
 }  # fmt: skip
 _NGINX = {
     "remote_addr": "client", "remote_port": "client_port", "remote_user": "user", "request": "request",
