@@ -57,6 +57,12 @@ class Headers:
         return self._splitter.split(message.decode("latin-1"))  # a header is ASCII; what follows does not matter here
 
 
+def sender_of(peer: object) -> str:
+    """IP address of a socket's peer, without a zone; an IPv4 one as such, also at a socket for both versions."""
+    text = str(peer[0]).partition("%")[0] if isinstance(peer, tuple) and peer else ""
+    return text.removeprefix("::ffff:") if "." in text else text
+
+
 def stamp(now_us: int) -> bytes:
     """A time as RFC 3339 has it, with microseconds, UTC."""
     return (_EPOCH + timedelta(microseconds=now_us)).strftime("%Y-%m-%dT%H:%M:%S.%fZ").encode()

@@ -67,6 +67,5 @@ def _holds(route: Route, program: str, host: str, sender: str) -> bool:
         return False
     if not route.senders:
         return True
-    address = ip_address(sender.partition("%")[0])
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    return any(mapped.version == n.version and mapped in n for n in route.senders)
+    address = ip_address(sender)
+    return any(address.version == n.version and address in n for n in route.senders)

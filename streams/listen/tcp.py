@@ -12,6 +12,7 @@ from typing import cast
 
 from schemas import metrics as names
 from streams.listen.framing import Framer
+from streams.listen.header import sender_of
 from streams.listen.intake import Reception
 
 HANDSHAKE_S = 10.0
@@ -65,8 +66,7 @@ class Connection(asyncio.BufferedProtocol):
             self._reception.refused("too_many_connections")
             self._transport.abort()
             return
-        peer = transport.get_extra_info("peername")
-        self._sender = str(peer[0]).partition("%")[0] if peer else ""
+        self._sender = sender_of(transport.get_extra_info("peername"))
         _keep_alive(transport.get_extra_info("socket"))
         self._all.add(self)
         self._count()

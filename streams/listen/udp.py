@@ -9,6 +9,7 @@ from pathlib import Path
 
 from schemas import metrics as names
 from streams.listen.framing import one_line
+from streams.listen.header import sender_of
 from streams.listen.intake import Reception
 
 RECEIVE_BUFFER = 32 << 20  # asked of the kernel: some seconds of a busy network while the disk is slow
@@ -57,7 +58,7 @@ class DatagramSocket:
                 self._reception.metrics.add(names.CUT, 1, listener=self._reception.config.name)
                 self._reception.say("messages longer than max_line_bytes, cut")
             if message:
-                taken.setdefault(peer[0].partition("%")[0], []).append(message)
+                taken.setdefault(sender_of(peer), []).append(message)
         for sender, messages in taken.items():
             self._reception.take_datagrams(messages, sender)
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from infra.config import Config, load
 from schemas.errors import AupstreamError
 from streams.sources.spool import SPOOL
+from tests.cli.command import ENV, aupstream
 
 LISTENER = '[[listeners]]\nname = "syslog"\naddresses = ["udp://:5514", "tcp://0.0.0.0:5514"]\n'
 MAIL = '[[sources]]\nname = "mail"\ntype = "postfix"\nlistener = "syslog"\n'
@@ -79,3 +87,35 @@ def test_a_mistake_is_named_with_its_place(tmp_path: Path, text: str, said: str)
         read()
     assert said in str(caught.value)
     assert "sources" in str(caught.value) or "listeners" in str(caught.value) or "kafka://" in str(caught.value)
+
+
+def test_a_listener_that_runs_alone_is_shown_by_status_with_its_connections(tmp_path: Path) -> None:
+    configured(tmp_path, LISTENER.replace('"udp://:5514", "tcp://0.0.0.0:5514"', '"udp://:0", "tcp://:0"') + MAIL)
+    file = str(tmp_path / "aupstream.toml")
+    argv = [sys.executable, "-m", "infra.cli", "listen", "--config", file]
+    with subprocess.Popen(argv, env={**os.environ, **ENV}, stderr=subprocess.DEVNULL) as listening:
+        try:
+            told = until_told(tmp_path / "data" / "status" / "listen.json")
+            port = int(told["addresses"][1].rpartition(":")[2])
+            with socket.create_connection(("127.0.0.1", port), timeout=30):
+                deadline = time.monotonic() + 30
+                while not until_told(tmp_path / "data" / "status" / "listen.json")["connections"]:
+                    assert time.monotonic() < deadline
+                shown = aupstream("status", "--json", "--config", file)
+            assert shown.code == 4, "no server runs"
+            (report,) = shown.objects
+            assert report["listening"]["syslog"]["connections"] == 1
+            assert report["listening"]["syslog"]["sources"] == ["mail"]
+            assert [w["worker"] for w in report["workers"]] == ["listen"]
+        finally:
+            listening.terminate()
+        assert listening.wait(30) == 0
+
+
+def until_told(path: Path) -> dict[str, Any]:
+    """A listener's status, once it is there."""
+    deadline = time.monotonic() + 30
+    while not path.exists():
+        assert time.monotonic() < deadline
+    found: dict[str, Any] = json.loads(path.read_text())["listeners"]["syslog"]
+    return found

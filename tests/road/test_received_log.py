@@ -62,7 +62,7 @@ def listens(port: int) -> bool:
 def lines_read(system: System) -> float:
     """As the collectors' process says."""
     found = [s["metrics"] for s in statuses(system.paths.status) if s["agent"] == "collect"]
-    return sum(n for metrics in found for name, n in metrics.items() if name.startswith("aup_lines_read_total"))
+    return sum(float(n) for metrics in found for name, n in metrics.items() if name.startswith("aup_lines_read_total"))
 
 
 def arrived(system: System) -> World:

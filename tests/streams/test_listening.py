@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
 import socket
 import ssl
+import stat
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -15,7 +18,10 @@ import pytest
 
 from schemas import metrics as names
 from schemas.errors import ServerError
+from schemas.metrics import Metrics
+from streams.listen.header import sender_of
 from streams.listen.settings import Address, ListenerConfig, Route, network_of
+from streams.listen.udp import DatagramSocket, kernel_drops
 from tests.streams.listening import HEADER, Authority, Running, routes, running, spooled, total_bytes, wait_for
 
 
@@ -200,6 +206,65 @@ def test_what_was_received_is_there_after_a_stop_whatever_the_policy(tmp_path: P
         made.send(b"".join(line + b"\n" for line in sent), b"<13>May  4 10:00:00 mx1 a: begun and not ended")
         wait_for(lambda: made.value(names.RECEIVED, source="mail") == 5_001)
     assert spooled(tmp_path / "mail") == [*sent, b"<13>May  4 10:00:00 mx1 a: begun and not ended"]
+
+
+def test_with_always_no_more_of_a_connection_is_read_before_what_was_read_is_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync, may_end, begun = os.fsync, threading.Event(), threading.Event()
+
+    def slow(fd: int) -> None:
+        if not stat.S_ISDIR(os.fstat(fd).st_mode):
+            begun.set()
+            assert may_end.wait(30)
+        fsync(fd)
+
+    monkeypatch.setattr("streams.listen.spool_write.os.fsync", slow)
+    one, two, three = (HEADER + b"a: %d\n" % i for i in range(3))
+    with running(tmp_path, fsync="always") as made, made.connect() as connection, made.connect() as other:
+        connection.sendall(one)
+        assert begun.wait(30)
+        connection.sendall(two)
+        other.sendall(three)
+        wait_for(lambda: made.value(names.RECEIVED, source="mail") == 2)  # the first one's, and the other's
+        assert not made.value(names.RECEIVED, source="mail") > 2
+        may_end.set()
+        wait_for(lambda: made.value(names.RECEIVED, source="mail") == 3)
+    assert spooled(tmp_path / "mail") == [line.rstrip() for line in (one, three, two)]
+
+
+def test_what_the_kernel_dropped_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.listen.udp.RECEIVE_BUFFER", 4_096)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock, socket.socket(type=socket.SOCK_DGRAM) as sender:
+        sock.bind(("127.0.0.1", 0))
+        sock.setblocking(False)
+        made = DatagramSocket(sock, reception := Dropping())  # type: ignore[arg-type]
+        if kernel_drops(sock) is None:
+            pytest.skip("this system does not tell")
+        made.count_kernel_drops()
+        for _ in range(500):
+            sender.sendto(b"x" * 1_000, sock.getsockname())
+        made.count_kernel_drops()
+        made.count_kernel_drops()
+    assert 400 < reception.metrics.value(names.DROPPED, listener="syslog", reason="kernel") < 500
+
+
+class Dropping:
+    """As much of a `Reception` as counting needs."""
+
+    def __init__(self) -> None:
+        self.metrics = Metrics()
+        self.config = ListenerConfig("syslog", (Address("udp", "127.0.0.1", 0),), ())
+
+    def say(self, what: str, count: int = 1) -> None:
+        assert "kernel" in what
+        assert count
+
+
+def test_the_sender_is_an_address_without_zone_and_an_old_one_is_shown_as_such() -> None:
+    assert sender_of(("::ffff:10.0.0.1", 1, 0, 0)) == "10.0.0.1"
+    assert sender_of(("fe80::1%eth0", 1, 0, 2)) == "fe80::1"
+    assert sender_of(("10.0.0.1", 1)) == "10.0.0.1"
 
 
 def test_an_address_that_is_taken_is_named(tmp_path: Path) -> None:
