@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from streams.normalisers.mail.gateway_facts import disentangled
+
 _PAIR = re.compile(
     r"(?<![\w.\-])([A-Za-z_]\w{0,40})="
     r"(?:\"([^\"]*(?:\"(?!\s*\Z|[ ,]+[A-Za-z_]\w{0,40}=|,)[^\"]*){0,64})\"(?=\s*\Z|[ ,])"
@@ -73,20 +75,9 @@ _STATUSES: Final = (
 
 def fields(message: str) -> dict[str, str]:
     """The pairs of a record; see `fortimail` for keys that come twice."""
-    found = _PAIR.findall(message)
-    said = {key: double or single or bare for key, double, single, bare in found}
-    return said if len(said) == len(found) else _disentangled(found)
-
-
-def _disentangled(found: list[tuple[str, str, str, str]]) -> dict[str, str]:
-    said: dict[str, str] = {}
-    zones: dict[str, int] = {}
-    zone = 0
-    for key, double, single, bare in found:
-        if key not in zones or zones[key] == zone > 0:
-            said[key], zones[key] = double or single or bare, zone
-        zone = max(zone, _ZONES.get(key, 0))
-    return said
+    found = [(key, double or single or bare) for key, double, single, bare in _PAIR.findall(message)]
+    said = dict(found)
+    return said if len(said) == len(found) else disentangled(found, _ZONES)
 
 
 def classifier(word: str) -> str:

@@ -124,6 +124,25 @@ def direction(text: str | None) -> str | None:
     return _DIRECTIONS.get(text.lower()) if text else None
 
 
+def disentangled(pairs: Iterable[tuple[str, str]], zones: Mapping[str, int]) -> dict[str, str]:
+    """Values by key, where senders may have put a key of ours into a text of theirs, so that it comes twice.
+
+    Args:
+        pairs: Keys and values in their order.
+        zones: Keys at whose value such texts begin: 1 for addresses and names, behind which most of what the product
+            knows itself stands; 2 for the subject and the like, which end a record or stand near its end. A key that
+            comes before any of these has its first value, else the last before a key of zone 2, else the last of all.
+    """
+    said: dict[str, str] = {}
+    first: dict[str, int] = {}
+    zone = 0
+    for key, value in pairs:
+        if key not in first or first[key] == zone > 0:
+            said[key], first[key] = value, zone
+        zone = max(zone, zones.get(key, 0))
+    return said
+
+
 def enhanced_code(text: str | None) -> str:
     """The first enhanced status code (RFC 3463) in a server's answer; empty where there is none."""
     found = _DSN.search(text[:1_000]) if text else None

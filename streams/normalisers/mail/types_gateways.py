@@ -33,4 +33,15 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
             rb"|\blog_id=\"?\d{10}\"?[, ]+type=\"?(?:statistics|event|spam|virus|encrypt|kevent)\b"
         ),
     ),
+    "cisco_esa": NormaliserType(
+        EventKind.MAIL,
+        f"{_HERE}.cisco_esa:CiscoEsaNormaliser",
+        "Cisco ESA (Secure Email Gateway): text mail logs joined by MID, or consolidated event logs (CEF)",
+        needs="a log subscription of Text Mail Logs (level Information) or Consolidated Event Logs, by syslog push",
+        claims=re.compile(
+            rb"(?:^|[ :])(?:Info|Warning): (?:(?:Start |Message (?:finished|aborted) )?MID \d+ |ICID \d+ "
+            rb"|New SMTP [ID]CID \d+ |Message done DCID \d+ |(?:Bounced|Delayed): DCID \d+ )"
+            rb"|\|ESA_CONSOLIDATED_LOG_EVENT\|"
+        ),
+    ),
 }
