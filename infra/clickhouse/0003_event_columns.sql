@@ -1,6 +1,7 @@
 -- What the second release of the event schemas added.
 
 ALTER TABLE events_proxy
+    ADD COLUMN IF NOT EXISTS event_code LowCardinality(Nullable(String)),
     ADD COLUMN IF NOT EXISTS user_domain LowCardinality(Nullable(String)),
     ADD COLUMN IF NOT EXISTS host_name Nullable(String),
     ADD COLUMN IF NOT EXISTS application_name LowCardinality(Nullable(String)),
@@ -11,6 +12,7 @@ ALTER TABLE events_proxy
     ADD COLUMN IF NOT EXISTS file_hash Nullable(String);
 
 ALTER TABLE events_dhcp
+    ADD COLUMN IF NOT EXISTS event_code LowCardinality(Nullable(String)),
     ADD COLUMN IF NOT EXISTS dhcp_duid Nullable(String),
     ADD COLUMN IF NOT EXISTS dhcp_iaid Nullable(String),
     ADD COLUMN IF NOT EXISTS dhcp_prefix_length Nullable(Int32),
@@ -18,6 +20,7 @@ ALTER TABLE events_dhcp
     ADD COLUMN IF NOT EXISTS dhcp_vlan LowCardinality(Nullable(String));
 
 ALTER TABLE events_mail
+    ADD COLUMN IF NOT EXISTS event_code LowCardinality(Nullable(String)),
     ADD COLUMN IF NOT EXISTS email_header_from_address Nullable(String),
     ADD COLUMN IF NOT EXISTS email_direction LowCardinality(Nullable(String)),
     ADD COLUMN IF NOT EXISTS email_verdict LowCardinality(Nullable(String)),
@@ -30,6 +33,7 @@ ALTER TABLE events_mail
     ADD COLUMN IF NOT EXISTS email_attachment_size Array(Int64);
 
 ALTER TABLE events_login
+    ADD COLUMN IF NOT EXISTS event_code LowCardinality(Nullable(String)),
     ADD COLUMN IF NOT EXISTS device_id Nullable(String),
     ADD COLUMN IF NOT EXISTS host_name Nullable(String),
     ADD COLUMN IF NOT EXISTS application_name LowCardinality(Nullable(String)),
