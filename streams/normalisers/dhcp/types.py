@@ -64,4 +64,11 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
         needs="Grid properties, Monitoring: log to external syslog servers, category DHCP",
         claims=re.compile(rb"(?:^|[\s/])dhcpd(?:v6(?:\[\d{1,10}\])?: |(?:\[\d{1,10}\])?: .*(?:" + _NIOS + rb"))"),
     ),
+    "mikrotik": NormaliserType(
+        EventKind.DHCP,
+        "streams.normalisers.dhcp.mikrotik:MikrotikNormaliser",
+        "MikroTik RouterOS: DHCP server",
+        needs="/system logging topics=dhcp,!debug action=remote, with bsd-syslog=yes",
+        claims=re.compile(rb"(?:^|[\s|])dhcp,(?:info|warning|error|critical|debug)[ ,|]"),
+    ),
 }
