@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Final
 
@@ -64,6 +65,7 @@ _SIGNS = re.compile(r"[^a-z0-9]+")
 _OLD_TIME = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})\t(\d{1,2}):(\d\d):(\d\d)(?: GMT)?\Z", re.ASCII)
 
 
+@lru_cache(maxsize=4096)
 def plain(name: str) -> str:
     """A column's name in one spelling: `#Fields`, reports and cmdlets write `message-id`, `message_id`, `MessageId`."""
     name = _SIGNS.sub("", name.strip().lower())

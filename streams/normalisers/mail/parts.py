@@ -85,16 +85,16 @@ def outcome_of(statuses: Iterable[str]) -> str:
     return "unknown" if good else "failure"
 
 
-def recipient_lists(recipients: Mapping[str, Recipient]) -> dict[str, list[Any]]:
+def recipient_lists(recipients: Mapping[str, Recipient]) -> dict[str, Sequence[Any]]:
     """The parallel lists of an event that is a record alone, from its recipients by address."""
     if not recipients:
         return {}
     if len(recipients) == 1:  # most by far
         ((to, (original, status, dsn, relay, to_filter, attempts)),) = recipients.items()
         return {
-            "email_to_address": [to], "email_to_original_address": [original], "email_to_status": [status],
-            "email_to_dsn": [dsn], "email_to_relay": [relay], "email_to_filter": [to_filter],
-            "email_to_attempts": [attempts],
+            "email_to_address": (to,), "email_to_original_address": (original,), "email_to_status": (status,),
+            "email_to_dsn": (dsn,), "email_to_relay": (relay,), "email_to_filter": (to_filter,),
+            "email_to_attempts": (attempts,),
         }  # fmt: skip
     by_column = zip(*recipients.values(), strict=True)
     lists = {name: list(values) for name, values in zip(RECIPIENT_COLUMNS, by_column, strict=True)}

@@ -39,6 +39,17 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
             rb"|(?:H=|U=)\S.{0,512}(?:rejected|sender verify) |\S{1,128} authenticator failed for )"
         ),
     ),
+    "m365_trace": NormaliserType(
+        EventKind.MAIL,
+        "streams.normalisers.mail.m365_trace:M365TraceNormaliser",
+        "Exchange Online message trace: cmdlets, reporting service, Graph, summary reports, as CSV or JSON",
+        needs="the trace fetched at least every hour, all pages: Get-MessageTraceV2, Graph, or a scheduled report",
+        claims=re.compile(rb'"MessageTraceId" ?:|exchangeMessageTrace|##(?:Receive|Deliver|Send|Submit)\b'),
+        preamble=re.compile(
+            rb'(?:\xef\xbb\xbf)?(?:#TYPE |"?(?:PSComputerName|Organization|MessageId|origin_timestamp_utc)"?,)'
+        ),
+        options={"date_order": "order of numbers in the times of a CSV file: mdy (the default), dmy or ymd"},
+    ),
     "postfix": NormaliserType(
         EventKind.MAIL,
         "streams.normalisers.mail.postfix:PostfixNormaliser",
