@@ -12,3 +12,4 @@ class NetworkIgnored(IgnoredReason):
     RECORD_PART = "record_part"  # a line of a record of several lines, whose event stands at another of them
     TACACS_COMMAND = "tacacs_command"  # a command on a network device that was allowed or counted
     CLEARPASS_OTHER = "clearpass_other"  # details of a session told elsewhere, endpoints, audit and system records
+    FIREWALL_OTHER = "firewall_other"  # a firewall's messages about traffic, tunnels and itself

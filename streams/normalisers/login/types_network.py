@@ -13,6 +13,19 @@ _NPS_ROW = rb'^"[^"]{0,64}","(?:IAS|RAS|NPS)",\d\d/\d\d/\d{4},|,\d\d/\d\d/\d{4},
 _WINDOWS_IDS = rb"(?:46(?:24|25|34|47|48)|47(?:40|68|69|71|76|77|78|79)|480[01])"
 
 TYPES: Final[Mapping[str, NormaliserType]] = {
+    "anyconnect": NormaliserType(
+        EventKind.LOGIN,
+        "streams.normalisers.login.anyconnect:AnyconnectNormaliser",
+        "Cisco ASA and FTD: AnyConnect and clientless VPN, logins to the device",
+        needs="logging class auth, webvpn, svc, vpn and vpnc at informational; logging timestamp; logging device-id",
+        claims=re.compile(
+            rb"%(?:ASA|FTD)-(?:[\w\-]{1,16}-)?[0-7]-(?:113\d{3}|716(?:00[12]|03[89])|722\d{3}|6111\d\d|60500[45])\b"
+        ),
+        options={
+            "verdicts": '"sessions" (default): 716038, 716039, 605004 and 605005 are the logins; "aaa": 113004, '
+            "113005, 113012 and 113015 are",
+        },
+    ),
     "cisco_ise": NormaliserType(
         EventKind.LOGIN,
         "streams.normalisers.login.cisco_ise:CiscoIseNormaliser",
