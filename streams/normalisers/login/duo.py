@@ -37,7 +37,8 @@ _POLICY: Final = frozenset(
     "touch_id_disabled no_disk_encryption anonymous_ip out_of_date denied_by_policy denied_network software_restricted "
     "no_duo_certificate_present user_provided_invalid_certificate could_not_determine_if_endpoint_was_trusted "
     "invalid_management_certificate_collection_state no_referring_hostname_provided "
-    "invalid_referring_hostname_provided no_web_referer_match endpoint_failed_google_verification endpoint_is_not_trusted invalid_device "
+    "invalid_referring_hostname_provided no_web_referer_match endpoint_failed_google_verification "
+    "endpoint_is_not_trusted invalid_device "
     "endpoint_is_not_in_management_system no_activated_duo_mobile_account user_not_in_permitted_group "
     "deny_unenrolled_user user_disabled endpoint_is_not_healthy".split()
 )

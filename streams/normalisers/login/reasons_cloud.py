@@ -13,3 +13,7 @@ class CloudIgnored(IgnoredReason):
     EXCHANGE_COMMAND = "exchange_command"  # an IMAP or POP command of somebody who is logged in
     NGINX_OTHER = "nginx_other"  # requests, resolver errors and all that is no mail session
     ZIMBRA_OTHER = "zimbra_other"  # mailbox work and what follows an exception
+    CAS_RECORD_PART = "cas_record_part"  # a line of a record over several lines, whose event stands at another of them
+    CAS_OTHER = "cas_other"  # proxy tickets, validation, services
+    KEYCLOAK_OTHER = "keycloak_other"  # questions about tokens, and what the server says of itself
+    SHIBBOLETH_OTHER = "shibboleth_other"  # metadata, attributes, messages, all that is no login and no session

@@ -76,4 +76,35 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
         needs="an API credential pair with Read All, or an event webhook (format: JSON, a line an event)",
         claims=re.compile(rb'"event_type_id" ?:'),
     ),
+    "cas": NormaliserType(
+        EventKind.LOGIN,
+        f"{_HERE}.cas:CasNormaliser",
+        "Apereo CAS audit log: single line, several lines, JSON",
+        needs="cas.audit.slf4j.use-single-line=true, or audit-format=JSON",
+        claims=re.compile(
+            rb"inspektr\.audit\.|\|CAS\|.{0,2000}\|(?:AUTHENTICATION|TICKET|SERVICE_TICKET)_[A-Z_]{2,40}\|"
+            rb'|"actionPerformed" ?:|"action" ?: ?"(?:AUTHENTICATION|TICKET_GRANTING|SERVICE_TICKET)_'
+        ),
+    ),
+    "keycloak": NormaliserType(
+        EventKind.LOGIN,
+        f"{_HERE}.keycloak:KeycloakNormaliser",
+        "Keycloak: events in the server's log (text or JSON), or of the event store",
+        needs="--spi-events-listener-jboss-logging-success-level=info (successes are logged at debug)",
+        claims=re.compile(rb'type=\\?"?[A-Z][A-Z_]{2,40}\\?"?, realm(?:Id|Name)=|org\.keycloak\.events'),
+    ),
+    "shibboleth": NormaliserType(
+        EventKind.LOGIN,
+        f"{_HERE}.shibboleth:ShibbolethNormaliser",
+        "Shibboleth: idp-process.log, idp-audit.log, shibd.log, transaction.log",
+        needs="idp-process.log with net.shibboleth.idp.authn at INFO, for the verdicts",
+        claims=re.compile(
+            rb"\[net\.shibboleth\.idp\.|^\d{8}T\d{6}Z\|urn:|Shibboleth-TRANSACTION|Shibboleth\.SessionCache|"
+            rb"\|urn:oasis:names:tc:SAML:2\.0:ac:classes:"
+        ),
+        options={
+            "audit_format": "format of idp-audit.log where it is none of Shibboleth's own, e.g. %T|%u|%SP|%a",
+            "audit_logins": "true: entries of idp-audit.log with a fresh authentication are logins",
+        },
+    ),
 }

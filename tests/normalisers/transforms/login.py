@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 from tests.normalisers.transforms.common import NOT_STATED, Transform, words
@@ -19,4 +20,7 @@ def _dovecot_message(text: str) -> Any:
 TRANSFORMS: dict[str, Transform] = {
     "dovecot_message": (_dovecot_message, lambda ours: ours and ours.removeprefix("pam_authenticate() failed: ")),
     "dovecot_result": words(auth_failed="failure"),
+    "keycloak_type": words(LOGIN="success", LOGIN_ERROR="failure"),
+    "cas_type": words(**{"cas_failed-auth": "failure"}),
+    "iso_comma": (lambda text: datetime.fromisoformat(text).replace(tzinfo=UTC), lambda ours: ours),
 }
