@@ -19,7 +19,7 @@ from streams.normalisers.reasons import IgnoredReason, Refused
 from streams.normalisers.records import Fact, Head, Read, RecordNormaliser
 
 MAX_DEPTH = 4
-_LISTS = ("value", "items", "records", "Records", "logs", "events", "data", "results", "entries")
+_LISTS = ("value", "items", "records", "Records", "logs", "events", "data", "result", "results", "entries")
 _INNER = ("_source", "detail", "event", "log", "message", "_raw", "result", "record", "data")
 _ORIGINAL = ("event", "original")
 
