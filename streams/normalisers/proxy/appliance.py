@@ -130,9 +130,13 @@ class Appliance(RawFacts, RecordNormaliser):
         start = found.start()
         prefix = text[:start]
         if prefix != self._prefix:
-            self._prefix, self._envelope = prefix, _envelope(prefix)
+            self._prefix, self._envelope = prefix, _envelope(self.header(prefix))
         stamp, host, program, pid, _ = self._envelope
         return Head(stamp, host, program, pid, text[start:] if start else text)
+
+    def header(self, prefix: str) -> str:
+        """What stands before a record, as a syslog header; a format with one of its own rewrites it."""
+        return prefix
 
 
 def _envelope(prefix: str) -> Head:

@@ -49,7 +49,7 @@ _LAST = (
 ).split()
 _KEY = re.compile(rf"(?:(?<=\s)|\A)({'|'.join(sorted([*_FIRST, *_LAST], key=len, reverse=True))})=")
 _BEHIND = frozenset(_LAST)
-_START = re.compile(r"CEF: ?\d+\||LEEF: ?\d|(?<!\S)vendor=(?:Websense|Forcepoint)\b")
+_START = re.compile(r"CEF: ?\d+\||LEEF: ?\d|(?<![^\s>])vendor=(?:Websense|Forcepoint)\b")
 _CEF_NAMES = {
     "act": "action", "app": "protocol", "dst": "dst_ip", "dhost": "dst_host", "dpt": "dst_port", "src": "src_host",
     "spt": "src_port", "suser": "user", "loginID": "loginID", "rt": "time", "in": "bytes_in", "out": "bytes_out",

@@ -58,7 +58,7 @@ _OTHER_TYPES: dict[str, IgnoredReason] = {
 }
 _OTHER_SUBTYPES: dict[str, IgnoredReason] = {
     "dns": ApplianceIgnored.FILTER_DNS,
-    "app-ctrl": ApplianceIgnored.APP_CONTROL_LET,
+    "app-ctrl": ApplianceIgnored.APP_CONTROL,
 }
 
 
@@ -127,7 +127,7 @@ class FortigateNormaliser(Appliance):
         if subtype not in _BESIDE or not _is_web(values):
             return _OTHER_SUBTYPES.get(subtype, ApplianceIgnored.THREAT_OTHER)
         if not _is_denied(values) and not stated(values.get("virus")):
-            return ApplianceIgnored.APP_CONTROL_LET if subtype == "app-ctrl" else ApplianceIgnored.THREAT_OTHER
+            return ApplianceIgnored.APP_CONTROL if subtype == "app-ctrl" else ApplianceIgnored.THREAT_OTHER
         return self._event(values, f"fortigate.{subtype}", head)
 
     def _event(self, values: Values, dataset: str, head: Head) -> Fact | Unreadable:

@@ -13,5 +13,8 @@ class ApplianceIgnored(IgnoredReason):
     FIREWALL_LOGIN = "firewall_login"  # VPN and user identification: another kind of event
     THREAT_OTHER = "threat_other"  # attacks, malware and mail that are no web request
     FILTER_DNS = "filter_dns"  # look-ups of names: nobody need have gone there
-    APP_CONTROL_LET = "app_control_let"  # what application control let pass: the web filter's record says it
+    APP_CONTROL = "app_control"  # verdicts on applications that are no web request, or that the web filter repeats
     FILTER_QUOTA = "filter_quota"  # counting of time and volume, beside the requests
+    CLOUD_AUDIT = "cloud_audit"  # what administrators of a cloud service did, and its alarms
+    CLOUD_NETWORK = "cloud_network"  # connections that are no web requests
+    CLOUD_INCIDENT = "cloud_incident"  # findings about accounts and stored files, beside the requests

@@ -37,7 +37,7 @@ from streams.normalisers.tables import MAX_COLUMNS, cells
 
 ACTIONS: Final = ("allowed", "denied")
 
-_START = re.compile(r"CEF: ?\d+\||LEEF: ?\d|(?<!\S)status=\"\d{0,3}/|\[\d{1,2}/[A-Z][a-z]{2}/\d{4}[: ]")
+_START = re.compile(r"CEF: ?\d+\||LEEF: ?\d|(?<![^\s>])status=\"\d{0,3}/|\[\d{1,2}/[A-Z][a-z]{2}/\d{4}[: ]")
 _TOKEN = re.compile(r'"([^"]*)"(?= |\Z)|\[([^\]]*)\](?= |\Z)|(\S+)')
 _FRONT = re.compile(r'\[([^\]]{1,40})\] "([^"]*)" (\S+) (\S*) "')
 _REQUEST_END = re.compile(r' HTTP/\d(?:\.\d)?" "')

@@ -50,4 +50,25 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
         ),
         preamble=re.compile(rb'#? ?"?time_stamp"? |"?user_id"?,"?username"?,'),
     ),
+    "sophos": NormaliserType(
+        EventKind.PROXY,
+        "streams.normalisers.proxy.sophos:SophosNormaliser",
+        "Sophos web filters: UTM httpproxy, Sophos Firewall (XG, XGS) content filtering, Web Appliance",
+        needs="remote syslog of web filtering; Sophos Firewall: a web policy on the rule, content filtering logged",
+        claims=re.compile(
+            rb'(?:^|\s)(?:device="SFW" |device_name="SFW" )|sys="SecureWeb" sub="http" |'
+            rb'(?:^|\s)h=[0-9a-fA-F.:]* u="[^"]{0,200}" s=\d'
+        ),
+    ),
+    "netskope": NormaliserType(
+        EventKind.PROXY,
+        "streams.normalisers.proxy.netskope:NetskopeNormaliser",
+        "Netskope: transaction events (W3C), page, application and alert events (JSON, CEF)",
+        needs="transaction event streaming, or page and application events by the REST interface or Cloud Log Shipper",
+        claims=re.compile(
+            rb"CEF: ?\d\|Netskope\||^#Fields: .{0,400}x-cs-(?:app|timestamp|access-method)|"
+            rb'"access_method": ?"(?:Client|GRE|IPSec|Secure Forwarder|Reverse Proxy|Explicit Proxy)"'
+        ),
+        preamble=re.compile(rb"#(?:Fields|Version|Date|Software)\b"),
+    ),
 }

@@ -14,7 +14,7 @@ Values: TypeAlias = Mapping[str, str]
 """A record's values by the product's own names."""
 
 How: TypeAlias = Literal[
-    "text", "ip", "mac", "port", "count", "status", "milliseconds", "seconds", "hash", "user", "list"
+    "text", "ip", "mac", "port", "count", "status", "milliseconds", "microseconds", "seconds", "hash", "user", "list"
 ]
 
 NOTHING: Final = ("", "-", "--", "N/A", "n/a", "NA", "None", "none", "null", "NULL", "(null)", "Not available")
@@ -159,5 +159,6 @@ _CAST: Final[Mapping[str, pl.Expr]] = {
     "port": pl.when(_NUMBER.is_between(1, 65_535)).then(_NUMBER).cast(pl.Int32),
     "status": pl.when(_NUMBER.is_between(100, 999)).then(_NUMBER).cast(pl.Int32),
     "milliseconds": pl.when(_NUMBER < 10**12).then(_NUMBER * 1_000_000),
+    "microseconds": pl.when(_NUMBER < 10**15).then(_NUMBER * 1_000),
     "seconds": (_DECIMAL * 1_000_000_000).round().cast(pl.Int64),
 }
