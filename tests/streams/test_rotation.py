@@ -20,12 +20,17 @@ from streams.sources.file_follow import GRACE_US, FileFollow
 class Log:
     """A log's writer and logrotate, played by hand."""
 
-    def __init__(self, folder: Path, *, dated: bool = False) -> None:
+    def __init__(self, folder: Path, *, dated: bool = False, header: bytes = b"") -> None:
         self.path = folder / "access.log"
         self.written: list[bytes] = []
-        self._dated, self._day = dated, 0
+        self._dated, self._day, self._header = dated, 0, header
         self._handle = self.path.open("ab", buffering=0)
+        self._head()
         self.clock = 0
+
+    def _head(self) -> None:
+        if self.path.stat().st_size == 0:
+            self._handle.write(self._header)
 
     def write(self, count: int, *, half: bool = False) -> None:
         for _ in range(count):
@@ -62,10 +67,12 @@ class Log:
     def reopen(self) -> None:
         self._handle.close()
         self._handle = self.path.open("ab", buffering=0)
+        self._head()
 
     def copy_truncate(self) -> None:
         shutil.copyfile(self.path, self._shift())
         os.truncate(self.path, 0)
+        self._head()
 
     def compress(self) -> None:
         for old in self.path.parent.glob("access.log?[0-9]*"):
@@ -78,11 +85,12 @@ class Log:
 
 
 class Follower:
-    """Reads, and restarts from where it was."""
+    """Reads, and restarts from where it was; lines of a header are left out."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.source = FileFollow(path, ContentSettings(1_000))
+        self._settings = ContentSettings(1_000, preamble=lambda line: line.startswith(b"#"))
+        self.source = FileFollow(path, self._settings)
         self.got: list[bytes] = []
         self.places: list[tuple[str, int]] = []
         self._place: tuple[str, int] | None = None
@@ -94,7 +102,7 @@ class Follower:
             chunk = self.source.read(3, self._now)
             self._now += GRACE_US
             if chunk is not None:
-                self.got += chunk.lines
+                self.got += [line for line in chunk.lines if not line.startswith(b"#")]
                 self.places += [(chunk.generation, o) for o in chunk.offsets.tolist()]
                 self._place = (chunk.generation, chunk.end_offset)
 
@@ -102,22 +110,23 @@ class Follower:
         chunk = self.source.read(2, self._now)
         self._now += 1
         if chunk is not None:
-            self.got += chunk.lines
+            self.got += [line for line in chunk.lines if not line.startswith(b"#")]
             self.places += [(chunk.generation, o) for o in chunk.offsets.tolist()]
             self._place = (chunk.generation, chunk.end_offset)
 
     def restart(self) -> None:
         state = self.source.save()
         self.source.close()
-        self.source = FileFollow(self._path, ContentSettings(1_000))
+        self.source = FileFollow(self._path, self._settings)
         self.source.load(state)
         if self._place is not None:
             self.source.seek(*self._place)
 
 
-@pytest.fixture(params=[False, True], ids=["numbered", "dated"])
+@pytest.fixture(params=[(False, b""), (True, b""), (False, b"#Fields: a\n")], ids=["numbered", "dated", "headed"])
 def log(tmp_path: Path, request: pytest.FixtureRequest) -> Log:
-    return Log(tmp_path, dated=request.param)
+    dated, header = request.param
+    return Log(tmp_path, dated=dated, header=header)
 
 
 def read_from(log: Log) -> Follower:
@@ -266,10 +275,10 @@ def test_a_log_that_begins_like_one_read_before_is_refused_with_a_word(log: Log)
 class Rotations(RuleBasedStateMachine):
     """Anything in any order, restarts between any two steps."""
 
-    @initialize(dated=st.booleans())
-    def begin(self, dated: bool) -> None:
+    @initialize(dated=st.booleans(), header=st.sampled_from([b"", b"#one\n#two\n", b"#%b\n" % (b"x" * 2_000)]))
+    def begin(self, dated: bool, header: bytes) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="rotations-"))
-        self.log = Log(self.folder, dated=dated)
+        self.log = Log(self.folder, dated=dated, header=header)
         self.log.write(1)
         self.follower = Follower(self.log.path)
         self.follower.poll()
