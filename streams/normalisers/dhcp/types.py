@@ -71,4 +71,11 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
         needs="/system logging topics=dhcp,!debug action=remote, with bsd-syslog=yes",
         claims=re.compile(rb"(?:^|[\s|])dhcp,(?:info|warning|error|critical|debug)[ ,|]"),
     ),
+    "cisco_ios": NormaliserType(
+        EventKind.DHCP,
+        "streams.normalisers.dhcp.cisco_ios:CiscoIosNormaliser",
+        "Cisco IOS and IOS XE: DHCP server and DHCP snooping",
+        needs="service timestamps datetime msec year show-timezone; debug ip dhcp server events for leases",
+        claims=re.compile(rb"%DHCPD-\d-[A-Z_]+:|%DHCP_SNOOPING-\d-[A-Z_]+:|: {1,3}DHCPD ?: "),
+    ),
 }
