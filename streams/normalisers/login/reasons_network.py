@@ -13,3 +13,4 @@ class NetworkIgnored(IgnoredReason):
     TACACS_COMMAND = "tacacs_command"  # a command on a network device that was allowed or counted
     CLEARPASS_OTHER = "clearpass_other"  # details of a session told elsewhere, endpoints, audit and system records
     FIREWALL_OTHER = "firewall_other"  # a firewall's messages about traffic, tunnels and itself
+    VPN_STEP = "vpn_step"  # what a VPN client does between its login and its session

@@ -52,6 +52,16 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
         needs="auth = yes in the log section of radiusd.conf; auth_badpass and auth_goodpass = no",
         claims=re.compile(rb"radiusd(?:\[\d+\])?: |: Auth: (?:\(\d+\) )?(?:Login|Invalid user|Rejected|Multiple)"),
     ),
+    "globalprotect": NormaliserType(
+        EventKind.LOGIN,
+        "streams.normalisers.login.globalprotect:GlobalprotectNormaliser",
+        "Palo Alto GlobalProtect: VPN logins and sessions; fields, CEF, LEEF, JSON, SYSTEM messages before 9.1",
+        needs="Device > Log Settings > GlobalProtect (and System before PAN-OS 9.1) forwarded to syslog",
+        claims=re.compile(
+            rb",GLOBALPROTECT,|,SYSTEM,globalprotect,|\|GLOBALPROTECT\|globalprotect\||\bcat=globalprotect\b"
+            rb'|"LogType" ?: ?"GLOBALPROTECT"'
+        ),
+    ),
     "nps": NormaliserType(
         EventKind.LOGIN,
         "streams.normalisers.login.nps:NpsNormaliser",
