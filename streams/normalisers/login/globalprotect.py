@@ -42,16 +42,12 @@ ACTIONS: Final = ("login", "authentication", "session_start", "session_end")
 _CSV = re.compile(
     r"(?:^|[\s:])([\d.]{0,4},[^,]{0,40},[^,]{0,32},(?:[^,]{0,16},){0,3}?(?:GLOBALPROTECT|SYSTEM),.*)\Z", re.DOTALL
 )
-_FIELDS: Final = tuple(  # behind the generated time
-    "virtual-system event stage auth-method tunnel-type user region machine public-ipv4 public-ipv6 private-ipv4 "
-    "private-ipv6 host-id serial client-version os os-version repeat reason error description status location "
-    "duration connect-method error-code portal sequence flags high-resolution selection response-time priority "
-    "attempted gateway level1 level2 level3 level4 system-name device system-id".split()
-)
-_SYSTEM_FIELDS: Final = tuple(
-    "virtual-system event object - - module severity opaque sequence flags level1 level2 level3 level4 system-name "
-    "device - - high-resolution".split()
-)
+_FIELDS: Final = (  # behind the generated time; a dash is a column that is not read
+    "- event stage auth-method - user region machine public-ipv4 public-ipv6 private-ipv4 private-ipv6 host-id - - - - "
+    "- reason error description status location duration - - portal - - high-resolution - - - - gateway - - - - - device"
+).split()
+_SYSTEM_FIELDS: Final = ("- event object - - - - opaque - - - - - - - device - - high-resolution").split()
+
 _NAMES: Final[Mapping[str, str]] = {
     name: canonical
     for canonical, names in {
@@ -162,7 +158,12 @@ class GlobalprotectNormaliser(RecordNormaliser):
             return Ignored.OTHER_RECORD
         generated = values[at + 3 : at + 4]
         names = _SYSTEM_FIELDS if system else _FIELDS
-        said = {name: text for name, value in zip(names, values[at + 4 :], strict=False) if (text := stated(value))}
+        said: dict[str, str] = {}
+        for name, value in zip(names, values[at + 4 :], strict=False):
+            if value and name != "-":
+                text = stated(value)
+                if text is not None:
+                    said[name] = text
         said["generated"] = generated[0] if generated else ""
         if system:
             said |= _opaque(said.get("opaque", ""))
