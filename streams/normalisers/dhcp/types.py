@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from schemas.kinds import EventKind
-from streams.normalisers.types import NormaliserType
+from streams.normalisers.types import NormaliserType, program
 
 _NIOS = rb" TransID [0-9A-Fa-f]{1,8}| lease-duration \d|DHCPEXPIRE on |r-l-e:"  # what Infoblox adds to ISC's lines
 
@@ -77,5 +77,11 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
         "Cisco IOS and IOS XE: DHCP server and DHCP snooping",
         needs="service timestamps datetime msec year show-timezone; debug ip dhcp server events for leases",
         claims=re.compile(rb"%DHCPD-\d-[A-Z_]+:|%DHCP_SNOOPING-\d-[A-Z_]+:|: {1,3}DHCPD ?: "),
+    ),
+    "dhclient": NormaliserType(
+        EventKind.DHCP,
+        "streams.normalisers.dhcp.dhclient:DhclientNormaliser",
+        "ISC dhclient: leases as a client sees them, and who offers them",
+        claims=program("dhclient"),
     ),
 }
