@@ -17,3 +17,4 @@ class CloudIgnored(IgnoredReason):
     CAS_OTHER = "cas_other"  # proxy tickets, validation, services
     KEYCLOAK_OTHER = "keycloak_other"  # questions about tokens, and what the server says of itself
     SHIBBOLETH_OTHER = "shibboleth_other"  # metadata, attributes, messages, all that is no login and no session
+    FTP_CHAT = "ftp_chat"  # commands, answers, directories, settings of an FTP server

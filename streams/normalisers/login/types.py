@@ -54,4 +54,27 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
         needs="audit.log (it has the verdicts); mailbox.log adds nothing that is counted",
         claims=re.compile(rb";\] security - cmd=|;\] SoapEngine - |;\] imap - "),
     ),
+    "proftpd": NormaliserType(
+        EventKind.LOGIN,
+        "streams.normalisers.login.proftpd:ProftpdNormaliser",
+        "ProFTPD, through syslog or its SystemLog",
+        needs="UseReverseDNS off, so that addresses stay addresses",
+        claims=re.compile(rb"(?:^|[ /])proftpd\[\d+\]:? "),
+    ),
+    "pure_ftpd": NormaliserType(
+        EventKind.LOGIN,
+        "streams.normalisers.login.pure_ftpd:PureFtpdNormaliser",
+        "Pure-FTPd, through syslog",
+        needs="DontResolve yes (-H), so that addresses stay addresses; VerboseLog no will do",
+        claims=re.compile(rb"(?:^|[ /])pure-ftpd(?:-\w+)?(?:\[\d+\])?: "),
+    ),
+    "vsftpd": NormaliserType(
+        EventKind.LOGIN,
+        "streams.normalisers.login.vsftpd:VsftpdNormaliser",
+        "vsftpd, its own log or through syslog",
+        needs="xferlog_enable=YES, xferlog_std_format=NO; log_ftp_protocol=YES to see users whom the list denies",
+        claims=re.compile(
+            rb"^[A-Z][a-z]{2} [A-Z][a-z]{2} {1,2}\d{1,2} [\d:]{8} \d{4} \[pid \d+\] |(?:^|[ /])vsftpd(?:\[\d+\])?: "
+        ),
+    ),
 }

@@ -17,7 +17,23 @@ def _dovecot_message(text: str) -> Any:
     return NOT_STATED if text.endswith("Login") else re.sub(r" \([^()]*given password.*", "", text)
 
 
+def _without_year(text: str) -> Any:
+    """Month, day, hour, minute and second of `2021-05-28T18:08:01.124Z`, `-01-07T…`, `Mon Jun 8 12:08:53 2020`."""
+    named = re.match(r"(?:[A-Z][a-z]{2} )?([A-Z][a-z]{2}) +(\d+) (\d\d):(\d\d):(\d\d)", text)
+    if named is not None:
+        month = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split().index(named[1]) + 1
+        return (month, *map(int, named.groups()[1:]))
+    numbers = re.search(r"-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)", text)
+    return NOT_STATED if numbers is None else tuple(map(int, numbers.groups()))
+
+
+def _parts(ours: datetime | None) -> Any:
+    return ours and (ours.month, ours.day, ours.hour, ours.minute, ours.second)
+
+
 TRANSFORMS: dict[str, Transform] = {
+    "without_year": (_without_year, _parts),
+    "ftp_type": words(ftp_failed_auth="failure", **{"pftpd_failed-auth": "failure"}),
     "dovecot_message": (_dovecot_message, lambda ours: ours and ours.removeprefix("pam_authenticate() failed: ")),
     "dovecot_result": words(auth_failed="failure"),
     "keycloak_type": words(LOGIN="success", LOGIN_ERROR="failure"),
