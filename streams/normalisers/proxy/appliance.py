@@ -130,16 +130,12 @@ class Appliance(RawFacts, RecordNormaliser):
         start = found.start()
         prefix = text[:start]
         if prefix != self._prefix:
-            self._prefix, self._envelope = prefix, _envelope(self.header(prefix))
+            self._prefix, self._envelope = prefix, self.envelope(prefix)
         stamp, host, program, pid, _ = self._envelope
         return Head(stamp, host, program, pid, text[start:] if start else text)
 
-    def header(self, prefix: str) -> str:
-        """What stands before a record, as a syslog header; a format with one of its own rewrites it."""
-        return prefix
-
-
-def _envelope(prefix: str) -> Head:
-    header = _LOST_PRIORITY.sub("", prefix.lstrip(), count=1)
-    line = split(f"{header.rstrip()} x") if header.strip() else None
-    return Head("", None, None, None, "") if line is None else Head(*line)
+    def envelope(self, prefix: str) -> Head:
+        """What stands before a record; a format with a header of its own reads it here."""
+        header = _LOST_PRIORITY.sub("", prefix.lstrip(), count=1)
+        line = split(f"{header.rstrip()} x") if header.strip() else None
+        return Head("", None, None, None, "") if line is None else Head(*line)

@@ -18,3 +18,4 @@ class ApplianceIgnored(IgnoredReason):
     CLOUD_AUDIT = "cloud_audit"  # what administrators of a cloud service did, and its alarms
     CLOUD_NETWORK = "cloud_network"  # connections that are no web requests
     CLOUD_INCIDENT = "cloud_incident"  # findings about accounts and stored files, beside the requests
+    WIRELESS = "wireless"  # what access points tell of clients and of the air

@@ -111,12 +111,12 @@ class SophosNormaliser(Appliance):
         super().__init__(settings)
         self._shapes = Shapes(_WANTED)
 
-    def header(self, prefix: str) -> str:
+    def envelope(self, prefix: str) -> Head:
         """UTM's own layout of a time made ISO 8601's; where a relay has set its header before it, the later counts."""
         found = _UTM_STAMP.search(prefix)
-        if found is None:
-            return prefix
-        return "{}-{}-{}T{}".format(*found.groups()) + prefix[found.end() :]
+        if found is not None:
+            prefix = "{}-{}-{}T{}".format(*found.groups()) + prefix[found.end() :]
+        return super().envelope(prefix)
 
     def read(self, head: Head) -> Read:
         """See `RecordNormaliser.read`."""

@@ -71,4 +71,21 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
         ),
         preamble=re.compile(rb"#(?:Fields|Version|Date|Software)\b"),
     ),
+    "meraki": NormaliserType(
+        EventKind.PROXY,
+        "streams.normalisers.proxy.meraki:MerakiNormaliser",
+        "Cisco Meraki MX: URLs, blocks of the content filter, scanned downloads, through syslog",
+        needs="Network-wide > General > Reporting: a syslog server with the roles URLs, appliance and security events",
+        claims=re.compile(
+            rb"(?:^|[\s>])urls src=\S{3,60} dst=\S{3,60} .{0,600}request: ?[A-Z]|"
+            rb" events (?:type=)?content_filtering_block |security_event security_filtering_"
+        ),
+    ),
+    "cloudflare_gateway": NormaliserType(
+        EventKind.PROXY,
+        "streams.normalisers.proxy.cloudflare_gateway:CloudflareGatewayNormaliser",
+        "Cloudflare Gateway HTTP logs of Logpush (JSON)",
+        needs="a Logpush job of the dataset gateway_http with all fields, to a bucket or an HTTP collector",
+        claims=re.compile(rb'"(?:HTTPHost|UntrustedCertificateAction)": ?"'),
+    ),
 }
