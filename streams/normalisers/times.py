@@ -211,7 +211,7 @@ class SourceClock:
     def micros(self, stamp: str) -> int | None:
         """Microseconds since 1970 UTC; None where it is no time, or outside years 1 to 9999. Moves the clock."""
         if stamp == self._stamp:  # most lines of a busy second: the same text is the same time
-            return self._previous
+            return self._previous if stamp else None
         if stamp[:10] == self._hour and len(stamp) == 15:  # the hour of the line before, hence its year and offset
             minute, second = _SIXTY.get(stamp[10:12]), _SIXTY.get(stamp[13:])
             if minute is not None and second is not None and stamp[12] == ":":

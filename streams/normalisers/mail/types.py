@@ -39,6 +39,16 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
             rb"|(?:H=|U=)\S.{0,512}(?:rejected|sender verify) |\S{1,128} authenticator failed for )"
         ),
     ),
+    "google_mail_log": NormaliserType(
+        EventKind.MAIL,
+        "streams.normalisers.mail.google_mail_log:GoogleMailLogNormaliser",
+        "Google Workspace mail log: Reports API (gmail), BigQuery export, Email Log Search and Gmail log events as CSV",
+        needs="Gmail logs exported to BigQuery, from there as JSON lines; or activities.list of applicationName=gmail",
+        claims=re.compile(rb'"applicationName" ?: ?"gmail"|"(?:message_info|rfc2822_message_id)" ?:'),
+        preamble=re.compile(
+            rb'(?:\xef\xbb\xbf)?"?(?:Message ID"?,"?(?:Start date|Date)|Date"?,"?(?:Message ID|Subject|Event))'
+        ),
+    ),
     "m365_trace": NormaliserType(
         EventKind.MAIL,
         "streams.normalisers.mail.m365_trace:M365TraceNormaliser",
