@@ -18,3 +18,4 @@ class CloudIgnored(IgnoredReason):
     KEYCLOAK_OTHER = "keycloak_other"  # questions about tokens, and what the server says of itself
     SHIBBOLETH_OTHER = "shibboleth_other"  # metadata, attributes, messages, all that is no login and no session
     FTP_CHAT = "ftp_chat"  # commands, answers, directories, settings of an FTP server
+    IMAP_OTHER = "imap_other"  # mailbox work and what an IMAP or POP server says of itself

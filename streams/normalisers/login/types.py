@@ -77,4 +77,14 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
             rb"^[A-Z][a-z]{2} [A-Z][a-z]{2} {1,2}\d{1,2} [\d:]{8} \d{4} \[pid \d+\] |(?:^|[ /])vsftpd(?:\[\d+\])?: "
         ),
     ),
+    "imap_pop": NormaliserType(
+        EventKind.LOGIN,
+        "streams.normalisers.login.imap_pop:ImapPopNormaliser",
+        "Courier, Cyrus and UW IMAP and POP3 servers, through syslog",
+        needs="syslog facility mail in a file; Cyrus: syslog at info",
+        claims=re.compile(
+            rb"(?:imapd|pop3d)(?:-ssl)?(?:\[\d+\])?: (?:LOGIN|LOGOUT|DISCONNECTED|TIMEOUT|Connection), |"
+            rb"(?:imaps?|pop3s?|sieve)\[\d+\]: (?:bad)?login: |(?:imapd|ipop3d)\[\d+\]: (?:Login|Logout|Autologout) "
+        ),
+    ),
 }
