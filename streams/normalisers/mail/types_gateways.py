@@ -44,4 +44,16 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
             rb"|\|ESA_CONSOLIDATED_LOG_EVENT\|"
         ),
     ),
+    "proofpoint": NormaliserType(
+        EventKind.MAIL,
+        f"{_HERE}.proofpoint:ProofpointNormaliser",
+        "Proofpoint: PPS filter and sendmail lines, message and maillog of on Demand, TAP's messages and clicks",
+        needs="PPS: filter and MTA logs to syslog; on Demand: the Log Service; TAP: the SIEM API; a record a line",
+        claims=re.compile(
+            rb"\bfilter_instance\w{0,20}(?:\[\d{1,10}\])?: |\brprt s=\w{1,40} (?:m=|mod=)"
+            rb"| ProofpointTAP \S+ (?:MSG|CLK)"
+            rb'|"(?:messages(?:Blocked|Delivered)|clicks(?:Permitted|Blocked)|threatsInfoMap|impostorScore)" ?:'
+            rb'|"sm" ?: ?\{|"clickIP" ?:|"routeDirection" ?:'
+        ),
+    ),
 }
