@@ -95,15 +95,13 @@ class SpoolQueue:
         data = b"".join(waiting)
         waiting.clear()
         await self._until_room()
-        if await self._until_it_works(lambda: self._commit(data)):
+        written = await self._until_it_works(lambda: self._writer.write(data))
+        if written and self._fsync == "always":  # apart: tried again, what is written must not be written twice
+            written = await self._until_it_works(self._writer.sync)
+        if written:
             for done in callbacks:
                 done()
         self._bytes -= len(data)
-
-    def _commit(self, data: bytes) -> None:
-        self._writer.write(data)
-        if self._fsync == "always":
-            self._writer.sync()
 
     async def _until_room(self) -> None:
         """Wait until the reader has removed something, where the spool is full."""

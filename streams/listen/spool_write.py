@@ -51,6 +51,8 @@ class SpoolWriter:
         if there:
             _cut_torn_line(there[-1])
             self._number = there[-1].number + 1
+        # Never a number that was there before, not even where somebody has emptied the folder: the reader is behind it.
+        self._number = max(self._number, int(time.time() * 100))
         self.look()
 
     def look(self) -> None:
@@ -104,7 +106,7 @@ class SpoolWriter:
         """
         if self._unsynced and self._durable and self._fd >= 0:
             os.fsync(self._fd)
-        self._unsynced = False
+        self._unsynced = False  # not after an error: then it is tried again
 
     def close(self) -> None:
         """Let go of the open segment."""

@@ -15,6 +15,7 @@ from streams.listen.intake import Reception
 RECEIVE_BUFFER = 32 << 20  # asked of the kernel: some seconds of a busy network while the disk is slow
 _AT_ONCE = 256  # datagrams taken before others have their turn
 _LARGEST = 65_535
+_LAST_TURNS = 1_000  # of taking, before the socket is closed
 _SO_RCVBUFFORCE = 33  # Linux, socket(7): beyond net.core.rmem_max where we may
 
 
@@ -38,11 +39,15 @@ class DatagramSocket:
     def stop(self) -> None:
         """Take what is here, and close."""
         if self._sock.fileno() >= 0:
-            self._read()
+            for _ in range(_LAST_TURNS):
+                if not self._read():
+                    break
             asyncio.get_running_loop().remove_reader(self._sock.fileno())
             self._sock.close()
 
-    def _read(self) -> None:
+    def _read(self) -> int:
+        """Take what is here, within limits; gives the number of datagrams."""
+        count = 0
         taken: dict[str, list[bytes]] = {}
         limit = self._reception.config.max_line_bytes
         for _ in range(_AT_ONCE):
@@ -52,6 +57,7 @@ class DatagramSocket:
                 break
             except OSError:  # an ICMP answer to somebody: the next datagram is none the worse
                 continue
+            count += 1
             message = one_line(data)
             if len(message) > limit:
                 message = message[: limit + 1]
@@ -61,6 +67,7 @@ class DatagramSocket:
                 taken.setdefault(sender_of(peer), []).append(message)
         for sender, messages in taken.items():
             self._reception.take_datagrams(messages, sender)
+        return count
 
     def count_kernel_drops(self) -> None:
         """Count what the kernel had no room for since the last time; Linux alone tells."""

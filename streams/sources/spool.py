@@ -1,6 +1,6 @@
 """A spool as a log: what a listener received, in segments on disk, read in order and removed when it is safe.
 
-A segment is a file of lines, named by a number that counts up, the time at which it was begun, and a random part. Its
+A segment is a file of lines, named by a number that grows, the time at which it was begun, and a random part. Its
 generation is a hash of that name: no two segments share one, whatever is in them. The listener alone writes, only
 behind what is there, and never to a segment behind which it has begun another; this source alone removes, only
 segments behind which the position has been saved. So neither waits for the other. What stands at the end of a segment
@@ -33,7 +33,7 @@ class Segment:
     """One file of a spool.
 
     Attributes:
-        number: Counts up; the order of segments.
+        number: Grows; the order of segments. At least hundredths of a second since 1970 when the writer started.
         begun_s: Wall clock at which it was begun, seconds since 1970 UTC.
         path: The file.
     """
@@ -100,9 +100,12 @@ class SpoolSource(Source):
 
     def seek(self, generation: str, offset: int) -> bool:
         """See `Source`."""
-        for segment in self._listed():
+        found = self._listed()
+        for segment in found:
             if segment.generation == generation and segment.path.stat().st_size >= offset:
                 return self._open(segment, offset)
+        if found and found[-1].number < self._number:  # a spool made anew, by a clock that was set back
+            self._number = -1
         return False
 
     def read(self, max_lines: int, now_us: int) -> SourceChunk | None:

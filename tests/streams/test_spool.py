@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -110,6 +112,49 @@ def test_a_full_disk_is_said_holds_up_and_goes_on_by_itself(
         wait_for(lambda: not made.listener.status()["problem"])
     assert spooled(tmp_path / "mail") == sent
     assert "is written again" in caplog.text
+
+
+def test_a_disk_that_does_not_sync_is_asked_again_and_nothing_is_written_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.listen.queue.RETRY_S", 0.05)
+    fsync, tries = os.fsync, []
+
+    def fails_at_first(fd: int) -> None:
+        if not stat.S_ISDIR(os.fstat(fd).st_mode):
+            tries.append(fd)
+            if len(tries) < 4:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+        fsync(fd)
+
+    monkeypatch.setattr("streams.listen.spool_write.os.fsync", fails_at_first)
+    with running(tmp_path, fsync="always") as made, made.connect() as connection:
+        connection.sendall(HEADER + b"a: one\n")
+        wait_for(lambda: len(tries) >= 4)
+        connection.sendall(HEADER + b"a: two\n")
+        wait_for(lambda: len(tries) >= 5)
+    assert spooled(tmp_path / "mail") == [HEADER + b"a: one", HEADER + b"a: two"]
+
+
+def test_a_spool_that_somebody_emptied_is_read_on(tmp_path: Path) -> None:
+    spool = tmp_path / "spool"
+    out = writer(spool)
+    for n in range(20):
+        out.write(b"line %d of the old\n" % n)
+    out.close()
+    source = SpoolSource(spool, 1_000)
+    place = ("", 0)
+    while (chunk := source.read(100, 0)) is not None:
+        place = (chunk.generation, chunk.end_offset)
+    shutil.rmtree(spool)
+    again = SpoolSource(spool, 1_000)
+    again.load(source.save())
+    new = writer(spool)
+    new.write(b"new\n")
+    assert not again.seek(*place)
+    chunk = again.read(100, 0)
+    assert chunk is not None
+    assert list(chunk.lines) == [b"new"]
 
 
 # with a collector
