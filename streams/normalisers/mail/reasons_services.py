@@ -19,3 +19,4 @@ class ServicesIgnored(IgnoredReason):
     MAIL_PIECE = "mail_piece"  # a piece of a line that was too long for syslog
     MAIL_STEP = "mail_step"  # a record of a message on its way within the service, which tells no fate of a recipient
     MAIL_READING = "mail_reading"  # what a reader did with a message in his mailbox
+    SMTP_DIALOGUE = "smtp_dialogue"  # a step of an SMTP session that decides nothing

@@ -10,6 +10,23 @@ from schemas.kinds import EventKind
 from streams.normalisers.types import NormaliserType
 
 TYPES: Final[Mapping[str, NormaliserType]] = {
+    "amavis": NormaliserType(
+        EventKind.MAIL,
+        "streams.normalisers.mail.amavis:AmavisNormaliser",
+        "amavis (amavisd-new, Zimbra's zimbra.log) through syslog: verdict, recipients, score",
+        needs="$log_level = 0 or higher and $log_templ as it comes; $do_syslog = 1",
+        claims=re.compile(rb"(?:^|[\s/])amavis(?:d|d-new|-new)?(?:\[\d{1,10}\])?: "),
+    ),
+    "exchange_smtp": NormaliserType(
+        EventKind.MAIL,
+        "streams.normalisers.mail.exchange_smtp:ExchangeSmtpNormaliser",
+        "Exchange SMTP receive protocol log: refusals, authentication, messages taken",
+        needs="Set-ReceiveConnector -ProtocolLoggingLevel Verbose on every connector",
+        claims=re.compile(
+            rb"^\d{4}-\d\d-\d\dT[\d:.]{8,16}Z,[^,]{1,256}\\[^,]{1,256},[0-9A-Fa-f]{16},\d{1,9},[^,]{0,64},[^,]{0,64},[+\-<>*],"
+        ),
+        preamble=re.compile(rb"(?:\xef\xbb\xbf)?#(?:Software|Version|Log-type|Date|Fields): "),
+    ),
     "exchange_tracking": NormaliserType(
         EventKind.MAIL,
         "streams.normalisers.mail.exchange_tracking:ExchangeTrackingNormaliser",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+from datetime import UTC, datetime
 from typing import Any
 
 from streams.normalisers.mail.parts import subject_facts
@@ -24,7 +26,16 @@ def _user_or_recipient(joined: str | None) -> Any:
     return user or (found[0] if found else None)
 
 
+def _utc(form: str) -> Any:
+    return lambda text: datetime.strptime(str(text), form).replace(tzinfo=UTC)
+
+
 TRANSFORMS: dict[str, Transform] = {
+    "iso_slashes": (_utc("%Y/%m/%d %H:%M:%S"), lambda ours: ours and ours.replace(microsecond=0)),
+    "iso_minute": (_utc("%Y-%m-%d %H:%M"), lambda ours: ours and ours.replace(second=0, microsecond=0)),
+    "behind_codes": (_text, lambda ours: ours and re.sub(r"^\d{3} [\d.]+ ", "", ours)),
+    "amavis_category": words(INFECTED="virus"),
+    "crowdsec_sub_type": words(auth_fail="failure", auth_success="success"),
     "first_of_list": (_text, lambda ours: ours[0] if ours else None),
     "subject_hash": (_hash, lambda ours: ours),
     "user_or_recipient": (_text, _user_or_recipient),
