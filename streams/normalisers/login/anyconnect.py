@@ -318,7 +318,7 @@ class AnyconnectNormaliser(RecordNormaliser):
     fields = (
         "timestamp", "event_dataset", "event_action", "event_outcome", "event_reason", "observer_hostname",
         "user_name", "user_domain", "user_known", "source_ip", "source_port", "service_name", "session_seconds",
-        "application_name", "assigned_ip", "user_agent_original",
+        "application_name", "assigned_ip", "user_agent_original", "event_code",
     )  # fmt: skip
 
     def __init__(self, settings: NormaliserSettings) -> None:
@@ -350,6 +350,7 @@ class AnyconnectNormaliser(RecordNormaliser):
             return Unreadable(Refused.UNKNOWN_FORM, f"message {number} in another form")
         if not fact:
             return NetworkIgnored.FIREWALL_OTHER
+        fact["event_code"] = tag[2]
         if self._aaa:
             _by_aaa(number, fact)
         return self._placed(fact, head.message[: tag.start()], head)

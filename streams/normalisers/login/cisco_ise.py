@@ -102,7 +102,7 @@ class CiscoIseNormaliser(SegmentNormaliser):
         "timestamp", "event_dataset", "event_action", "event_outcome", "event_reason", "observer_hostname",
         "user_name", "user_domain", "user_known", "source_ip", "source_mac", "login_method", "service_name",
         "session_id", "session_seconds", "access_point", "network_ssid", "nas_ip", "nas_port", "host_name",
-        "application_name", "assigned_ip", "network_vlan",
+        "application_name", "assigned_ip", "network_vlan", "event_code",
     )  # fmt: skip
 
     def _head(self, text: str) -> Head:
@@ -141,7 +141,7 @@ class CiscoIseNormaliser(SegmentNormaliser):
         if when is None:
             return Unreadable(Refused.BAD_TIME, f"no such time: {stamp} {zone}")
         said = _attributes(rest or "")
-        fact: Fact = {"event_action": kind[0], "event_outcome": kind[1]}
+        fact: Fact = {"event_action": kind[0], "event_outcome": kind[1], "event_code": code_text}
         if key:
             fact["observer_hostname"] = key.partition(" ")[0]
         fact["timestamp"] = self.clock.seen(delayed(when, said.get("acct-delay-time")))

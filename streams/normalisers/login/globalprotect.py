@@ -43,8 +43,9 @@ _CSV = re.compile(
     r"(?:^|[\s:])([\d.]{0,4},[^,]{0,40},[^,]{0,32},(?:[^,]{0,16},){0,3}?(?:GLOBALPROTECT|SYSTEM),.*)\Z", re.DOTALL
 )
 _FIELDS: Final = (  # behind the generated time; a dash is a column that is not read
-    "- event stage auth-method - user region machine public-ipv4 public-ipv6 private-ipv4 private-ipv6 host-id - - - - "
-    "- reason error description status location duration - - portal - - high-resolution - - - - gateway - - - - - device"
+    "- event stage auth-method - user region machine public-ipv4 public-ipv6 private-ipv4 private-ipv6 host-id - - - "
+    "- - reason error description status location duration - - portal - - high-resolution - - - - gateway - - - - "
+    "- device"
 ).split()
 _SYSTEM_FIELDS: Final = ("- event object - - - - opaque - - - - - - - device - - high-resolution").split()
 
@@ -97,7 +98,7 @@ class GlobalprotectNormaliser(RecordNormaliser):
         "timestamp", "event_dataset", "event_action", "event_outcome", "event_reason", "observer_hostname",
         "process_name", "process_pid", "user_name", "user_domain", "user_known", "source_ip", "login_method",
         "service_name", "session_seconds", "device_id", "host_name", "application_name", "assigned_ip",
-        "source_geo_country",
+        "source_geo_country", "event_code",
     )  # fmt: skip
 
     def read(self, head: Head) -> Read:
@@ -179,6 +180,7 @@ class GlobalprotectNormaliser(RecordNormaliser):
         if when is None:
             return Unreadable(Refused.BAD_TIME, f"no such time: {said.get('generated', '')[:40]}")
         fact["timestamp"] = when
+        fact["event_code"] = said.get("event")
         _who(fact, said)
         _where(fact, said)
         return fact

@@ -106,7 +106,7 @@ class NpsNormaliser(JsonNormaliser):
         "timestamp", "event_dataset", "event_action", "event_outcome", "event_reason", "observer_hostname",
         "process_name", "process_pid", "user_name", "user_domain", "user_known", "source_ip", "source_mac",
         "login_method", "service_name", "session_id", "session_seconds", "access_point", "network_ssid", "nas_ip",
-        "nas_port", "host_name", "assigned_ip", "network_vlan",
+        "nas_port", "host_name", "assigned_ip", "network_vlan", "event_code",
     )  # fmt: skip
 
     def __init__(self, settings: NormaliserSettings) -> None:
@@ -209,6 +209,7 @@ class NpsNormaliser(JsonNormaliser):
         if event.number not in EVENTS or (event.provider is not None and "ecurity" not in event.provider):
             return Ignored.OTHER_RECORD
         fact = windows_fact(event.number, event.data)
+        fact["event_code"] = str(event.number)
         if event.computer is not None:
             fact["observer_hostname"] = event.computer
         if event.stamp is not None:

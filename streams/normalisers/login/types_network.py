@@ -50,7 +50,28 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
         "streams.normalisers.login.freeradius:FreeradiusNormaliser",
         "FreeRADIUS radius.log: 802.1X and VPN logins",
         needs="auth = yes in the log section of radiusd.conf; auth_badpass and auth_goodpass = no",
-        claims=re.compile(rb"radiusd(?:\[\d+\])?: |: Auth: (?:\(\d+\) )?(?:Login|Invalid user|Rejected|Multiple)"),
+        claims=re.compile(
+            rb"(?:radiusd?(?:\[\d{1,10}\])?: (?:Auth: )?|: Auth: )(?:\(\d{1,10}\) {1,4})?"
+            rb"(?:Login OK|Login incorrect|Invalid user|Rejected in post-auth|Multiple logins)"
+        ),
+    ),
+    "freeradius_detail": NormaliserType(
+        EventKind.LOGIN,
+        "streams.normalisers.login.freeradius_detail:FreeradiusDetailNormaliser",
+        "FreeRADIUS detail files: accounting sessions, requests and replies of several lines",
+        needs="detail in the accounting section, one file of it; access points that send accounting",
+        claims=re.compile(rb"^\t(?:Acct-|User-Name|NAS-|Called-|Calling-|Framed-|Packet-Type)[\w\-]{0,40} = "),
+    ),
+    "freeradius_linelog": NormaliserType(
+        EventKind.LOGIN,
+        "streams.normalisers.login.freeradius_linelog:FreeradiusLinelogNormaliser",
+        "FreeRADIUS linelog: one line a login or session, in the module's own or the site's format",
+        needs="linelog in post-auth, Post-Auth-Type REJECT and accounting, with a time (%S) in the format or syslog",
+        claims=re.compile(
+            rb"radiusd?(?:\[\d{1,10}\])?: (?:(?:Accepted|Rejected) user: |Sent challenge: |Requested access: "
+            rb"|Rejected access: |(?:Disc|C)onnect: \[)|F-TICKS/"
+        ),
+        options={"formats": "format strings of mods-enabled/linelog, one or a list, tried before the usual ones"},
     ),
     "globalprotect": NormaliserType(
         EventKind.LOGIN,

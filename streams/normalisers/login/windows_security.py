@@ -73,6 +73,7 @@ class WindowsSecurityNormaliser(JsonNormaliser):
         "process_name", "process_pid", "user_name", "user_domain", "user_known", "source_ip", "source_port",
         "source_mac", "login_method", "service_name", "session_id", "access_point", "network_ssid", "nas_ip",
         "nas_port", "terminal_name", "target_user_name", "host_name", "application_name", "login_type",
+        "event_code",
     )  # fmt: skip
 
     def __init__(self, settings: NormaliserSettings) -> None:
@@ -149,6 +150,7 @@ class WindowsSecurityNormaliser(JsonNormaliser):
                 fact = by_domain(number, fact)
         else:
             fact = windows_fact(number, event.data)
+        fact["event_code"] = str(number)
         if event.computer is not None:
             fact["observer_hostname"] = event.computer
         if event.stamp is not None:
