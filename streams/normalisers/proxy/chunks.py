@@ -191,6 +191,10 @@ class ChunkNormaliser(Normaliser):
             if captures is not None:
                 head = {LINE: index, "observer_hostname": host, "process_name": program, "process_pid": pid}
                 found.append({**head, **captures})
+                continue
+            captures = self.odd(decided.text(index)) if text.strip() and (host or program) else None
+            if captures is not None:  # what looked like a header was the line's own start
+                found.append({LINE: index, **captures})
             elif not text.strip():
                 decided.ignore(index, Ignored.BLANK_LINE)
             else:

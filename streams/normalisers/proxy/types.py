@@ -14,7 +14,10 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
         EventKind.PROXY,
         "streams.normalisers.proxy.squid:SquidNormaliser",
         "Squid access.log: native, combined, common or a logformat of the site's own, also behind a syslog header",
-        claims=re.compile(rb"(?:squid|\(squid-\d+\))(?:\[\d+\])?: |(?:TCP|UDP|NONE|TAG)_[A-Z_]+[/:]"),
+        claims=re.compile(
+            rb"(?:squid|\(squid-\d+\))(?:\[\d+\])?: |^<\d+>1 \S+ \S+ squid |(?:TCP|UDP|NONE|TAG)_[A-Z_]+:[A-Z_]+$"
+            rb"|^\d{9,11}\.\d{3} +\d+ \S+ [A-Z_]+/\d{3} \d+ [A-Z]+ \S+ \S+ [A-Z_]+/\S* \S+$"
+        ),
         options={
             "logformat": "the site's own format: a line `logformat` of squid.conf, its format alone, or the name of a "
             "built-in one (squid, common, combined, referrer, useragent)"
@@ -31,6 +34,21 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
         options={
             "log_format": "the site's own format: Apache's LogFormat or nginx' log_format, as a line of its "
             "configuration or the format alone"
+        },
+    ),
+    "w3c": NormaliserType(
+        EventKind.PROXY,
+        "streams.normalisers.proxy.w3c:W3cNormaliser",
+        "W3C extended logs by their #Fields: ProxySG, Secure Web Appliance, IIS, Forefront TMG, CloudFront, any other",
+        needs="date, time, c-ip, the URL's fields, sc-status, and what the filter decided among the fields",
+        claims=re.compile(
+            rb"^(?:\xef\xbb\xbf)?#(?:Fields|Software|Version): | sc-filter-result=| splunk_format - "
+            rb"|<Event .{0,300}Microsoft-Windows-IIS-Logging"
+        ),
+        preamble=re.compile(rb"(?:\xef\xbb\xbf)?#|\s*$"),
+        options={
+            "fields": "names of the fields, as a #Fields line would give them, for a log that has none",
+            "local_time": "true where date and time are in the source's zone, not in UTC",
         },
     ),
 }
