@@ -14,3 +14,4 @@ class NetworkIgnored(IgnoredReason):
     CLEARPASS_OTHER = "clearpass_other"  # details of a session told elsewhere, endpoints, audit and system records
     FIREWALL_OTHER = "firewall_other"  # a firewall's messages about traffic, tunnels and itself
     VPN_STEP = "vpn_step"  # what a VPN client does between its login and its session
+    OPENVPN_OTHER = "openvpn_other"  # OpenVPN's messages about keys, routes and itself

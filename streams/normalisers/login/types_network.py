@@ -90,6 +90,17 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
         needs="NPS > Accounting > Configure local file logging, all of it",
         claims=re.compile(_NPS_ROW + rb"| data_type=[\"']\d{1,2}[\"']>"),
     ),
+    "openvpn": NormaliserType(
+        EventKind.LOGIN,
+        "streams.normalisers.login.openvpn:OpenvpnNormaliser",
+        "OpenVPN server log, by file or syslog, and OpenVPN Access Server",
+        needs="verb 3 or 4; push-peer-info in the clients for their hardware address",
+        claims=re.compile(
+            rb" (?:openvpn|ovpn-)[\w\-()]{0,32}(?:\[\d{1,10}\])?: |Peer Connection Initiated with \["
+            rb"|MULTI_sva: pool returned |\] received, client-instance (?:exiting|restarting)|TLS Auth Error: "
+            rb"| \[OVPN \d{1,3}\] OUT: "
+        ),
+    ),
     "windows_security": NormaliserType(
         EventKind.LOGIN,
         "streams.normalisers.login.windows_security:WindowsSecurityNormaliser",
@@ -97,7 +108,7 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
         needs="Advanced audit policy: Logon, Logoff, Account Lockout, Kerberos, Credential Validation; both outcomes",
         claims=re.compile(
             rb"<EventID[^>]{0,40}>" + _WINDOWS_IDS + rb"</EventID>"
-            rb'|"[Ee]vent_?[iI][dD]" ?: ?"?' + _WINDOWS_IDS + rb"\b|MSWinEventLog"
+            rb'|"(?:EventID|event_id|eventID)" ?: ?"?' + _WINDOWS_IDS + rb"\b|MSWinEventLog"
             rb"|Microsoft-Windows-Security-Auditing.{0,40}An? (?:account|logon)"
         ),
         options={
