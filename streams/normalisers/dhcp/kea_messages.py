@@ -17,7 +17,7 @@ from typing import Any, Final
 from streams.normalisers import addresses
 from streams.normalisers.dhcp.identifiers import duid, hexadecimal, number, prefix_length
 from streams.normalisers.dhcp.reasons_kea import KeaIgnored
-from streams.normalisers.lines import Unreadable
+from streams.normalisers.lines import MAX_MESSAGE, Unreadable
 from streams.normalisers.reasons import IgnoredReason, Refused
 
 Row = dict[str, Any]
@@ -139,7 +139,7 @@ _IAID = re.compile(r"\biaid=(\d{1,10})", re.ASCII)
 _SECONDS = re.compile(r" for (\d{1,10}) seconds", re.ASCII)
 _ASKED = re.compile(r"ciaddr ([0-9.]{7,15}|\S+), requested-ip-address ([0-9.]{7,15})?", re.ASCII)
 _INTERFACE = re.compile(r"(?:on|from) interface ([^\s:,]+)")
-_NETWORK = re.compile(r"in the (?:subnet ([0-9A-Fa-f:./]+)|shared network (.*?): \d)", re.ASCII)
+_NETWORK = re.compile(r"in the (?:subnet ([0-9A-Fa-f:./]+)|shared network (.{1,256}?): \d)", re.ASCII)
 _TYPE = re.compile(r"([A-Z_0-9]{3,40}) \(type \d", re.ASCII)
 _NAK_TYPE = re.compile(r"type (\w+)", re.ASCII)
 _REVOKED_FROM = re.compile(r"from client (?:duid=)?\[?([0-9A-Fa-f:]{8,400})", re.ASCII)
@@ -152,6 +152,8 @@ def read_message(name: str, text: str) -> Row | IgnoredReason | Unreadable | Non
         if name in ("DHCP4_PACKET_RECEIVED", "DHCP6_PACKET_RECEIVED"):
             return _received(text)
         return KeaIgnored.KEA_DETAIL if _DETAIL.match(name) else None
+    if len(text) > MAX_MESSAGE:
+        return Unreadable(Refused.LINE_TOO_LONG, f"a message of {len(text)} characters")
     action, outcome = known
     row, rest = _client(text)
     if name.startswith("ALLOC_ENGINE_V6_REVOKED"):

@@ -250,11 +250,13 @@ def _fact(said: Mapping[str, str], known: tuple[str, str], *, v6: bool) -> Fact:
         "event_reason": reason or _QUARANTINE.get(said.get("QResult", "")),
     }
     name, client = said.get("Host Name"), said.get("MAC Address")
-    if client is not None and name != _CONFLICT:
+    if name == _CONFLICT and action in ("decline", "expire"):  # else a client has chosen that name
+        name = client = None
+    if client is not None:
         fact["source_mac"] = mac = addresses.mac(client)
         if mac is None:
             fact["dhcp_client_id"] = hexadecimal(client)
-    if name is not None and name != _CONFLICT and action != "other_server":
+    if name is not None and action != "other_server":
         fact["host_name"] = name
     address = addresses.ip(said.get("IP Address", _NO_ADDRESS))
     if address != _NO_ADDRESS:
