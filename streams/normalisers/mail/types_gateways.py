@@ -56,4 +56,14 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
             rb'|"sm" ?: ?\{|"clickIP" ?:|"routeDirection" ?:'
         ),
     ),
+    "barracuda": NormaliserType(
+        EventKind.MAIL,
+        f"{_HERE}.barracuda:BarracudaNormaliser",
+        "Barracuda: mail syslog of the Email Security Gateway, JSON records of Email Gateway Defense",
+        needs="ESG: Advanced | Advanced Networking, mail syslog; Gateway Defense: Account Management, Syslog",
+        claims=re.compile(
+            rb" \d{9,10}-[\w\-]{3,64} \d{1,11} \d{1,11} (?:RECV|SCAN|SEND) "
+            rb'|"(?:env_from|ptr_record|dst_domain)" ?:[^\n]{0,8000}"(?:recipients|delivery_detail|account_id)" ?:'
+        ),
+    ),
 }
