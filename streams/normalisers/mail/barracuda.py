@@ -223,7 +223,7 @@ class BarracudaNormaliser(JoinNormaliser):
         verdicts = [words.word_verdict(_lower(one, "action"), _lower(one, "reason")) for one in spoken]
         worst = next((verdict for verdict in verdicts if verdict not in (None, "clean")), None)
         host = text(obj.get("ptr_record"))
-        fact = {
+        fact: dict[str, Any] = {
             "event_action": "message",
             "event_outcome": outcome_of([known[1] for known in recipients.values()]),
             "event_reason": _reason(spoken),
@@ -238,10 +238,11 @@ class BarracudaNormaliser(JoinNormaliser):
         }
         if moment is not None:
             fact["timestamp"] = moment
-        if fact["email_local_id"] is not None:
-            if self.messages.recent.get(fact["email_local_id"]) is not None:
+        number = text(obj.get("message_id"))
+        if number is not None:
+            if self.messages.recent.get(number) is not None:
                 fact["event_action"] = "delivery"
-            self.messages.recent.keep(fact["email_local_id"], True)
+            self.messages.recent.keep(number, True)
         files = obj.get("attachments")
         found = [_file(one) for one in (files if isinstance(files, list) else [])[: facts.MOST_ATTACHMENTS]]
         return Single(fact, recipients, [one for one in found if one is not None])
