@@ -19,3 +19,6 @@ class CloudIgnored(IgnoredReason):
     SHIBBOLETH_OTHER = "shibboleth_other"  # metadata, attributes, messages, all that is no login and no session
     FTP_CHAT = "ftp_chat"  # commands, answers, directories, settings of an FTP server
     IMAP_OTHER = "imap_other"  # mailbox work and what an IMAP or POP server says of itself
+    LDAP_OPERATION = "ldap_operation"  # searches, changes and their results
+    SAMBA_OTHER = "samba_other"  # shares, authorisation, and what Samba says of itself
+    WEB_LOGIN_OTHER = "web_login_other"  # pages, sessions without a verdict, and what the product says of itself

@@ -87,4 +87,44 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
             rb"(?:imaps?|pop3s?|sieve)\[\d+\]: (?:bad)?login: |(?:imapd|ipop3d)\[\d+\]: (?:Login|Logout|Autologout) "
         ),
     ),
+    "openldap": NormaliserType(
+        EventKind.LOGIN,
+        "streams.normalisers.login.openldap:OpenldapNormaliser",
+        "OpenLDAP slapd: binds",
+        needs="olcLogLevel: stats (256)",
+        claims=re.compile(
+            rb"(?:^|[ /])slapd\[\d+\]: |conn=\d+ (?:op|fd)=\d+ (?:BIND|ACCEPT|RESULT tag=97|UNBIND|SRCH)"
+        ),
+    ),
+    "samba": NormaliserType(
+        EventKind.LOGIN,
+        "streams.normalisers.login.samba:SambaNormaliser",
+        "Samba: authentication audit, text and JSON",
+        needs="log level = 1 auth_audit:3 auth_json_audit:3 in smb.conf",
+        claims=re.compile(
+            rb"Auth: \[[^\]]{1,120}\] user \[|Successful AuthZ: \[|JSON Auth(?:entication|orization): |"
+            rb'"type" ?: ?"Auth(?:entication|orization)"'
+        ),
+    ),
+    "routeros": NormaliserType(
+        EventKind.LOGIN,
+        "streams.normalisers.login.routeros:RouterosNormaliser",
+        "MikroTik RouterOS: logins to the router, hotspot and PPP",
+        needs="/system logging add action=remote topics=system,account (and hotspot,account; ppp,account)",
+        claims=re.compile(
+            rb"(?:system,(?:error,critical|info,account)|hotspot,[a-z,]{4,40}|"
+            rb"(?:l2tp|pptp|sstp|ppp|pppoe|ovpn),[a-z,]{3,40}):? "
+        ),
+    ),
+    "web_login": NormaliserType(
+        EventKind.LOGIN,
+        "streams.normalisers.login.web_login:WebLoginNormaliser",
+        "Smaller sign-on products: Authelia, authentik, LemonLDAP::NG, Mailu, Teleport",
+        needs="Authelia: log.level debug for successes; Teleport: the audit log as JSON lines",
+        claims=re.compile(
+            rb"FA authentication attempt |details for user with username input|\"logger\" ?: ?\"authentik\\.|"
+            rb"WARNING in limiter: Authentication|: Login attempt for: |\"event\" ?: ?\"user\\.login\"|"
+            rb"(?:LLNG|lemonldap-ng)\[\d+\]: | authentication attempt (?:made )?by user '"
+        ),
+    ),
 }

@@ -31,7 +31,33 @@ def _parts(ours: datetime | None) -> Any:
     return ours and (ours.month, ours.day, ours.hour, ours.minute, ours.second)
 
 
+def _ldap_name(name: str) -> str:
+    """`uid=bob,dc=example,dc=org` as `bob@example.org`; a name of several parts in one as it is."""
+    first, *rest = name.split(",")
+    if "+" in first or "=" not in first:
+        return name
+    return f"{first.partition('=')[2]}@{'.'.join(part[3:] for part in rest if part.startswith('dc='))}"
+
+
+def _failed_words(text: str) -> Any:
+    """`smb_failed_auth`, `auth_failed`: a failure; the name of a log alone states nothing."""
+    return "failure" if "fail" in text or "invalid" in text or "attempt" in text else NOT_STATED
+
+
 TRANSFORMS: dict[str, Transform] = {
+    "ldap_name": (_ldap_name, lambda ours: ours),
+    "ldap_action": words(
+        BIND="login_step",
+        ACCEPT="connection",
+        CLOSE="disconnect",
+        UNBIND="disconnect",
+        RESULT="login",
+        **{"BIND SASL": "login_step"},
+    ),
+    "ldap_status": words(Success="success"),
+    "name_alone": (lambda text: text.partition("@")[0] or NOT_STATED, lambda ours: ours),
+    "failed_words": (_failed_words, lambda ours: ours),
+    "authelia_status": words(Successful="success", Unsuccessful="failure"),
     "without_year": (_without_year, _parts),
     "ftp_type": words(ftp_failed_auth="failure", **{"pftpd_failed-auth": "failure"}),
     "dovecot_message": (_dovecot_message, lambda ours: ours and ours.removeprefix("pam_authenticate() failed: ")),
