@@ -107,6 +107,9 @@ class KeaNormaliser(RecordNormaliser):
         message = head.message
         if head.program is not None and "kea" not in head.program:
             return Ignored.OTHER_PROGRAM
+        if head.stamp and message[:4].isdigit():  # standard output in the journal or behind syslog: two times
+            own = _OWN.match(message)
+            message = own[2] if own is not None else message
         found = _MESSAGE.match(message)
         if found is not None:
             return self._logged(found, head)

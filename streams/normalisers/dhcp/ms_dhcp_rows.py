@@ -22,7 +22,10 @@ V6: Final = (
     "ID,Date,Time,Description,IP Address,Host Name,Error Code,Duid Length,Duid Bytes(Hex),User Name,Dhcid,Subnet Prefix"
 ).split(",")
 
-_TEXTS: Final = (("message",), ("Message",), ("event", "original"), ("raw_event",), ("EventReceived",), ("log",))
+_TEXTS: Final = (
+    ("message",), ("Message",), ("MESSAGE",), ("event", "original"), ("event",), ("raw_event",), ("_raw",),
+    ("result", "_raw"), ("short_message",), ("full_message",), ("log",),
+)  # fmt: skip
 _HOSTS: Final = (("host", "name"), ("agent", "hostname"), ("Hostname",), ("hostname",), ("host",))
 _SIGNS = re.compile(r"[^A-Za-z0-9]")
 _BY_KEY: Final[Mapping[str, str]] = {
