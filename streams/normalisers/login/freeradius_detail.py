@@ -143,7 +143,7 @@ class FreeradiusDetailNormaliser(RecordNormaliser):
     def recall(self, saved: Mapping[str, Any]) -> None:
         """See `RecordNormaliser.recall`."""
         said = saved.get("open")
-        self._open = None if said is None else {str(name): str(value) for name, value in said.items()}
+        self._open = None if said is None else {str(name): str(value) for name, value in dict(said).items()}
         self._stamp = str(saved.get("stamp", ""))
 
 

@@ -238,7 +238,7 @@ class OpenvpnNormaliser(RecordNormaliser):
     def recall(self, saved: Mapping[str, Any]) -> None:
         """See `RecordNormaliser.recall`."""
         found = saved.get("peers", [])
-        self._peers = OrderedDict((str(key), {str(n): str(v) for n, v in known.items()}) for key, known in found)
+        self._peers = OrderedDict((str(key), {str(n): str(v) for n, v in dict(known).items()}) for key, known in found)
         self._named_failures = bool(saved.get("named", False))
 
 

@@ -121,5 +121,5 @@ class SegmentNormaliser(RecordNormaliser):
 
 
 def _checked(known: Mapping[str, Any]) -> dict[str, Any]:
-    pieces = {str(int(number)): str(text) for number, text in known["pieces"].items()}
+    pieces = {str(int(number)): str(text) for number, text in dict(known["pieces"]).items()}
     return {"total": int(known["total"]), "pieces": pieces, "size": int(known["size"]), "line": int(known["line"])}

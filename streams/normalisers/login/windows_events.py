@@ -21,9 +21,9 @@ from xml.parsers import expat
 from streams.normalisers.json_records import at, text
 
 _EVENT = re.compile(r"<(?:\w{1,16}:)?Event[\s>]", re.ASCII)
-_PROVIDER = re.compile(r"<Provider\s[^>]*?\bName=[\"']([^\"'<]*)[\"']")
-_ID = re.compile(r"<EventID[^>]*>\s*(\d{1,5})\s*</EventID>", re.ASCII)
-_TIME = re.compile(r"<TimeCreated\s[^>]*?\bSystemTime=[\"']([^\"'<]*)[\"']")
+_PROVIDER = re.compile(r"<Provider\s[^<>]*?\bName=[\"']([^\"'<]*)[\"']")
+_ID = re.compile(r"<EventID[^<>]*>\s*(\d{1,5})\s*</EventID>", re.ASCII)
+_TIME = re.compile(r"<TimeCreated\s[^<>]*?\bSystemTime=[\"']([^\"'<]*)[\"']")
 _COMPUTER = re.compile(r"<Computer>([^<]*)</Computer>")
 _DATA = re.compile(r"<Data Name=[\"'](\w{1,64})[\"']>([^<]*)</Data>", re.ASCII)
 _ANY_DATA = re.compile(r"<Data[\s>]")
