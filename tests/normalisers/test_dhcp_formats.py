@@ -18,7 +18,7 @@ from streams.normalisers.reasons import Refused, vocabulary
 from streams.normalisers.registry import make, preamble_of
 from tests.normalisers.golden_files import SETTINGS, in_chunks, lines_of
 
-TYPES = ["cisco_ios", "dhclient", "dnsmasq", "infoblox", "isc_dhcpd", "kea", "mikrotik", "ms_dhcp"]
+TYPES = ["cisco_ios", "dhclient", "dnsmasq", "infoblox", "isc_dhcpd", "isc_leases", "kea", "mikrotik", "ms_dhcp"]
 NAME = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF, exclude_characters="\x7f\x85\xa0"), max_size=30)
 MAC = "02:00:5e:10:00:01"
 
@@ -99,6 +99,7 @@ HOSTILE = [
     ("cisco_ios", hostile("<1>1: Mar  1 08:00:00: DHCPD: DHCPREQUEST received from client ", "0102.")),
     ("cisco_ios", hostile("<1>1: Mar  1 08:00:00: %DHCP_SNOOPING-5-A_B: drop message ", "on port Gi1/0/1 ")),
     ("cisco_ios", hostile("", "1: ")),
+    ("isc_leases", hostile("  uid \"", "\\001")),
     ("dhclient", hostile(HEAD + "dhclient: DHCPREQUEST on ", "eth0 to 1.1.1.1 ")),
 ]  # fmt: skip
 

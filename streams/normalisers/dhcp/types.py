@@ -84,4 +84,14 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
         "ISC dhclient: leases as a client sees them, and who offers them",
         claims=program("dhclient"),
     ),
+    "isc_leases": NormaliserType(
+        EventKind.DHCP,
+        "streams.normalisers.dhcp.isc_leases:IscLeasesNormaliser",
+        "ISC dhcpd: lease files of versions 4 and 6",
+        claims=re.compile(
+            rb'^lease [0-9.]{7,15} \{\s*$|^ia-(?:na|ta|pd) "|^ {2,4}(?:(?:starts|ends|tstp|cltt) (?:\d |epoch |never)'
+            rb"|(?:next |rewind )?binding state )"
+        ),
+        preamble=re.compile(rb"#|\s*$|authoring-byte-order|server-duid|lease |ia-|\s*\}"),
+    ),
 }
