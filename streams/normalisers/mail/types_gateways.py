@@ -66,4 +66,14 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
             rb'|"(?:env_from|ptr_record|dst_domain)" ?:[^\n]{0,8000}"(?:recipients|delivery_detail|account_id)" ?:'
         ),
     ),
+    "symantec_smg": NormaliserType(
+        EventKind.MAIL,
+        f"{_HERE}.symantec_smg:SymantecSmgNormaliser",
+        "Symantec Messaging Gateway (Brightmail): message audit log, joined by audit ID",
+        needs="Administration | Settings | Logs | Remote: syslog on, message audit logs enabled for every scanner",
+        claims=re.compile(
+            rb"(?:^|[ |])\d{9,10}\|[\w\-]{0,100}\|(?:ACCEPT|SENDER|ORCPTS|MSGID|SUBJECT|VERDICT|FIRED|UNTESTED|SOURCE"
+            rb"|DELIVER|DELIVERY_FAILURE|IRCPTACTION|ATTACH|ATTACHFILTER|EHLO|LOGICAL_IP|MSG_SIZE|TRACKERID)\|"
+        ),
+    ),
 }
