@@ -24,6 +24,7 @@ from streams.normalisers.dhcp.identifiers import fingerprint, hardware, hexadeci
 Row = dict[str, Any]
 
 _OURS = "lease-details "
+_CHOSEN = ("vendor", "host")
 _PAIR = re.compile(r'([a-z]{2,8})=(?:"([^"]*)"|(\S*))', re.ASCII)
 _PORT = re.compile(
     r"Lease for (\S+) is connected to interface (\S+)(?: \(add 1 to port number!\))?,? VLAN (\S+) on switch (\S+)\Z"
@@ -57,9 +58,11 @@ def _details(address: str, **columns: Any) -> Row | None:
 
 def _ours(message: str) -> Row | None:
     said: dict[str, str] = {}
+    chosen = False  # what follows may be a client's text
     for key, quoted, bare in _PAIR.findall(message, len(_OURS)):
         value = quoted or bare
-        if value and value != "none":
+        chosen = chosen or key in _CHOSEN
+        if value and value != "none" and (not chosen or key in _CHOSEN):
             said.setdefault(key, value)
     return _details(
         said.get("ip", ""),
