@@ -206,6 +206,16 @@ class ChunkNormaliser(Normaliser):
         if found:
             parts.append(frame_of(found))
 
+    def local_times(self, stamps: pl.Series) -> pl.Series:
+        """Microseconds UTC of stamps in the order of their lines; of two equal hours the line before tells which."""
+        found: list[int | None] = []
+        last, value = None, None
+        for stamp in stamps:
+            if stamp != last:
+                last, value = stamp, None if stamp is None else self.clock.micros(stamp)
+            found.append(value)
+        return pl.Series(found, dtype=pl.Int64)
+
     def remember(self) -> dict[str, Any]:
         """What a subclass wants saved beside the clock, as JSON values."""
         return {}

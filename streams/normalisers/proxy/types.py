@@ -51,4 +51,24 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
             "local_time": "true where date and time are in the source's zone, not in UTC",
         },
     ),
+    "squidguard": NormaliserType(
+        EventKind.PROXY,
+        "streams.normalisers.proxy.squidguard:SquidguardNormaliser",
+        "squidGuard's block log, ufdbGuard's",
+        needs="`log` in each destination or acl of squidGuard.conf",
+        claims=re.compile(
+            rb"\d\d:\d\d:\d\d \[\d+\] (?:Request\([^/()]{0,99}/[^()]{0,199}/[^/()]{0,99}\) "
+            rb"|BLOCK +\S+ +[0-9A-Fa-f.:]+ )"
+        ),
+    ),
+    "e2guardian": NormaliserType(
+        EventKind.PROXY,
+        "streams.normalisers.proxy.e2guardian:E2guardianNormaliser",
+        "e2guardian's and DansGuardian's access log, logfileformat 1 to 8",
+        claims=re.compile(
+            rb'^(?:[A-Za-z]{3,12}: )?"?\d{4}\.\d{1,2}\.\d{1,2} \d{1,2}:\d\d:\d\d(?: \d{9,11}\.\d{3})?["\t ]'
+            rb"|^\d{9,11}\.\d{3}\t[^\t]{0,255}\t[^\t]{0,255}\t[^\t]{0,255}\t"
+        ),
+        options={"logfileformat": "e2guardian.conf's number; needed for 3 (Squid's form), else told by the lines"},
+    ),
 }

@@ -193,7 +193,7 @@ class W3cNormaliser(ChunkNormaliser):
 
     def finished(self, captures: pl.DataFrame) -> pl.DataFrame:
         """See `w3c_columns.finished`."""
-        return finished(captures, self.clock, local=self._local)
+        return finished(captures, self, local=self._local)
 
     def leftover(self, text: str, program: str | None, whole: str) -> tuple[Unreadable | IgnoredReason, int | None]:
         """The proxy's own messages, other programs, rows without names, and broken ones."""

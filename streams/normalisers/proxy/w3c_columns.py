@@ -8,12 +8,11 @@ from urllib.parse import unquote
 import polars as pl
 
 from streams.normalisers.moments import common
-from streams.normalisers.proxy.chunks import STAMP
+from streams.normalisers.proxy.chunks import STAMP, ChunkNormaliser
 from streams.normalisers.proxy.columns import mapped
 from streams.normalisers.proxy.squid_forms import mapped_times
 from streams.normalisers.proxy.w3c_fields import SECONDS, UNITLESS
 from streams.normalisers.proxy.whole import settled
-from streams.normalisers.times import SourceClock
 
 _NO_CATEGORY = ("none", "unavailable", "Unavailable", "N/A", "n/a", "unrated")
 _HASH = r"^[0-9A-Fa-f]{32}$|^[0-9A-Fa-f]{40}$|^[0-9A-Fa-f]{64}$"
@@ -24,28 +23,28 @@ _MOMENT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-2][0-9]:[0-5][0-9]:[0-5][0-9](?:\.[0-
 _MOMENT_FORMAT = "%Y-%m-%d %H:%M:%S%.f"
 
 
-def finished(captures: pl.DataFrame, clock: SourceClock, *, local: bool) -> pl.DataFrame:
+def finished(captures: pl.DataFrame, reader: ChunkNormaliser, *, local: bool) -> pl.DataFrame:
     """Captures of whole events.
 
     Args:
         captures: Of the rows, in the order of their lines, with `dataset`.
-        clock: The source's.
+        reader: Reads local times.
         local: Whether `date` and `time` are in the source's zone.
     """
-    captures = _timed(captures, clock, local=local)
+    captures = _timed(captures, reader, local=local)
     captures = _addressed(_two_in_one(captures))
     captures = settled(captures)
     return _spelled(captures)
 
 
-def _timed(captures: pl.DataFrame, clock: SourceClock, *, local: bool) -> pl.DataFrame:
+def _timed(captures: pl.DataFrame, reader: ChunkNormaliser, *, local: bool) -> pl.DataFrame:
     given = set(captures.columns)
     found = pl.Series([None], dtype=pl.Int64).new_from_index(0, captures.height)
     stamp = pl.Series([None], dtype=pl.String).new_from_index(0, captures.height)
     for day, time in (("date", "time"), ("date_local", "time_local")):
         if {day, time} <= given:
             text = captures.select(pl.concat_str(day, time, separator=" ").alias(STAMP))[STAMP]
-            micros = _local(text, clock) if local or day == "date_local" else _utc(text)
+            micros = reader.local_times(text) if local or day == "date_local" else _utc(text)
             found, stamp = _first(found, micros), _first(stamp, text)
     if "epoch" in given:
         cut = pl.col("epoch").str.splitn(".", 2)
@@ -57,10 +56,10 @@ def _timed(captures: pl.DataFrame, clock: SourceClock, *, local: bool) -> pl.Dat
         stamp = _first(stamp, captures["epoch"])
     if "bracketed" in given:
         text = captures["bracketed"].str.strip_chars("[]")
-        found, stamp = _first(found, mapped_times(text, lambda text: common(text, clock))), _first(stamp, text)
+        found, stamp = _first(found, mapped_times(text, lambda text: common(text, reader.clock))), _first(stamp, text)
     if "head_stamp" in given:
         text = captures["head_stamp"]
-        found, stamp = _first(found, _local(text, clock)), _first(stamp, text)
+        found, stamp = _first(found, reader.local_times(text)), _first(stamp, text)
     return captures.with_columns(found.alias("timestamp"), stamp.alias(STAMP))
 
 
@@ -86,17 +85,6 @@ def _utc(texts: pl.Series) -> pl.Series:
     likely = texts.str.contains(_MOMENT).fill_null(value=False)
     times = texts.set(~likely, None).str.to_datetime(_MOMENT_FORMAT, time_unit="us", strict=False)
     return times.cast(pl.Int64)
-
-
-def _local(texts: pl.Series, clock: SourceClock) -> pl.Series:
-    """Times in the source's zone, unless they have one: which of two equal hours it is, the line before tells."""
-    found: list[int | None] = []
-    last, value = None, None
-    for text in texts:
-        if text != last:
-            last, value = text, None if text is None else clock.micros(text)
-        found.append(value)
-    return pl.Series(found, dtype=pl.Int64)
 
 
 def _text(given: set[str], name: str) -> pl.Expr:

@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+from streams.normalisers.addresses import ip
 from tests.normalisers.transforms.common import NOT_STATED, Transform
 
 
@@ -50,6 +51,8 @@ TRANSFORMS: dict[str, Transform] = {
     "clf": (_clf, lambda ours: ours),
     "request_url": _of_request(1),
     "http_path": (_path_of, lambda ours: ours),
+    "no_address": (lambda theirs: NOT_STATED if not theirs or ip(str(theirs)) else str(theirs), lambda ours: ours),
+    "behind_slash": (lambda theirs: str(theirs).rpartition("/")[2], lambda ours: ours),
     "url_like": (_url_like, lambda ours: ours),
     "total_ms": (lambda theirs: NOT_STATED if not theirs else int(theirs) * 1_000_000, lambda ours: ours),
     "minute_and_second": (_of_hour, lambda ours: ours and _of_hour(ours)),  # of a peer that drops the zone
