@@ -14,8 +14,6 @@ from streams.normalisers.custom.checks import mistakes
 from streams.normalisers.registry import types
 
 if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
-
     from infra.config import Config
 
 
@@ -44,7 +42,7 @@ class ConfigFile:
     def _has(self, keys: tuple[str | int, ...]) -> bool:
         return bool(keys) and keys[0] in self.data
 
-    def mistake(self, error: ErrorDetails) -> ConfigError:
+    def mistake(self, error: Mapping[str, Any]) -> ConfigError:
         """What is wrong with the shape or the value of a key."""
         # An inner part that names a branch of a union is no key of the file.
         keys = tuple(part for part in error["loc"] if isinstance(part, int) or not part.startswith("function-"))

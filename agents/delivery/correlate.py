@@ -91,7 +91,8 @@ class CorrelateStage(Stage):
         offsets = [offset for offset, rows in link.runs for _ in range(rows)]
         shares: dict[int, list[KeyedRow]] = {}
         for offset, row in zip(offsets, rows_of(decode("detection", message.value)), strict=True):
-            bucket = bucket_of(row.rule_id, row.group_key)
+            rule = self._rules.get(row.rule_id)
+            bucket = bucket_of(*((row.rule_id, row.group_key) if rule is None else rule.kept_by(row.group_key)))
             if (offset, row.input_row) <= mark:
                 self.repeats += 1
             elif message.offset > self._bucket_applied[bucket]:

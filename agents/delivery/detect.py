@@ -70,6 +70,7 @@ class DetectStage(Stage):
     ) -> None:
         self._topic, self._partition, self._kind = topic, partition, kind
         self._detector, self._context, self._partitions = detector, context, partitions
+        self._rules = {rule.id: rule for rule in rules.rules}
         self._attributes = any(rule.attributed for rule, _ in rules.feeds(kind))
         self._live = EventBatches()
         self._durable = EventBatches()
@@ -147,7 +148,8 @@ class DetectStage(Stage):
             if rows.is_empty():
                 continue
             keys = rows.select("rule_id", "group_key").iter_rows()
-            place = pl.Series([key_partition(rule, key, self._partitions) for rule, key in keys], dtype=pl.Int32)
+            kept = (self._rules[rule].kept_by(key) for rule, key in keys)
+            place = pl.Series([key_partition(rule, key, self._partitions) for rule, key in kept], dtype=pl.Int32)
             for q in place.unique().to_list():
                 shares.setdefault(q, []).append((offset, rows.filter(place == q)))
         outputs = []

@@ -8,6 +8,7 @@ and batching of arrival change nothing.
 from __future__ import annotations
 
 import heapq
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from agents.engine.episodes import Episode, Judge, Records
 from agents.engine.keystate import KeyState
 from agents.engine.rows import KeyedRow, Row
-from agents.rules.model import Rule
+from agents.rules.model import NUMERIC_KINDS, Rule, part_of
 from schemas.errors import StateError
 from schemas.headers import NEVER
 
@@ -57,6 +58,42 @@ class _RuleState:
     passed: int = NEVER  # watermark reached: an older row comes from a source that was told to be past it
 
 
+def in_order(rules: Mapping[str, Rule]) -> list[str]:
+    """Ids of rules, those that a chain begins with before those behind them."""
+    ordered: dict[str, None] = {}
+
+    def visit(rule_id: str) -> None:
+        if rule_id not in ordered and rule_id in rules:
+            for inner in sorted(rules[rule_id].inner):
+                visit(inner)
+            ordered[rule_id] = None
+
+    for rule_id in rules:
+        visit(rule_id)
+    return list(ordered)
+
+
+def _row_of(rule: Rule, parent: Rule, group_key: str, record: Mapping[str, Any]) -> Row:
+    """An episode that has opened, as a row of a rule behind it. Its event is the violation itself."""
+    newest = record["evidence"][-1]
+    field = parent.value_field
+    value = json.loads(group_key).get(field) if field else None
+    numeric = parent.kind in NUMERIC_KINDS
+    return Row(
+        t=record["opened_at"],
+        event_id=record["id"],
+        base=rule.id,
+        values=() if value is None or numeric else (str(value),),
+        number=float(record["value"]) if numeric else None,
+        source=newest["log_source"],
+        generation=newest["log_generation"],
+        offset=newest["log_offset"],
+        line_hash=newest["log_hash"],
+        summary=json.dumps({"rule_id": rule.id, "violation_id": record["id"]}, separators=(",", ":")),
+        facts=(),
+    )
+
+
 class Bucket:
     """Windows and waiting rows of some group keys, of one timeline.
 
@@ -68,7 +105,8 @@ class Bucket:
         self._judge = judge
         self._timeline = timeline
         self._inventory = inventory
-        self._states = {rule_id: _RuleState() for rule_id in rules}
+        self._states = {rule_id: _RuleState() for rule_id in in_order(rules)}
+        self._parents = {r: [p for p in rules.values() if r in p.inner] for r in rules}
         self.counters = Counters()
         self.dirty = False
 
@@ -122,7 +160,7 @@ class Bucket:
             time = times.get(rule_id)
             if time is not None and time.watermark > NEVER:
                 self._drain(self._rules[rule_id], state, time, out)
-                self._ring(state, time, out)
+                self._ring(rule_id, state, time, out)
                 state.passed = max(state.passed, time.watermark)
         if out:
             self.dirty = True
@@ -134,28 +172,48 @@ class Bucket:
             _, _, _, group_key, row = heapq.heappop(pending)
             self.counters.applied += 1
             self.dirty = True
+            made: Records = []
             if rule.kind == "new_value":
-                self._new_value(rule, state, group_key, row, time, out)
-                continue
-            key = state.keys.get(group_key)
-            if key is None:
-                key = state.keys[group_key] = KeyState(rule, group_key, self._timeline)
-            key.incomplete = key.incomplete or time.incomplete
-            key.apply(row, self._judge, out)
-            if key.timer is None:
-                self._set_timer(state, group_key, key, row.t)
+                self._new_value(rule, state, group_key, row, time, made)
+            else:
+                self._apply(rule, state, group_key, row, time, made)
+            if made:
+                self._tell(rule, group_key, made, out)
+
+    def _apply(self, rule: Rule, state: _RuleState, group_key: str, row: Row, time: RuleTime, out: Records) -> None:
+        key = state.keys.get(group_key)
+        if key is None:
+            key = state.keys[group_key] = KeyState(rule, group_key, self._timeline)
+        key.incomplete = key.incomplete or time.incomplete
+        key.apply(row, self._judge, out)
+        if key.timer is None:
+            self._set_timer(state, group_key, key, row.t)
+
+    def _tell(self, rule: Rule, group_key: str, made: Records, out: Records) -> None:
+        """Hand on what a rule says: to the rules behind it in a chain, and to everybody unless it is for them alone."""
+        for parent in self._parents[rule.id]:
+            pending = self._states[parent.id].pending
+            for record in made:
+                if record["version"] == 1:
+                    row = _row_of(rule, parent, group_key, record)
+                    heapq.heappush(pending, (row.t, row.event_id, row.base, part_of(group_key, parent.group_by), row))
+        if not rule.silent:
+            out += made
 
     def _set_timer(self, state: _RuleState, group_key: str, key: KeyState, now: int) -> None:
         key.timer = key.settle(now)
         if key.timer is not None:
             heapq.heappush(state.timers, (key.timer, group_key))
 
-    def _ring(self, state: _RuleState, time: RuleTime, out: Records) -> None:
+    def _ring(self, rule_id: str, state: _RuleState, time: RuleTime, out: Records) -> None:
         timers = state.timers
         while timers and timers[0][0] < time.watermark:
             _, group_key = heapq.heappop(timers)
             key = state.keys[group_key]
-            key.tick(time.watermark, self._judge, out)
+            made: Records = []
+            key.tick(time.watermark, self._judge, made)
+            if made:
+                self._tell(self._rules[rule_id], group_key, made, out)
             self._set_timer(state, group_key, key, time.watermark)
             self.dirty = True
             if key.timer is None and not key.window.rows and key.episode is None:

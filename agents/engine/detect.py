@@ -20,7 +20,7 @@ from agents.engine.evidence import SUMMARY_COLUMNS, summaries
 from agents.engine.jsoncolumns import json_objects
 from agents.rules.columns import ColumnType, column_types, derived_columns, identity_columns
 from agents.rules.compiled import Compiled
-from agents.rules.model import Detection, Rule, RuleSet
+from agents.rules.model import NUMERIC_KINDS, Detection, Rule, RuleSet
 from schemas.kinds import EventKind
 from schemas.registry import column_names
 
@@ -238,6 +238,10 @@ class Detector:
             counted = keyed.filter(pl.col("values").list.len() > 0)
             self.counters.missing_value += keyed.height - counted.height
             keyed = counted
+        elif rule.kind in NUMERIC_KINDS:
+            counted = keyed.drop_nulls("number")
+            self.counters.missing_value += keyed.height - counted.height
+            keyed = counted
         return keyed.select(
             rule_id=pl.lit(rule.id),
             rule_version=pl.lit(rule.version),
@@ -288,6 +292,6 @@ def _no_mac(frame: pl.DataFrame) -> pl.Series:
 
 
 def _number(rule: Rule) -> pl.Expr:
-    if rule.kind == "value_sum" and rule.value_field is not None:
+    if rule.kind in NUMERIC_KINDS and rule.value_field is not None:
         return pl.col(rule.value_field).cast(pl.Float64)
     return pl.lit(None, dtype=pl.Float64)

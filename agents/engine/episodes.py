@@ -10,12 +10,13 @@ import json
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, Protocol
 
 from agents.engine.evidence import acted_at
 from agents.engine.rows import Row
 from agents.engine.windows import Window
-from agents.rules.model import Rule
+from agents.rules.model import Rule, Threshold
 from schemas.ids import violation_id
 
 FIRST_KEPT = 10  # oldest rows kept as evidence
@@ -66,7 +67,7 @@ class Episode:
     count: int = 0
     value: float = 0.0
     lower_bound: bool = False
-    peaks: list[float] = field(default_factory=list)
+    peaks: list[float | None] = field(default_factory=list)  # by threshold; None: not reached
     head: list[Row] = field(default_factory=list)
     tail: deque[Row] = field(default_factory=lambda: deque(maxlen=NEWEST_KEPT))
     dropped: int = 0
@@ -100,15 +101,17 @@ class Episode:
         """Keep the highest aggregate reached."""
         self.value = max(self.value, window.value)
         self.lower_bound = self.lower_bound or window.lower_bound
-        now = list(window.measures())
-        self.peaks = [max(a, b) for a, b in zip(self.peaks, now, strict=True)] if self.peaks else now
+        limits, measures = window.rule.thresholds, window.measures()
+        now = [m if t.holds(m) else None for t, m in zip(limits, measures, strict=False)]
+        before = self.peaks or now
+        self.peaks = [_further(t, old, new) for t, old, new in zip(limits, before, now, strict=False)]
 
     def passed(self, rule: Rule) -> list[dict[str, Any]]:
-        """The thresholds that were reached, with their highest values."""
+        """The thresholds that were reached, with their highest values; the lowest where only an upper limit is set."""
         return [
-            {"name": t.name, "limit": float(t.gte), "value": float(peak)}
+            {"name": t.name, "limit": float(t.lte if t.gte == -inf else t.gte), "value": float(peak)}
             for t, peak in zip(rule.thresholds, self.peaks, strict=False)
-            if peak >= t.gte
+            if peak is not None
         ]
 
     def tell_now(self, rule: Rule) -> bool:
@@ -184,6 +187,13 @@ class Episode:
         values[9] = [Row.from_state(r) for r in values[9]]
         values[10] = deque((Row.from_state(r) for r in values[10]), maxlen=NEWEST_KEPT)
         return Episode(*values)
+
+
+def _further(threshold: Threshold, old: float | None, new: float | None) -> float | None:
+    """The more extreme of two measures of a threshold, of which either may be none."""
+    if old is None or new is None:
+        return old if new is None else new
+    return min(old, new) if threshold.gte == -inf else max(old, new)
 
 
 def _evidence(row: Row) -> dict[str, Any]:

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from agents.engine.episodes import Episode, Judge, Records
+from agents.engine.kinds import window_for
 from agents.engine.rows import Row
-from agents.engine.windows import Window, window_for
+from agents.engine.windows import Window
 from agents.rules.model import Rule
+
+_LONG_AGO = -(2**63)
 
 
 class KeyState:
@@ -18,7 +21,7 @@ class KeyState:
     depend on when it is called.
     """
 
-    __slots__ = ("episode", "group_key", "incomplete", "rule", "timeline", "timer", "used", "window")
+    __slots__ = ("armed_at", "episode", "group_key", "incomplete", "rule", "timeline", "timer", "used", "window")
 
     def __init__(self, rule: Rule, group_key: str, timeline: str) -> None:
         self.rule, self.group_key, self.timeline = rule, group_key, timeline
@@ -27,17 +30,22 @@ class KeyState:
         self.used: tuple[int, str] = (-(2**63), "")  # newest row that an earlier episode had
         self.timer: int | None = None  # the instant that the correlator will call `tick` at, if any
         self.incomplete = False
+        self.armed_at = _LONG_AGO  # no episode opens before this time
 
     def apply(self, row: Row, judge: Judge, out: Records) -> None:
         """Take the next row."""
-        self.tick(row.t, judge, out)
+        # A sliding window may go on holding with the very row that comes as another leaves; the others begin anew.
+        self.tick(row.t if self.rule.window == "sliding" else row.t + 1, judge, out)
         self.window.expire(row.t)
         before = len(self.window.rows)
         self.window.add(row)
         if self.episode is not None:
             self._goes_on(row, judge, out, kept=len(self.window.rows) > before or self.window.lower_bound)
         elif self.window.holds():
-            self._open(row, judge, out)
+            if row.t >= self.armed_at:
+                self._open(row, judge, out)
+            elif self.rule.rearm_us:
+                self.armed_at = max(self.armed_at, row.t + self.rule.rearm_us)
 
     def tick(self, now: int, judge: Judge, out: Records) -> None:
         """Let time pass up to, not including, `now`: an open episode closes at the instant its condition fails."""
@@ -54,7 +62,9 @@ class KeyState:
         if self.episode is not None:
             return self.window.next_expiry()
         self.window.expire(now - 1)
-        return self.window.rows[-1].t + self.rule.timespan_us if self.window.rows else None
+        expiry = self.window.last_expiry()
+        waits = self.armed_at if self.armed_at > now else None
+        return max((t for t in (expiry, waits) if t is not None), default=None)
 
     def _open(self, row: Row, judge: Judge, out: Records) -> None:
         rows = [r for r in self.window.rows if (r.t, r.event_id) > self.used]
@@ -80,6 +90,10 @@ class KeyState:
         assert self.episode is not None
         self._tell(judge, out, closed_at=at)
         self.used = (self.episode.last_t, self.episode.last_id)
+        if self.rule.suppress_us:
+            self.armed_at = at + self.rule.suppress_us
+        if self.rule.rearm_us:
+            self.armed_at = max(self.armed_at, self.episode.last_t + self.rule.rearm_us)
         self.episode = None
 
     def _tell(self, judge: Judge, out: Records, *, closed_at: int | None) -> None:
@@ -98,6 +112,7 @@ class KeyState:
             list(self.used),
             self.window.lower_bound,
             self.incomplete,
+            self.armed_at,
         ]
 
     @staticmethod
@@ -109,4 +124,5 @@ class KeyState:
         made.episode = None if state[1] is None else Episode.from_state(state[1])
         made.used = (state[2][0], state[2][1])
         made.window.lower_bound, made.incomplete = state[3], state[4]
+        made.armed_at = state[5] if len(state) > 5 else _LONG_AGO  # the first release had none
         return made

@@ -1,7 +1,12 @@
-"""Sliding windows (t-W, t] over matched rows, exact, one object a rule and group key.
+"""Windows over matched rows, exact, one object a rule and group key.
 
 Rows come in (event time, event id) order. A window knows nothing of episodes, permits or clocks: it keeps the rows
-that are inside and says what its measures are. Every kind has one measure a threshold of its rule.
+that are inside and says what its measures are. Every kind has one measure a threshold of its rule. What is inside is
+the business of the rule's `window`:
+
+- `sliding`: (t - W, t], as Sigma has it;
+- `tumbling`: [n W, (n + 1) W), multiples of the time span since 1970 UTC;
+- `session`: rows of which no two neighbours are more than W apart.
 """
 
 from __future__ import annotations
@@ -13,7 +18,7 @@ from collections.abc import Sequence
 from agents.engine.rows import Row
 from agents.rules.model import VALUE_SEPARATOR, Rule, Threshold
 
-MAX_ROWS = 100_000  # rows a window keeps; beyond it the oldest leave early: measures can only under-count
+MAX_ROWS = 100_000  # rows a window keeps; beyond it the oldest leave early: counts and sums can only be too low
 
 
 class Window(ABC):
@@ -21,6 +26,8 @@ class Window(ABC):
 
     `rows` is in order, oldest first. `add` and `expire` are called with times that never go back.
     """
+
+    __slots__ = ("lower_bound", "rows", "rule")
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
@@ -36,27 +43,55 @@ class Window(ABC):
         self._enter(row)
 
     def expire(self, now: int) -> None:
-        """Drop the rows at or before now - W, so that (now-W, now] is left; microseconds UTC."""
-        edge = now - self.rule.timespan_us
-        while self.rows and self.rows[0].t <= edge:
-            self._leave(self.rows.popleft())
+        """Drop the rows that are no longer inside at `now`, microseconds UTC."""
+        rows = self.rows
+        if not rows:
+            return
+        span = self.rule.timespan_us
+        if self.rule.window == "sliding":
+            edge = now - span
+        elif self.rule.window == "tumbling":
+            edge = now // span * span - 1
+        else:
+            edge = now if now - rows[-1].t > span else -(2**63)
+        while rows and rows[0].t <= edge:
+            self._leave(rows.popleft())
 
     def next_expiry(self) -> int | None:
-        """Event time at which the oldest row leaves; None where there is none."""
-        return self.rows[0].t + self.rule.timespan_us if self.rows else None
+        """Event time at which the next row leaves; None where there is none."""
+        if not self.rows:
+            return None
+        span = self.rule.timespan_us
+        if self.rule.window == "sliding":
+            return self.rows[0].t + span
+        if self.rule.window == "tumbling":
+            return (self.rows[0].t // span + 1) * span
+        return self.rows[-1].t + span + 1
+
+    def last_expiry(self) -> int | None:
+        """Event time from which nothing is inside if nothing more comes; None where nothing is."""
+        if self.rows and self.rule.window == "sliding":
+            return self.rows[-1].t + self.rule.timespan_us
+        return self.next_expiry()
 
     @property
     @abstractmethod
     def value(self) -> float:
         """The aggregate that the violation reports."""
 
-    @abstractmethod
     def measures(self) -> Sequence[float]:
         """Current value of each threshold of the rule, in its order."""
+        return [self.value] * len(self.rule.thresholds)
 
     def holds(self) -> bool:
-        """True where any threshold is reached."""
-        return any(m >= t.gte for m, t in zip(self.measures(), self.rule.thresholds, strict=True))
+        """True where the condition of the rule does; never of an empty window."""
+        return bool(self.rows) and self._lasts() and self._reached()
+
+    def _lasts(self) -> bool:
+        return not self.rule.lasting_us or self.rows[-1].t - self.rows[0].t >= self.rule.lasting_us
+
+    def _reached(self) -> bool:
+        return any(t.holds(m) for m, t in zip(self.measures(), self.rule.thresholds, strict=True))
 
     def _enter(self, row: Row) -> None:
         """Count a row that came in."""
@@ -68,14 +103,12 @@ class Window(ABC):
 class EventCount(Window):
     """Sigma `event_count`: how many rows."""
 
+    __slots__ = ()
+
     @property
     def value(self) -> float:
         """Rows inside."""
         return float(len(self.rows))
-
-    def measures(self) -> Sequence[float]:
-        """The same for every threshold."""
-        return [self.value] * len(self.rule.thresholds)
 
 
 class ValueCount(Window):
@@ -84,6 +117,8 @@ class ValueCount(Window):
     A value is plain, or class, message and rest with `VALUE_SEPARATOR` between. One pair of message and rest is one,
     also where it comes in two classes.
     """
+
+    __slots__ = ("_in_parts", "by_class", "by_message", "pairs", "seen")
 
     def __init__(self, rule: Rule) -> None:
         super().__init__(rule)
@@ -134,64 +169,3 @@ class ValueCount(Window):
         if threshold.per:
             return float(max(self.by_message.values(), default=0))
         return float(self.by_class[threshold.where]) if threshold.where else self.value
-
-
-class InOrder(Window):
-    """Our own kind `sequence`: n rows of the first base, then m of the second, all inside the window.
-
-    Rows of the second base that no row of the first precedes can never complete it and are not kept.
-    """
-
-    def add(self, row: Row) -> None:
-        """Take a row, unless it cannot be part of a sequence."""
-        if row.base == self.rule.bases[1] and not any(r.base == self.rule.bases[0] for r in self.rows):
-            return
-        super().add(row)
-
-    def expire(self, now: int) -> None:
-        """Drop what is too old, and rows of the second base that are left at the front."""
-        super().expire(now)
-        while self.rows and self.rows[0].base == self.rule.bases[1]:
-            self.rows.popleft()
-
-    @property
-    def value(self) -> float:
-        """Rows of the first base before the newest row of the second; without one, all of the first."""
-        firsts = best = 0
-        for row in self.rows:
-            if row.base == self.rule.bases[0]:
-                firsts += 1
-            else:
-                best = firsts
-        return float(best or firsts)
-
-    def measures(self) -> Sequence[float]:
-        """None: a sequence has counts in place of thresholds."""
-        return ()
-
-    def holds(self) -> bool:
-        """True where enough rows of the first base stand before enough of the second."""
-        first, need = self.rule.counts
-        after = 0
-        for i in range(len(self.rows) - 1, -1, -1):
-            if self.rows[i].base == self.rule.bases[1]:
-                after += 1
-                if after == need:
-                    return sum(1 for j in range(i) if self.rows[j].base == self.rule.bases[0]) >= first
-        return False
-
-
-_KINDS: dict[str, type[Window]] = {
-    "event_count": EventCount,
-    "value_count": ValueCount,
-    "sequence": InOrder,
-}
-
-
-def window_for(rule: Rule) -> Window:
-    """A new, empty window of the rule's kind.
-
-    Raises:
-        KeyError: the kind has no window (`single`, `new_value`).
-    """
-    return _KINDS[rule.kind](rule)

@@ -11,17 +11,26 @@ from sigma.exceptions import SigmaError
 
 from agents.rules.columns import ColumnType, column_types, identity_columns
 from agents.rules.compiled import Compiled
+from agents.rules.conditions import MAX_COUNT, OPERATORS, ConditionReader
 from agents.rules.detections import ERROR_PATHS, column_for, first_line
-from agents.rules.model import Alias, Detection, Rule, Threshold
+from agents.rules.model import WINDOWS, Alias, Detection, Rule
 from agents.rules.positions import Document
 from agents.rules.shape import LAST_CLAUSE, LEVELS, NAME, OWN_KINDS, Checker, suggestion
 from schemas.kinds import EventKind
 
-TYPES = ("event_count", "value_count", "value_sum", "temporal", "temporal_ordered")
-TEMPORAL = ("temporal", "temporal_ordered")
-MAX_COUNT = 10_000_000
-THRESHOLD_PARTS = {"where": ("internal", "outside"), "per": ("message",)}
-MAX_ROWS_OF_SEQUENCE = 10_000
+TYPES = (
+    "event_count",
+    "value_count",
+    "value_sum",
+    "value_avg",
+    "value_median",
+    "value_percentile",
+    "temporal",
+    "temporal_ordered",
+)
+OF_CORRELATIONS = (
+    "kind", "counts", "thresholds", "learn", "informational-bases", "window", "lasting", "suppress", "rearm",
+)  # fmt: skip
 # A rule without `group-by` (SigmaHQ's have none) is kept apart by where it came from.
 DEFAULT_GROUP: Mapping[EventKind, str] = {
     EventKind.PROXY: "source_ip",
@@ -31,19 +40,22 @@ DEFAULT_GROUP: Mapping[EventKind, str] = {
 }
 
 
+Base = Detection | Rule
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """What a document may refer to.
 
     Attributes:
         detections: Every detection by name and by id, as far as it could be read.
-        broken: Names and ids of those that could not: a reference to one is no error of its own.
-        correlations: Names and ids of correlation documents.
+        broken: Names and ids of those that could not, correlations too: a reference to one is no error of its own.
+        rules: Correlations that have been read, by name and by id.
     """
 
     detections: Mapping[str, Detection]
     broken: frozenset[str]
-    correlations: frozenset[str]
+    rules: Mapping[str, Rule]
 
 
 class RuleReader:
@@ -72,36 +84,63 @@ class RuleReader:
         aliases = self._aliases(part, bases)
         group_by = self._group_by(part.get("group-by"), bases, aliases, "correlation", "group-by")
         timespan = self.check.timespan(part.get("timespan"), "correlation", "timespan")
-        counts = self._counts(kind, bases)
-        value_field, thresholds = self._condition(kind, part, bases, counts)
+        condition = ConditionReader(
+            self.check,
+            self.own,
+            kind,
+            [_name_of(b) for b in bases],
+            lambda name, allowed, place: next(iter(self._column(name, bases, allowed, *place)), None),
+        )
+        condition.read(part)
         learn_us, unless = self._learn(kind)
         informational = self._informational(bases)
         common = self._common()
         if len(self.check.errors) == before:
             self._through_pysigma()
-        if len(self.check.errors) > before or any(r in self.known.broken for r in self._references(part)):
+        if len(self.check.errors) > before or any(r in self.known.broken for r in references(part)):
             return None
-        used = {*group_by, *([value_field] if value_field else [])}
+        inner = [b for b in bases if isinstance(b, Rule)]
+        used = {*group_by, *([condition.value_field] if condition.value_field else [])}
         return Rule(
             **common,
             kind=kind,
-            bases=tuple(b.name for b in bases),
-            kinds=frozenset(b.kind for b in bases),
+            bases=tuple(_name_of(b) for b in bases),
+            kinds=frozenset(k for b in bases for k in (b.kinds if isinstance(b, Rule) else (b.kind,))),
             group_by=group_by,
             timespan_us=0 if kind == "new_value" else timespan,
-            thresholds=thresholds,
-            counts=counts,
-            value_field=value_field,
+            window=self._window(kind),
+            lasting_us=self._span("lasting"),
+            suppress_us=self._span("suppress"),
+            rearm_us=self._span("rearm"),
+            presence=condition.presence,
+            percentile=condition.percentile,
+            inner=frozenset(b.id for b in inner),
+            thresholds=condition.thresholds,
+            counts=condition.counts,
+            value_field=condition.value_field,
             learn_us=learn_us,
             learn_unless_inventory=unless,
             informational_when=frozenset(informational),
-            attributed=any(_waits(b, used, aliases) for b in bases),
+            attributed=any(b.attributed if isinstance(b, Rule) else _waits(b, used, aliases) for b in bases),
             aliases=aliases,
         )
 
-    def _informational(self, bases: Sequence[Detection]) -> Sequence[str]:
+    def _window(self, kind: str) -> str:
+        window = self.own.get("window", WINDOWS[0])
+        if window not in WINDOWS or (kind == "new_value" and "window" in self.own):
+            known = WINDOWS if kind != "new_value" else ()
+            self.check.error(
+                f"window {window!r} is not known", "aupstream", "window", hint=suggestion(str(window), known)
+            )
+            return WINDOWS[0]
+        return str(window)
+
+    def _span(self, key: str) -> int:
+        return self.check.timespan(self.own[key], "aupstream", key) if key in self.own else 0
+
+    def _informational(self, bases: Sequence[Base]) -> Sequence[str]:
         """Bases whose rows make an episode informational."""
-        known = [b.name for b in bases]
+        known = [_name_of(b) for b in bases]
         names = self.check.texts(self.own.get("informational-bases"), "aupstream", "informational-bases")
         for name in names:
             if name not in known:
@@ -112,7 +151,7 @@ class RuleReader:
     def single(self, detection: Detection) -> Rule | None:
         """The rule of a detection that stands by itself; None where anything is wrong with it."""
         before = len(self.check.errors)
-        for key in ("kind", "counts", "thresholds", "learn", "informational-bases"):
+        for key in OF_CORRELATIONS:
             if key in self.own:
                 self.check.error(f"{key} belongs to a correlation", "aupstream", key, hint="add one", key=True)
         given = self.own.get("group-by", [DEFAULT_GROUP[detection.kind]])
@@ -188,32 +227,27 @@ class RuleReader:
             self.check.error(what, "correlation", "type", hint=hint)
         return str(own)
 
-    def _references(self, part: Mapping[str, Any]) -> tuple[str, ...]:
-        rules = part.get("rules")
-        return (rules,) if isinstance(rules, str) else tuple(r for r in rules or () if isinstance(r, str))
-
-    def _bases(self, part: Mapping[str, Any]) -> tuple[Detection, ...]:
+    def _bases(self, part: Mapping[str, Any]) -> tuple[Base, ...]:
         self.check.texts(part.get("rules"), "correlation", "rules")
         if not part.get("rules"):
             self.check.error("the correlation refers to no rule", "correlation", hint="list names under `rules`")
-        found = []
-        for i, name in enumerate(self._references(part)):
+        found: list[Base] = []
+        for i, name in enumerate(references(part)):
             place = ("correlation", "rules") if isinstance(part["rules"], str) else ("correlation", "rules", i)
             if name in self.known.detections:
                 found.append(self.known.detections[name])
-            elif name in self.known.correlations:
-                hint = "refer to detection rules"
-                self.check.error(f"{name!r} is a correlation: chains are not supported", *place, hint=hint)
+            elif name in self.known.rules:
+                found.append(self.known.rules[name])
             elif name not in self.known.broken:
-                hint = suggestion(name, self.known.detections)
+                hint = suggestion(name, [*self.known.detections, *self.known.rules])
                 self.check.error(f"there is no rule {name!r}", *place, hint=hint)
         return tuple(found)
 
-    def _aliases(self, part: Mapping[str, Any], bases: tuple[Detection, ...]) -> tuple[Alias, ...]:
+    def _aliases(self, part: Mapping[str, Any], bases: tuple[Base, ...]) -> tuple[Alias, ...]:
         found = []
         for name, by_rule in self.check.mapping(part.get("aliases"), "correlation", "aliases").items():
             for rule, field in self.check.mapping(by_rule, "correlation", "aliases", name).items():
-                base = next((b for b in bases if rule == b.name), None)
+                base = next((b for b in bases if isinstance(b, Detection) and rule == b.name), None)
                 column = column_for(base.kind, str(field)) if base else None
                 if base is None or column is None:
                     what = f"alias {name!r} names rule {rule!r} and field {field!r}, which do not go together"
@@ -222,9 +256,7 @@ class RuleReader:
                     found.append(Alias(str(name), base.name, column))
         return tuple(found)
 
-    def _group_by(
-        self, value: Any, bases: tuple[Detection, ...], aliases: tuple[Alias, ...], *path: str
-    ) -> tuple[str, ...]:
+    def _group_by(self, value: Any, bases: tuple[Base, ...], aliases: tuple[Alias, ...], *path: str) -> tuple[str, ...]:
         names = self.check.texts(value, *path)
         if not names:
             if value is None or value == []:
@@ -240,11 +272,19 @@ class RuleReader:
         return tuple(columns)
 
     def _column(
-        self, name: str, bases: tuple[Detection, ...], allowed: tuple[ColumnType, ...], *place: str | int
+        self, name: str, bases: tuple[Base, ...], allowed: tuple[ColumnType, ...], *place: str | int
     ) -> tuple[str, ...]:
         """The one column that a field name stands for in every base; empty where there is none, which is noted."""
         found: set[str] = set()
         for base in bases:
+            if isinstance(base, Rule):
+                if name not in base.group_by:
+                    what = f"{name!r} is not what {base.id} is grouped by ({', '.join(base.group_by)})"
+                    hint = "all rules of a chain are kept together by what the last one is grouped by"
+                    self.check.error(what, *place, hint=hint)
+                    return ()
+                found.add(name)
+                continue
             column = column_for(base.kind, name)
             types = column_types(base.kind)
             if column is None:
@@ -260,98 +300,6 @@ class RuleReader:
             what = f"{name!r} means {' and '.join(sorted(found))}: not the same in all rules"
             self.check.error(what, *place, hint="give it an alias")
             return ()
-        return tuple(found)
-
-    def _counts(self, kind: str, bases: tuple[Detection, ...]) -> tuple[int, ...]:
-        counts = self.own.get("counts")
-        if kind != "sequence":
-            if counts is not None:
-                self.check.error("counts belong to kind sequence", "aupstream", "counts", key=True, hint="remove them")
-            return ()
-        good = isinstance(counts, list) and all(
-            isinstance(c, int) and not isinstance(c, bool) and 1 <= c <= MAX_ROWS_OF_SEQUENCE for c in counts
-        )
-        if not isinstance(counts, list) or not good or len(counts) != len(bases) or len(counts) != 2:
-            hint = "such as [8, 1]: eight of the first and then one of the second"
-            self.check.error("a sequence needs two rules and two counts", "aupstream", "counts", hint=hint)
-            return ()
-        return tuple(counts)
-
-    def _condition(
-        self, kind: str, part: Mapping[str, Any], bases: tuple[Detection, ...], counts: tuple[int, ...]
-    ) -> tuple[str | None, tuple[Threshold, ...]]:
-        condition = part.get("condition")
-        if kind in (*TEMPORAL, "sequence"):
-            if condition is not None:
-                hint = "leave it out: all rules must match"
-                self.check.error(f"a {kind} rule takes no condition", "correlation", "condition", hint=hint)
-            if kind == "sequence" and counts:
-                return None, (Threshold(bases[0].name, float(counts[0])),)
-            return None, ()
-        condition = self.check.mapping(condition, "correlation", "condition")
-        self.check.keys("condition", condition, "correlation", "condition")
-        limit = self._limit(condition)
-        field = condition.get("field")
-        value_field: str | None = None
-        if kind in ("value_count", "value_sum"):
-            counted = (ColumnType.TEXT, ColumnType.TEXTS, ColumnType.NUMBER)
-            allowed = counted if kind == "value_count" else (ColumnType.NUMBER,)
-            if not isinstance(field, str):
-                hint = "name the column whose values are counted"
-                self.check.error("the condition names no field", "correlation", "condition", hint=hint)
-            else:
-                value_field = next(iter(self._column(field, bases, allowed, "correlation", "condition", "field")), None)
-        if kind == "new_value":
-            if limit != 1:
-                self.check.error("a new value needs the condition `gte: 1`", "correlation", "condition")
-            return None, ()
-        return value_field, self._thresholds(kind, limit, value_field)
-
-    def _limit(self, condition: Mapping[str, Any]) -> float:
-        """What `gte` (or `gt`, of whole numbers) asks for; 0 where it is wrong."""
-        operators = [op for op in ("gte", "gt", "lt", "lte", "eq", "neq") if op in condition]
-        value = condition[operators[0]] if len(operators) == 1 else None
-        if len(operators) != 1 or operators[0] not in ("gte", "gt"):
-            hint = "write `gte: 10`; other comparisons would hold before anything happened"
-            self.check.error("the condition must have one limit, `gte` or `gt`", "correlation", "condition", hint=hint)
-            return 0
-        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= 1e15:
-            what = f"the limit must be a number above 0, not {value!r}"
-            self.check.error(what, "correlation", "condition", operators[0])
-            return 0
-        return float(value) if operators[0] == "gte" else float(int(value) + 1)
-
-    def _thresholds(self, kind: str, limit: float, value_field: str | None) -> tuple[Threshold, ...]:
-        listed = self.own.get("thresholds")
-        if listed is None:
-            return (Threshold(kind, limit),)
-        path = ("aupstream", "thresholds")
-        if kind != "value_count" or not isinstance(listed, list) or not listed:
-            self.check.error("thresholds are a list, and of value_count only", *path, hint="use the condition")
-            return ()
-        found = []
-        for i, item in enumerate(listed):
-            one = self.check.mapping(item, *path, i)
-            self.check.keys("threshold", one, *path, i)
-            name = self.check.text(one, "name", *path, i, required=True)
-            gte = self.check.whole(one, "gte", *path, i, low=1, high=MAX_COUNT, default=0)
-            if not gte and "gte" not in one:
-                self.check.error("gte is missing", *path, i, hint="say how many it takes")
-            parts = {k: self.check.text(one, k, *path, i) or None for k in ("where", "per")}
-            for key, part in parts.items():
-                known = THRESHOLD_PARTS[key] if value_field == "delivered_recipients" else ()
-                if part is not None and part not in known:
-                    hint = (
-                        f"known: {', '.join(known)}" if known else "only delivered_recipients has classes and messages"
-                    )
-                    self.check.error(f"{key} {part!r} is not known", *path, i, key, hint=hint)
-            found.append(Threshold(name, float(gte), parts["where"], parts["per"]))
-        if len({t.name for t in found}) < len(found):
-            self.check.error("two thresholds have the same name", *path, hint="a violation lists them by name")
-        if found and min(t.gte for t in found) != limit:
-            what = f"the condition's limit must be the lowest threshold, {min(t.gte for t in found):g}"
-            hint = "so that tools which know only Sigma miss nothing"
-            self.check.error(what, "correlation", "condition", hint=hint)
         return tuple(found)
 
     def _learn(self, kind: str) -> tuple[int, bool]:
@@ -371,12 +319,33 @@ class RuleReader:
     def _through_pysigma(self) -> None:
         """Let pySigma read the document too: what it refuses is no Sigma."""
         try:
-            errors = list(SigmaCorrelationRule.from_dict(self.document.data, collect_errors=True).errors)
+            errors = list(SigmaCorrelationRule.from_dict(_plain_sigma(self.document.data), collect_errors=True).errors)
         except (SigmaError, TypeError, ValueError, AttributeError) as error:
             self.check.error(first_line(error), "correlation", hint="see the Sigma specification of correlations")
             return
         for found in errors:
             self.check.error(first_line(found), *ERROR_PATHS.get(type(found).__name__, ("correlation",)))
+
+
+def references(part: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the rules that the `correlation` part of a document refers to."""
+    rules = part.get("rules")
+    return (rules,) if isinstance(rules, str) else tuple(r for r in rules or () if isinstance(r, str))
+
+
+def _name_of(base: Base) -> str:
+    return base.id if isinstance(base, Rule) else base.name
+
+
+def _plain_sigma(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The document as pySigma knows it: of a range, which it does not, the first limit."""
+    part = data.get("correlation")
+    condition = part.get("condition") if isinstance(part, dict) else None
+    if not isinstance(part, dict) or not isinstance(condition, dict):
+        return dict(data)
+    first = next((op for op in OPERATORS if op in condition), None)
+    kept = {k: v for k, v in condition.items() if k not in OPERATORS or k == first}
+    return {**data, "correlation": {**part, "condition": kept}}
 
 
 def _waits(base: Detection, used: set[str], aliases: tuple[Alias, ...]) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 
-from agents.rules.correlations import Known, RuleReader
+from agents.rules.correlations import Known, RuleReader, references
 from agents.rules.detections import DetectionReader
 from agents.rules.model import Detection, Rule, RuleSet
 from agents.rules.positions import Document, read_documents
@@ -130,16 +130,40 @@ def _build(documents: Sequence[Document], errors: list[RuleError]) -> RuleSet:
             broken.update(_names(document))
         else:
             detections.update(dict.fromkeys(_names(document), (detection, document)))
-    known = Known(
-        {name: found[0] for name, found in detections.items()},
-        frozenset(broken),
-        frozenset(n for d in correlations for n in _names(d)),
-    )
-    rules = _rules(correlations, detections, known, errors)
+    correlations, cyclic = _ordered(correlations, errors)
+    known = Known({name: found[0] for name, found in detections.items()}, frozenset(broken | cyclic), {})
+    rules = _chained(_rules(correlations, detections, known, errors))
     ordered = tuple(sorted(rules, key=lambda r: r.id))
     unique = {d.name: d for d, _ in detections.values()}
     version = _hash([[r.id, r.version] for r in ordered])
     return RuleSet(ordered, tuple(unique[n] for n in sorted(unique)), version)
+
+
+def _ordered(documents: Sequence[Document], errors: list[RuleError]) -> tuple[list[Document], set[str]]:
+    """Correlations, those that others refer to first; and the names of those that refer to themselves in a circle."""
+    by_name = {name: document for document in documents for name in _names(document)}
+    done: dict[int, Document] = {}
+    cyclic: set[str] = set()
+
+    def visit(document: Document, path: list[Document]) -> None:
+        if id(document) in done:
+            return
+        if document in path:
+            circle = [*path[path.index(document) :], document]
+            names = " -> ".join(_names(d)[0] for d in circle)
+            what, hint = f"rules refer to each other in a circle: {names}", "take one of the references out"
+            errors.append(document.error(what, "correlation", "rules", hint=hint))
+            cyclic.update(name for d in circle for name in _names(d))
+            return
+        part = document.data.get("correlation")
+        for name in references(part) if isinstance(part, dict) else ():
+            if name in by_name:
+                visit(by_name[name], [*path, document])
+        done[id(document)] = document
+
+    for document in documents:
+        visit(document, [])
+    return [d for d in done.values() if not cyclic & set(_names(d))], cyclic
 
 
 def _rules(
@@ -150,23 +174,46 @@ def _rules(
 ) -> list[Rule]:
     rules: list[Rule] = []
     referenced: set[str] = set()
+    inner: dict[str, Rule] = {}
+    broken = set(known.broken)
     for document in correlations:
-        rule = RuleReader(document, Checker(document, errors), known).correlation()
+        now = Known(known.detections, frozenset(broken), inner)
+        rule = RuleReader(document, Checker(document, errors), now).correlation()
         part = document.data.get("correlation")
-        listed = part.get("rules") if isinstance(part, dict) else None
-        names = [listed] if isinstance(listed, str) else listed if isinstance(listed, list) else []
+        names = references(part) if isinstance(part, dict) else ()
         if not (isinstance(part, dict) and part.get("generate") is True):
-            referenced.update(known.detections[n].name for n in names if isinstance(n, str) and n in known.detections)
-        if rule is not None:
-            made_of = [document.data, *(detections[b][1].data for b in rule.bases)]
-            rules.append(replace(rule, version=_hash([_without_examples(d) for d in made_of])))
+            referenced.update(known.detections[n].name for n in names if n in known.detections)
+            inner.update({n: replace(inner[n], silent=True) for n in names if n in inner})
+            rules = [replace(r, silent=True) if rule and r.id in rule.inner else r for r in rules]
+        if rule is None:
+            broken.update(_names(document))
+            continue
+        made_of = [document.data, *(detections[b][1].data for b in rule.bases if b not in rule.inner)]
+        versions = [inner[name].version for name in sorted(rule.inner)]
+        rule = replace(rule, version=_hash([*map(_without_examples, made_of), *versions]))
+        rules.append(rule)
+        inner.update(dict.fromkeys(_names(document), rule))
     for detection, document in {id(doc): (d, doc) for d, doc in detections.values()}.values():
         if detection.name in referenced:
             continue
-        rule = RuleReader(document, Checker(document, errors), known).single(detection)
-        if rule is not None:
-            rules.append(replace(rule, version=_hash([_without_examples(document.data)])))
+        alone = RuleReader(document, Checker(document, errors), known).single(detection)
+        if alone is not None:
+            rules.append(replace(alone, version=_hash([_without_examples(document.data)])))
     return rules
+
+
+def _chained(rules: Sequence[Rule]) -> list[Rule]:
+    """Every rule with the one at the end of its chain. Of several ends the first by name: all see the same rows."""
+    by_id = {rule.id: rule for rule in rules}
+    behind: dict[str, list[str]] = {}
+    for rule in rules:
+        for name in rule.inner:
+            behind.setdefault(name, []).append(rule.id)
+
+    def end_of(rule_id: str) -> str:
+        return min((end_of(name) for name in behind[rule_id]), default=rule_id) if rule_id in behind else rule_id
+
+    return [replace(r, root=end_of(r.id), root_by=by_id[end_of(r.id)].group_by) for r in rules]
 
 
 def _refuse_doubles(documents: Sequence[Document], errors: list[RuleError]) -> None:

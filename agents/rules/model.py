@@ -6,8 +6,10 @@ violations: a Sigma correlation over detections, one of our own kinds where Sigm
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from schemas.kinds import EventKind
@@ -17,12 +19,20 @@ RULE_KINDS = (
     "event_count",
     "value_count",
     "value_sum",
+    "value_avg",
+    "value_median",
+    "value_percentile",
     "temporal",
     "temporal_ordered",
     "new_value",
     "sequence",
     "single",
 )
+NUMERIC_KINDS = ("value_sum", "value_avg", "value_median", "value_percentile")
+WINDOWS = ("sliding", "tumbling", "session")
+
+Presence = str | tuple[str, "Presence"] | tuple[str, "Presence", "Presence"]
+"""Which rules of a `temporal` correlation must be there: a rule's name, ("not", x), ("and", x, y) or ("or", x, y)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +60,13 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """One limit of a counting rule. The rule's condition holds while any of its thresholds does.
+    """One range of a measure. The rule's condition holds while any of its thresholds does.
 
     Attributes:
         name: Name that a violation lists it by.
-        gte: What it takes, at least.
+        gte: What it takes, at least; minus infinity for a condition that has only an upper limit.
+        lte: At most; infinity for none. What is below a limit without reaching it is the number next to it.
+        neq: A value that does not count; None for none.
         where: Only values of this class count (the part before the first `VALUE_SEPARATOR`); None: all.
         per: `message`: distinct values are counted for each message by itself (class and recipient together, the
             message being the part between the separators) and the highest count is taken; None: over the window.
@@ -64,6 +76,12 @@ class Threshold:
     gte: float
     where: str | None = None
     per: str | None = None
+    lte: float = inf
+    neq: float | None = None
+
+    def holds(self, measure: float) -> bool:
+        """True where the measure is within the range."""
+        return self.gte <= measure <= self.lte and measure != self.neq
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +115,18 @@ class Rule:
         kinds: Kinds of events it reads: its watermark waits for their sources.
         group_by: Columns (or aliases) that the window is kept per; every one must have a value.
         timespan_us: Length of the window (t - timespan, t], microseconds; 0 for `single` and `new_value`.
+        window: `sliding`: (t - timespan, t]. `tumbling`: from one multiple of the time span since 1970 UTC to the next.
+            `session`: as long as no more than the time span passes between two rows.
+        lasting_us: The condition holds only where first and newest row of the window are so far apart, microseconds.
+        presence: Of `temporal`: which of its bases must be there; None: all of them.
+        percentile: Of `value_percentile`: 0 to 100, interpolated between the two nearest values.
+        inner: Bases that are rules: rows of them are their episodes, at the time at which those open.
+        root: Id of the rule at the end of the chain that it is part of, itself where there is none behind it.
+        root_by: What that rule is grouped by: all rows of a chain are kept together by it.
+        silent: True where its episodes are for the next rule of the chain alone.
+        suppress_us: After an episode none opens for the same key for so long, microseconds.
+        rearm_us: After an episode none opens until the condition has not held for so long, microseconds, counted from
+            the last row at which it held.
         thresholds: Any of them holding makes the condition hold; all that were passed are listed. A sequence has one,
             over the rows of its first base; `temporal`, `temporal_ordered`, `single` and `new_value` have none.
         counts: Sequence: how many of each base, in order, e.g. (8, 1). Empty otherwise.
@@ -126,6 +156,16 @@ class Rule:
     kinds: frozenset[EventKind]
     group_by: tuple[str, ...]
     timespan_us: int = 0
+    window: str = "sliding"
+    lasting_us: int = 0
+    presence: Presence | None = None
+    percentile: float = 0.0
+    inner: frozenset[str] = frozenset()
+    root: str = ""
+    root_by: tuple[str, ...] = ()
+    silent: bool = False
+    suppress_us: int = 0
+    rearm_us: int = 0
     thresholds: tuple[Threshold, ...] = ()
     counts: tuple[int, ...] = ()
     value_field: str | None = None
@@ -149,9 +189,22 @@ class Rule:
         """Microseconds of learning in a district that has an inventory, or has none."""
         return 0 if inventory and self.learn_unless_inventory else self.learn_us
 
+    def kept_by(self, group_key: str) -> tuple[str, str]:
+        """What decides where rows of a key are kept: of a chain its root and the root's part of the key (JSON)."""
+        if not self.root or self.root == self.id:
+            return self.id, group_key
+        return self.root, part_of(group_key, self.root_by)
+
     def column_of(self, name: str, base: str) -> str:
         """Column that a group-by name stands for in the events of a detection."""
         return next((a.column for a in self.aliases if a.name == name and a.base == base), name)
+
+
+def part_of(group_key: str, names: tuple[str, ...]) -> str:
+    """Some members of a group key, as a group key: a JSON object, keys sorted, without spaces."""
+    whole = json.loads(group_key)
+    part = {name: whole[name] for name in sorted(names)}
+    return json.dumps(part, separators=(",", ":"), ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +247,8 @@ class RuleSet:
         """Every (rule, base) that reads events of a kind, in a fixed order."""
         for rule in self.rules:
             for base in rule.bases:
+                if base in rule.inner:
+                    continue
                 detection = self.detection(base)
                 if detection.kind is kind:
                     yield rule, detection

@@ -27,7 +27,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "condition": ("gte", "gt", "lt", "lte", "eq", "neq", "field", "percentile"),
     "aupstream": (
         "clause", "kind", "counts", "thresholds", "learn", "informational-bases", "permit-tolerance", "group-by",
-        "examples",
+        "examples", "window", "lasting", "suppress", "rearm",
     ),
     "threshold": ("name", "gte", "where", "per"),
     "learn": ("time", "unless"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from math import inf
 from typing import Any
 
 import msgspec
@@ -14,6 +16,7 @@ from agents.engine.episodes import Judge, Records
 from agents.engine.rows import KeyedRow, Row
 from agents.rules.model import VALUE_SEPARATOR, Rule, Threshold
 from schemas.headers import FOREVER
+from schemas.ids import violation_id
 from schemas.kinds import EventKind
 from tests.engine.oracle import episodes
 
@@ -30,11 +33,9 @@ def _rule(kind: str, **extra: Any) -> Rule:
         clause=1,
         severity="low",
         kind=kind,
-        bases=("a", "b"),
         kinds=frozenset({EventKind.LOGIN}),
         group_by=("user_name",),
-        timespan_us=SPAN,
-        **extra,
+        **{"timespan_us": SPAN, "bases": ("a", "b"), **extra},
     )
 
 
@@ -45,6 +46,32 @@ VALUE_COUNT = _rule(
     thresholds=(Threshold("inside", 3, where="in"), Threshold("all", 5), Threshold("one", 3, per="message")),
 )
 SEQUENCE = _rule("sequence", counts=(3, 2))
+RULES = [
+    EVENT_COUNT,
+    VALUE_COUNT,
+    SEQUENCE,
+    _rule("event_count", thresholds=(Threshold("some", 2, lte=4),)),
+    _rule("event_count", thresholds=(Threshold("few", -inf, lte=2),)),
+    _rule("value_sum", value_field="n", thresholds=(Threshold("much", 10.5),)),
+    _rule("value_sum", value_field="n", thresholds=(Threshold("little", -inf, lte=3.25),)),
+    _rule("value_avg", value_field="n", thresholds=(Threshold("high", 3.5, neq=4.0),)),
+    _rule("value_median", value_field="n", thresholds=(Threshold("high", 3.0, lte=6.0),)),
+    _rule("value_percentile", value_field="n", percentile=90.0, thresholds=(Threshold("high", 6.1),)),
+    _rule("temporal"),
+    _rule("temporal", bases=("a", "b", "c"), presence=("and", "a", ("or", "c", ("not", "b")))),
+    _rule("temporal_ordered", bases=("a", "b", "c")),
+    _rule("temporal_ordered", bases=("a", "a", "b")),
+    _rule("sequence", bases=("a", "b", "c"), counts=(2, 1, 2)),
+    _rule("event_count", thresholds=(Threshold("many", 3),), window="tumbling"),
+    _rule("event_count", thresholds=(Threshold("any", 1),), window="tumbling"),
+    _rule("value_count", value_field="v", thresholds=(Threshold("many", 3),), window="session", timespan_us=20),
+    _rule("event_count", thresholds=(Threshold("any", 1),), window="session", timespan_us=15),
+    _rule("temporal", window="session", timespan_us=30),
+    _rule("event_count", thresholds=(Threshold("many", 2),), lasting_us=40),
+    _rule("event_count", thresholds=(Threshold("many", 3),), suppress_us=120),
+    _rule("event_count", thresholds=(Threshold("many", 3),), rearm_us=90),
+    _rule("event_count", thresholds=(Threshold("many", 2),), rearm_us=30, suppress_us=200, timespan_us=40),
+]
 
 
 def _value(parts: tuple[str, int, int]) -> str:
@@ -56,12 +83,28 @@ VALUES = st.lists(
 )
 
 
+BASES = st.sampled_from("aabbc")
+NUMBERS = st.one_of(st.integers(-3, 9).map(float), st.sampled_from([0.1, 0.2, 2.5, 1e-9, 7.25]))
+
+
 @st.composite
 def rows(draw: st.DrawFn) -> list[Row]:
     """Up to forty rows of one key, times close enough to overlap and to tie."""
     times = draw(st.lists(st.integers(0, 600), min_size=1, max_size=40))
     return [
-        Row(t, f"{i:04d}", draw(st.sampled_from("ab")), tuple(draw(VALUES)), None, "s", "g", i, "h", "{}", ())
+        Row(
+            t,
+            f"{i:04d}",
+            draw(st.sampled_from("aabbc")),
+            tuple(draw(VALUES)),
+            draw(NUMBERS),
+            "s",
+            "g",
+            i,
+            "h",
+            "{}",
+            (),
+        )
         for i, t in enumerate(times)
     ]
 
@@ -105,7 +148,7 @@ def _split(draw: Callable[[Any], Any], given_rows: list[Row], shuffle: bool) -> 
     return arrivals, watermarks
 
 
-@given(st.data(), rows(), st.sampled_from([EVENT_COUNT, VALUE_COUNT, SEQUENCE]), st.booleans())
+@given(st.data(), rows(), st.sampled_from(RULES), st.booleans())
 def test_episodes_are_those_of_the_oracle_however_rows_arrive(
     data: st.DataObject, given_rows: list[Row], rule: Rule, shuffle: bool
 ) -> None:
@@ -113,7 +156,7 @@ def test_episodes_are_those_of_the_oracle_however_rows_arrive(
     assert _seen(_judge(rule, arrivals, watermarks)) == _expected(rule, given_rows)
 
 
-@given(st.data(), rows(), st.sampled_from([EVENT_COUNT, VALUE_COUNT, SEQUENCE]))
+@given(st.data(), rows(), st.sampled_from(RULES))
 def test_every_version_is_the_same_whatever_the_batches(data: st.DataObject, given_rows: list[Row], rule: Rule) -> None:
     one = _judge(rule, [given_rows], [FOREVER])
     arrivals, watermarks = _split(data.draw, given_rows, shuffle=True)
@@ -156,3 +199,65 @@ def test_a_joined_event_is_permitted_by_the_time_at_which_it_began() -> None:
 
     assert status('{"timestamp_first":"1970-01-01T00:00:01.000000Z"}') == "permitted"
     assert status("{}") == "violation"
+
+
+def test_a_late_event_is_in_no_window_that_it_does_not_belong_to() -> None:
+    """Elsewhere a late event was counted in whatever window was open when it came (Karib0u/rustinel issue 535)."""
+    rows_in_time = [Row(t, f"{t:03d}", "a", (), None, "s", "g", t, "h", "{}", ()) for t in (0, 150, 160)]
+    late = Row(40, "040", "a", (), None, "s", "g", 40, "h", "{}", ())  # comes last, belongs to the window of the first
+    found = _judge(EVENT_COUNT, [rows_in_time, [late]], [0, FOREVER])
+    assert found == []
+
+
+def test_two_events_of_one_second_in_the_wrong_order_are_not_in_order() -> None:
+    rule = _rule("temporal_ordered")
+    first_b_then_a = [
+        Row(5, "s:1", "b", (), None, "s", "g", 1, "h", "{}", ()),
+        Row(5, "s:2", "a", (), None, "s", "g", 2, "h", "{}", ()),
+    ]
+    for arrivals in (first_b_then_a, first_b_then_a[::-1]):
+        assert _judge(rule, [arrivals], [FOREVER]) == []
+    again = [*first_b_then_a, first_b_then_a[0]._replace(event_id="s:3", offset=3)]
+    assert [r["opened_at"] for r in _judge(rule, [again], [FOREVER])][:1] == [5]
+
+
+def _chain() -> dict[str, Rule]:
+    inner = _rule("event_count", thresholds=(Threshold("many", 3),), root="outer", root_by=("user_name",), silent=True)
+    outer = _rule(
+        "temporal", bases=("r", "c"), inner=frozenset({"r"}), root="outer", root_by=("user_name",), timespan_us=300
+    )
+    by_device = replace(inner, group_by=("device", "user_name"))
+    return {"outer": replace(outer, id="outer"), "r": by_device}
+
+
+@given(st.data(), rows())
+def test_a_chain_is_judged_as_its_parts_one_after_the_other(data: st.DataObject, given_rows: list[Row]) -> None:
+    """The inner rule by the oracle, its episodes as rows of the outer one, and that by the oracle again."""
+    rules = _chain()
+    devices = {r.event_id: data.draw(st.sampled_from("xy")) for r in given_rows}
+    keys = {d: f'{{"device":"{d}","user_name":"u"}}' for d in "xy"}
+    keyed = [
+        KeyedRow("outer", '{"user_name":"u"}', late=False, row=r, input_row=0)
+        if r.base == "c"
+        else KeyedRow("r", keys[devices[r.event_id]], late=False, row=r, input_row=0)
+        for r in given_rows
+    ]
+    arrivals, watermarks = _split(data.draw, given_rows, shuffle=True)
+    by_id = {k.row.event_id: k for k in keyed}
+    bucket, out = Bucket(rules, Judge()), list[dict[str, Any]]()
+    for portion, watermark in zip(arrivals, watermarks, strict=True):
+        out += bucket.take(by_id[r.event_id] for r in portion)
+        out += bucket.advance(dict.fromkeys(rules, RuleTime(watermark)))
+        saved = msgspec.msgpack.decode(msgspec.msgpack.encode(bucket.save()))
+        bucket = Bucket(rules, Judge())
+        assert bucket.load(saved) == []
+    out += bucket.advance(dict.fromkeys(rules, RuleTime(FOREVER)))
+    inner = [
+        (e["opened_at"], violation_id("r", keys[d], e["first_id"]))
+        for d in "xy"
+        for e in episodes(rules["r"], [r for r in given_rows if r.base != "c" and devices[r.event_id] == d])
+    ]
+    behind = [Row(t, name, "r", (), None, "s", "g", 0, "h", "{}", ()) for t, name in inner]
+    expected = _expected(rules["outer"], [*behind, *(r for r in given_rows if r.base == "c")])
+    assert {r["rule_id"] for r in out} <= {"outer"}
+    assert _seen(out) == expected

@@ -46,6 +46,11 @@ def _own(text: str, more: str) -> str:
     return text.replace("---\n", f"aupstream: {more}\n---\n", 1)
 
 
+def _asking(text: str, condition: str) -> str:
+    """A temporal correlation with an extended condition."""
+    return text.replace("timespan: 5m", f"timespan: 5m\n  condition: {condition}", 1)
+
+
 def _errors(text: str) -> list[str]:
     with pytest.raises(Errors) as raised:
         parse_rules(text, "r.yml")
@@ -72,10 +77,18 @@ def test_the_rules_that_come_with_aupstream_have_no_errors() -> None:
         (BOTH.replace("[user_name]", "[timestamp]"), "r.yml:7:14", "cannot be used here"),
         (BOTH.replace("  group-by: [user_name]\n", ""), "r.yml:5:3", "group-by is missing"),
         (BOTH.replace("[failures]", "[failure]"), "r.yml:6:11", "did you mean 'failures'?"),
-        (BOTH.replace("[failures]", "[many-failures]"), "r.yml:6:11", "chains are not supported"),
+        (BOTH.replace("[failures]", "[many-failures]"), "r.yml:6:10", "in a circle: many-failures -> many-failures"),
         (BOTH.replace("type: event_count", "type: event_cnt"), "r.yml:5:9", "did you mean 'event_count'?"),
-        (BOTH.replace("{gte: 10}", "{lt: 10}"), "r.yml:9:14", "one limit, `gte` or `gt`"),
-        (BOTH.replace("{gte: 10}", "{gte: ten}"), "r.yml:9:20", "must be a number above 0"),
+        (BOTH.replace("{gte: 10}", "{gt: 9, lt: 9}"), "r.yml:9:14", "no number fits"),
+        (BOTH.replace("{gte: 10}", "{}"), "r.yml:9:14", "has no limit"),
+        (BOTH.replace("{gte: 10}", "{gte: 10, field: user_name}"), "r.yml:9:24", "counts no field"),
+        (BOTH.replace("{gte: 10}", "{gte: 10, percentile: 5}"), "r.yml:9:24", "belongs to value_percentile"),
+        (BOTH.replace("{gte: 10}", "{gte: ten}"), "r.yml:9:20", "must be a number"),
+        (_own(BOTH, "{window: slidng}"), "r.yml:10:21", "did you mean 'sliding'?"),
+        (_own(BOTH, "{suppress: soon}"), "r.yml:10:23", "no time span"),
+        (_asking(SEQUENCE, "failures or successes"), "r.yml:9:14", "no `or`"),
+        (_asking(SEQUENCE, "failures and nothing"), "r.yml:9:14", "is no rule of"),
+        (_asking(SEQUENCE, "failures and"), "r.yml:9:14", "extended condition"),
         (BOTH.replace("{gte: 10}", "{gte: 0}"), "r.yml:9:20", "must be a number above 0"),
         (BOTH.replace("level: medium", "level: middle"), "r.yml:3:8", "level 'middle' is none of Sigma's"),
         (BOTH.replace("level: medium", "levl: medium"), "r.yml:3:1", "unknown key 'levl' in correlation rule"),
@@ -96,8 +109,8 @@ def test_the_rules_that_come_with_aupstream_have_no_errors() -> None:
         (_own(VALUES, "{thresholds: [{name: a, gte: 10, where: internal}]}"), "r.yml:10:52", "has classes"),
         (VALUES.replace("field: source_ip", "field: source_p"), "r.yml:9:22", "there is no column 'source_p'"),
         (VALUES.replace("field: source_ip, ", ""), "r.yml:9:14", "the condition names no field"),
-        (_own(SEQUENCE, "{kind: sequence, counts: [8]}"), "r.yml:9:37", "two rules and two counts"),
-        (_own(SEQUENCE, "{kind: sequence, counts: [8, 0]}"), "r.yml:9:37", "two rules and two counts"),
+        (_own(SEQUENCE, "{kind: sequence, counts: [8]}"), "r.yml:9:37", "a count for each of its rules"),
+        (_own(SEQUENCE, "{kind: sequence, counts: [8, 0]}"), "r.yml:9:37", "a count for each of its rules"),
         (DETECTION.replace("authentication", "antivirus"), "r.yml:3:12", "is none that is collected"),
         (DETECTION.replace("event_outcome", "event_outcom"), "r.yml:6:33", "did you mean 'event_outcome'?"),
         (DETECTION.replace("condition: failed", "condition: faild"), "r.yml:7:14", "'faild' not defined"),

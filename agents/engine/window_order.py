@@ -1,0 +1,145 @@
+"""Windows that look at which rules matched, and in what order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+
+from agents.engine.rows import Row
+from agents.engine.windows import Window
+from agents.rules.model import Presence, Rule
+
+_LONG_AGO = -(2**63)
+
+
+class Temporal(Window):
+    """Sigma `temporal`: rows of every rule, or of those that an extended condition asks for, in any order."""
+
+    __slots__ = ("_there",)
+
+    def __init__(self, rule: Rule) -> None:
+        super().__init__(rule)
+        self._there: Counter[str] = Counter()
+
+    def _enter(self, row: Row) -> None:
+        self._there[row.base] += 1
+
+    def _leave(self, row: Row) -> None:
+        self._there[row.base] -= 1
+
+    @property
+    def value(self) -> float:
+        """How many of the rules have a row inside."""
+        return float(sum(self._there[base] > 0 for base in self.rule.bases))
+
+    def measures(self) -> Sequence[float]:
+        """None: what must be there is no number."""
+        return ()
+
+    def _reached(self) -> bool:
+        if self.rule.presence is None:
+            return all(self._there[base] > 0 for base in self.rule.bases)
+        return self._fits(self.rule.presence)
+
+    def _fits(self, presence: Presence) -> bool:
+        if isinstance(presence, str):
+            return self._there[presence] > 0
+        word, *parts = presence
+        if word == "not":
+            return not self._fits(parts[0])
+        return any(map(self._fits, parts)) if word == "or" else all(map(self._fits, parts))
+
+
+class TemporalOrdered(Window):
+    """Sigma `temporal_ordered`: a row of the first rule, behind it one of the second, and so on, all inside.
+
+    "Behind" is in (event time, event id) order: two lines of one log that carry the same time are in the order in which
+    they were written. For every length of a chain the latest possible start is kept: the chain is inside as long as
+    that row is.
+    """
+
+    __slots__ = ("_places", "_starts")
+
+    def __init__(self, rule: Rule) -> None:
+        super().__init__(rule)
+        self._starts: list[tuple[int, str]] = [(_LONG_AGO, "")] * len(rule.bases)
+        self._places: dict[str, list[int]] = {}
+        for place, base in enumerate(rule.bases):
+            self._places.setdefault(base, []).insert(0, place)  # a rule named twice: the later place first
+
+    def _enter(self, row: Row) -> None:
+        for place in self._places.get(row.base, ()):
+            start = (row.t, row.event_id) if place == 0 else self._starts[place - 1]
+            self._starts[place] = max(self._starts[place], start)
+
+    @property
+    def value(self) -> float:
+        """Length of the longest chain inside that begins with the first rule."""
+        return float(sum(self._inside(start) for start in self._starts))
+
+    def measures(self) -> Sequence[float]:
+        """None: an order is no number."""
+        return ()
+
+    def _reached(self) -> bool:
+        return self._inside(self._starts[-1])
+
+    def _inside(self, start: tuple[int, str]) -> bool:
+        return bool(self.rows) and start >= (self.rows[0].t, self.rows[0].event_id)
+
+
+class InOrder(Window):
+    """Our own kind `sequence`: so many rows of the first rule, then so many of the second …, all inside the window.
+
+    Rows of a later rule that no row of the first precedes can never complete it and are not kept.
+    """
+
+    __slots__ = ()
+
+    def add(self, row: Row) -> None:
+        """Take a row, unless it cannot be part of a sequence."""
+        if not self.rows and row.base != self.rule.bases[0]:
+            return
+        super().add(row)
+
+    def expire(self, now: int) -> None:
+        """Drop what is too old, and rows of later rules that are left at the front."""
+        super().expire(now)
+        while self.rows and self.rows[0].base != self.rule.bases[0]:
+            self.rows.popleft()
+
+    @property
+    def value(self) -> float:
+        """Rows of the first rule before the newest row of the last; without one, all of the first."""
+        firsts = best = 0
+        for row in self.rows:
+            if row.base == self.rule.bases[0]:
+                firsts += 1
+            elif row.base == self.rule.bases[-1]:
+                best = firsts
+        return float(best or firsts)
+
+    def measures(self) -> Sequence[float]:
+        """None: a sequence has counts in place of thresholds."""
+        return ()
+
+    def _reached(self) -> bool:
+        """Greedily from the newest row back: so many of the last rule, before them so many of the one before it."""
+        bases, counts = self.rule.bases, self.rule.counts
+        stage, need = len(bases) - 1, counts[-1]
+        for row in reversed(self.rows):
+            if row.base != bases[stage]:
+                continue
+            need -= 1
+            if not need:
+                if not stage:
+                    return True
+                stage -= 1
+                need = counts[stage]
+        return False
+
+
+def repeated(bases: Sequence[str]) -> bool:
+    """True where a rule stands twice in a row, which only order can tell apart."""
+    return any(a == b for a, b in pairwise(bases))
