@@ -13,7 +13,7 @@ Facts: the message texts in Microsoft's event reference; Snare's "Windows Event 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from streams.normalisers.login.windows_events import WinEvent
@@ -155,6 +155,8 @@ _PROSE = ("This event is generated", "Pre-authentication types,", "Certificate i
 _MEANINGS: Final[Mapping[str, Mapping[str, str]]] = {
     section: {**_LABELS, **{label: section + end for label, end in _NAMES.items()}} for section in _SECTIONS.values()
 }
+_WORDS = frozenset((*_SECTIONS, *_NAMES, *_LABELS, *_SKIPPED))
+_MANY = 12  # pieces; fewer are a text whose labels stand behind single blanks
 _BLANKS = frozenset(" \t\r\n")
 _GAP = re.compile(r" {2,}|[\t\r\n]")
 
@@ -207,6 +209,53 @@ def _values(record: str, number: int) -> dict[str, Any]:
     end = max(record.rfind(prose) for prose in _PROSE)  # the last one is Windows' own
     if end < 0:
         end = len(record)
+    pieces = _pieces(record[:end])
+    found = _by_pieces(pieces) if len(pieces) >= _MANY else _by_labels(record, end)
+    if number in (4634, 4647, 4800, 4801):  # whose text calls the account that left the subject
+        found = {name.replace("Subject", "Target"): value for name, value in found.items()}
+    return found
+
+
+def _pieces(text: str) -> list[str]:
+    """Parts of a text between tabs, line breaks and runs of blanks."""
+    for sign in "\t\r\n":
+        if sign in text:
+            text = text.replace(sign, "  ")
+    return [part for piece in text.split("  ") if (part := piece.strip())]
+
+
+def _by_pieces(pieces: Sequence[str]) -> dict[str, Any]:
+    """Values of a text whose parts are set apart by tabs, line breaks or several blanks: every shipper's but a few."""
+    found: dict[str, Any] = {}
+    section, awaited = "Subject", ""
+    for piece in pieces:
+        if awaited:
+            if piece[-1:] != ":" or piece[:-1] not in _WORDS:
+                _keep(found, awaited, piece)
+                awaited = ""
+                continue
+            awaited = ""  # the label before has no value
+        if piece[-1:] == ":":
+            word, value = piece[:-1], None
+        else:
+            word, sign, value = piece.partition(": ")
+            if not sign:
+                continue
+        if word in _SECTIONS:
+            section = _SECTIONS[word] or section
+            continue
+        name = _MEANINGS[section].get(word)
+        if name is None:
+            continue
+        if value is None:
+            awaited = name
+        else:
+            _keep(found, name, value)
+    return found
+
+
+def _by_labels(record: str, end: int) -> dict[str, Any]:
+    """Values of a text of one line with single blanks: a value ends where the next label begins."""
     found: dict[str, Any] = {}
     section, name, behind = "Subject", "", 0
     for label in _LABEL.finditer(record, 0, end):
@@ -214,24 +263,25 @@ def _values(record: str, number: int) -> dict[str, Any]:
         if start and record[start - 1] not in _BLANKS:
             continue
         if name:
-            _keep(found, name, record[behind:start])
+            _keep(found, name, _first(record[behind:start]))
         word, behind = label[1], label.end()
         name = _MEANINGS[section].get(word, "")
         if not name and word in _SECTIONS:
             section = _SECTIONS[word] or section
     if name:
-        _keep(found, name, record[behind:end])
-    if number in (4634, 4647, 4800, 4801):  # whose text calls the account that left the subject
-        found = {name.replace("Subject", "Target"): value for name, value in found.items()}
+        _keep(found, name, _first(record[behind:end]))
     return found
 
 
-def _keep(found: dict[str, Any], name: str, value: str) -> None:
-    if name in _CHOSEN and name in found:
-        return
+def _first(value: str) -> str:
+    """A value without what a wider gap parts from it."""
     value = value.strip()
-    if name in _TOKENS:
-        found[name] = value.split(None, 1)[0] if value else ""
-        return
-    gap = _GAP.search(value) if "  " in value or not value.isprintable() else None
-    found[name] = value if gap is None else value[: gap.start()]
+    gap = _GAP.search(value)
+    return value if gap is None else value[: gap.start()]
+
+
+def _keep(found: dict[str, Any], name: str, value: str) -> None:
+    if name in _CHOSEN:
+        found.setdefault(name, value)
+    else:
+        found[name] = value.partition(" ")[0] if name in _TOKENS else value
