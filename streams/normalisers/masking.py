@@ -6,7 +6,8 @@ Masked are, in text for fields and in bytes for dead letters:
 - values of query, fragment and path parameters that carry credentials by their name, also where the URL is itself a
   percent-encoded parameter;
 - the values of Authorization, Proxy-Authorization, Cookie and Set-Cookie headers, plain or percent-encoded;
-- a password typed as user name (`looks_like_password`), where the account does not exist;
+- a password typed as user name (`looks_like_password`), where the account does not exist, in dead letters wherever a
+  field of a record is called a user's name;
 - what FreeRADIUS writes behind the user name with `auth_badpass` or `auth_goodpass`.
 
 Every pattern runs in time linear in the length of the line: repeats are over one character class or bounded.
@@ -39,6 +40,10 @@ _HEADER = (
     r"((?:[^%\\\"\]\r\n]|%(?!0[dDaA])|\\(?![rn]))+)"
 )
 _TYPED_NAME = r"((?:invalid|illegal|unknown) user |nonexistent user '|FOR '?)([^\s',]+)"
+_NAME_FIELD = (  # of a record: XML, JSON, pairs, texts of Windows, RADIUS attributes, Cisco's angle brackets
+    r"((?:(?:Target|Subject)UserName|[Uu]ser[\-_]?[Nn]ame|\bduser|\busrName)(?:\\?\"|')?(?:>| ?[=:] ?)(?:\\?\"|')?"
+    r"|Account Name:\s{1,16}|\bUser <|: user = )([^\s<>\"',|]{6,256})"
+)
 _RADIUS = (
     r"((?:Login OK|Login incorrect|Invalid user|Rejected in post-auth|Multiple logins)[^\[]{0,512}"
     r"(?:\[MPP attempt\])?: \[(?:host/[^\]/\s]{1,256}|[^\]/\s]{0,256})/)(?!<)(?:(?!\] \(from client ).)+"
@@ -52,6 +57,7 @@ _TEXT = [
 ]
 _BYTES = [(re.compile(p.pattern.encode(), p.flags & ~re.UNICODE), r.encode()) for p, r in _TEXT]
 _TYPED_NAME_BYTES = re.compile(_TYPED_NAME.encode())
+_NAME_FIELD_BYTES = re.compile(_NAME_FIELD.encode())
 _RADIUS_BYTES = re.compile(_RADIUS.encode(), re.DOTALL)
 
 TRIGGERS = (
@@ -87,6 +93,7 @@ def mask_bytes(line: bytes) -> tuple[bytes, bool]:
         masked = pattern.sub(replacement, masked)
     masked = _RADIUS_BYTES.sub(rb"\1" + MASK.encode(), masked)
     masked = _TYPED_NAME_BYTES.sub(_typed_name, masked)
+    masked = _NAME_FIELD_BYTES.sub(_typed_name, masked)
     return masked, masked != line
 
 

@@ -33,6 +33,7 @@ KEPT = [
     "to=<bob@example.org>, relay=mx.example.org",
     "Failed password for bob from 192.0.2.1 port 5 ssh2",
     "Login OK: [bob/<via Auth-Type = eap>] (from client x port 0)",
+    '<Data Name="TargetUserName">PC-1$</Data> UserName=EXAMPLE\\bob, User <bob@example.org> Account Name: Jane Doe',
 ]
 
 
@@ -61,6 +62,11 @@ def test_the_quick_look_finds_every_line_that_masking_changes(line: str) -> None
         (b"Login incorrect: [bob/hun]ter2] (from client x", b"Login incorrect: [bob/(masked)] (from client x"),
         (b"Login incorrect (pap: no): [bob/hunter2", b"Login incorrect (pap: no): [bob/(masked)"),
         (b"Multiple logins (max 1) [MPP attempt]: [b/pw] (from", b"Multiple logins (max 1) [MPP attempt]: [b/(masked)"),
+        (b'<Data Name="TargetUserName">hunter2!</Data>', b'<Data Name="TargetUserName">(masked)</Data>'),
+        (b'{"TargetUserName":"hunter2!","x":1}', b'{"TargetUserName":"(masked)","x":1}'),
+        (b"Account Name:\t\thunter2!\r\n", b"Account Name:\t\t(masked)\r\n"),
+        (b"Failed, UserName=hunter2!, User-Name=bob, a=b", b"Failed, UserName=(masked), User-Name=bob, a=b"),
+        (b"Group <a> User <hunter2!> IP <1>", b"Group <a> User <(masked)> IP <1>"),
     ],
 )  # fmt: skip
 def test_a_dead_letter_shows_no_password_of_a_login(line: bytes, masked: bytes) -> None:
