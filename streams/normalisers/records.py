@@ -90,8 +90,8 @@ class RecordNormaliser(Normaliser):
 
     def columns(self, facts: Sequence[Fact]) -> Mapping[str, Sequence[Any] | pl.Series]:
         """Columns of the events; a kind that works on whole columns overrides it."""
-        names = {name for fact in facts for name in fact}
-        return {name: [fact.get(name) for fact in facts] for name in names}
+        blank: dict[str, Any] = dict.fromkeys(set().union(*facts))  # merge and zip: faster than a get for each value
+        return dict(zip(blank, zip(*((blank | fact).values() for fact in facts), strict=True), strict=True))
 
     def normalise(self, chunk: LineChunk) -> Normalised:
         """Take the next lines; see `Normaliser.normalise`."""

@@ -150,8 +150,9 @@ class MailEvents:
         """The events as a frame with the columns of the kind."""
         if not self.facts:
             return empty_frame(EventKind.MAIL)
-        names = {name for fact in self.facts for name in fact}
-        columns: dict[str, Any] = {name: [fact.get(name) for fact in self.facts] for name in names}
+        blank: dict[str, Any] = dict.fromkeys(set().union(*self.facts))
+        values = zip(*((blank | fact).values() for fact in self.facts), strict=True)
+        columns: dict[str, Any] = dict(zip(blank, values, strict=True))
         columns[LINE], columns["log_sub"] = zip(*self._places, strict=True)
         offsets, recipients, attachments = zip(*self._counts, strict=True)
         columns["log_offsets"] = nested(self._offsets, offsets, pa.int64())
