@@ -309,8 +309,9 @@ def _tail(rest: str) -> tuple[str, int | None, str]:
 
 
 def _why(action: str, reason: str, extra: str) -> str:
-    said = [words.ACTIONS.get(action, (f"action {action}", ""))[0], words.REASONS.get(reason, f"reason {reason}")]
-    return clipped(mask_text(": ".join([*said, extra] if extra else said)))
+    done = words.ACTIONS.get(action, (f"action {action}", ""))[0]
+    said = f"{done}: {words.REASONS.get(reason, f'reason {reason}')}"
+    return clipped(f"{said}: {mask_text(extra)}") if extra else said
 
 
 def _ended(join: Join) -> bool:
