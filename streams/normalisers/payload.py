@@ -91,10 +91,10 @@ def cef_fields(extension: str) -> dict[str, str]:
             parts.append(piece)
     if keyed and key not in found:
         found[key] = "=".join([*parts, last])
-    escaped = "\\" in extension
-    for key, value in found.items():
-        if value[:1] == " " or value[-1:] == " " or escaped:
-            found[key] = _unescaped(value.strip(" "))
+    if "\\" in plain or "  " in plain or "= " in plain or plain[-1:] == " ":
+        for key, value in found.items():
+            if "\\" in value or value[:1] == " " or value[-1:] == " ":
+                found[key] = _unescaped(value.strip(" "))
     return found
 
 

@@ -23,11 +23,39 @@ def cells(text: str, delimiter: str = ",", quote: str = '"') -> list[str] | None
     """Values of a row; None where a quote is not closed. A quote inside quotes is doubled (RFC 4180)."""
     if quote not in text:
         return text.split(delimiter)
+    row = _plain(text.split(quote), delimiter)
+    if row is not None:
+        return row
     try:
         rows = list(csv.reader([text], delimiter=delimiter, quotechar=quote, strict=True))
     except csv.Error:
         return None
     return rows[0] if len(rows) == 1 else None
+
+
+def _plain(parts: list[str], delimiter: str) -> list[str] | None:
+    """Values of a row that is cut at its quotes, where these only stand around whole values; else None."""
+    last = len(parts) - 1
+    if last % 2:
+        return None
+    row: list[str] = []
+    for place in range(0, last + 1, 2):
+        outside = parts[place]
+        if place and outside[:1] != delimiter and (place < last or outside):
+            return None
+        if place < last:
+            if place and outside == delimiter:
+                row.append(parts[place + 1])
+                continue
+            if outside[-1:] != delimiter and (place or outside):
+                return None
+            outside = outside[:-1]
+            if place or outside or parts[place]:
+                row += outside[1:].split(delimiter) if place else outside.split(delimiter)
+            row.append(parts[place + 1])
+        elif outside:
+            row += outside[1:].split(delimiter)
+    return row
 
 
 class TableNormaliser(RecordNormaliser):
