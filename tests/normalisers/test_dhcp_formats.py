@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from schemas.errors import ConfigError
 from streams.normalisers.abstract import LineChunk, NormaliserSettings
-from streams.normalisers.dhcp import isc_dhcpd
+from streams.normalisers.dhcp import isc_dhcpd, kea_messages
 from streams.normalisers.dhcp.identifiers import fingerprint, mac_of_client_id, octets, relay_options
 from streams.normalisers.lines import MAX_MESSAGE
 from streams.normalisers.reasons import Refused, vocabulary
@@ -99,7 +99,7 @@ HOSTILE = [
     ("cisco_ios", hostile("<1>1: Mar  1 08:00:00: DHCPD: DHCPREQUEST received from client ", "0102.")),
     ("cisco_ios", hostile("<1>1: Mar  1 08:00:00: %DHCP_SNOOPING-5-A_B: drop message ", "on port Gi1/0/1 ")),
     ("cisco_ios", hostile("", "1: ")),
-    ("isc_leases", hostile("  uid \"", "\\001")),
+    ("isc_leases", hostile('  uid "', "\\001")),
     ("dhclient", hostile(HEAD + "dhclient: DHCPREQUEST on ", "eth0 to 1.1.1.1 ")),
 ]  # fmt: skip
 
@@ -188,6 +188,24 @@ TAIL = st.one_of(
 def test_the_quick_reading_of_what_infoblox_adds_is_the_careful_one(tail: str) -> None:
     known = ("10.30.0.11", MAC, None, None, "eth1", None)
     assert isc_dhcpd._event("ack", "success", known, tail) == isc_dhcpd._with_reason("ack", "success", known, tail)
+
+
+LEASE = st.builds(
+    "[hwtype=1 02:00:5e:10:00:01], cid=[{}], tid=0x{:x}: lease {} {}{}".format,
+    st.sampled_from(["no info", "01:02", "ff", "x"]), st.integers(0, 2**33), st.ip_addresses(),
+    st.sampled_from(["has been allocated for 3600 seconds", "will be offered", "has been reused for 9999999 seconds"]),
+    st.sampled_from(["", "", " more"]),
+)  # fmt: skip
+
+
+@given(text=LEASE)
+def test_the_quick_reading_of_keas_leases_is_the_careful_one(text: str) -> None:
+    for name in sorted(kea_messages._LEASES_4):
+        quick = kea_messages.read_message(name, text)
+        careful = kea_messages._read(name, text, kea_messages._EVENTS[name])
+        if isinstance(careful, dict) and isinstance(quick, dict):
+            quick, careful = ({k: v for k, v in row.items() if v is not None} for row in (quick, careful))
+        assert quick == careful
 
 
 def test_a_microsoft_log_of_another_language_has_its_head_passed_over() -> None:

@@ -36,6 +36,7 @@ def octets(text: str) -> bytes | None:
     return bytes.fromhex(plain[1]) if plain else None
 
 
+@lru_cache(maxsize=16_384)
 def hexadecimal(text: str | None) -> str | None:
     """An octet string in lower case with colons; a text that is none stays as it is; None for none."""
     if not text:
@@ -44,6 +45,7 @@ def hexadecimal(text: str | None) -> str | None:
     return data.hex(":") if data is not None else text
 
 
+@lru_cache(maxsize=16_384)
 def duid(text: str | None) -> str | None:
     """A DUID in lower case with colons; None where it is none (a type of two octets and something behind it)."""
     data = octets(text) if text else None

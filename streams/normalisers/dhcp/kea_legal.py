@@ -121,9 +121,10 @@ def _parts(rest: str) -> dict[str, str]:
             said.setdefault("", lasts)
             continue
         said.setdefault(key, value.lower())
-        data = octets(value)
-        if data and rest.startswith(f" ({data.decode('latin-1')})", at):
-            at += len(data) + 3
+        if rest.startswith(" (", at):
+            data = octets(value)
+            if data and rest.startswith(f" ({data.decode('latin-1')})", at):
+                at += len(data) + 3
     return {key: value for key, value in said.items() if value}
 
 

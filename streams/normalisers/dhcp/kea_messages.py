@@ -121,6 +121,14 @@ _LABEL = re.compile(
     r"(?:duid=\[([^\]]{0,400})\], )?\[([^\]]{0,100})\](?:, cid=\[([^\]]{0,800})\])?(?:, tid=0x([0-9a-f]{1,8}))?:? ?",
     re.ASCII,
 )
+_LEASES_4: Final = frozenset({"DHCP4_LEASE_ALLOC", "DHCP4_LEASE_OFFER", "DHCP4_LEASE_ADVERT", "DHCP4_LEASE_REUSE"})
+_OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_LEASE_4 = re.compile(
+    r"\[hwtype=1 ([0-9a-f]{2}(?::[0-9a-f]{2}){5})\], cid=\[(?:no info|([0-9a-f]{2}(?::[0-9a-f]{2}){1,254}))\],"
+    rf" tid=0x([0-9a-f]{{1,8}}): lease ({_OCTET}(?:\.{_OCTET}){{3}})"
+    r" (?:has been (?:allocated|reused) for (\d{1,10}) seconds|will be (?:offered|advertised))\Z",
+    re.ASCII,
+)
 _LABEL_INSIDE = re.compile(
     r"(?:duid=\[[^\]]{0,400}\], )?\[(?:hwtype=|no hwaddr)[^\]]{0,100}\](?:, cid=\[[^\]]{0,800}\])?"
     r"(?:, tid=0x[0-9a-f]{1,8})?",
@@ -148,6 +156,29 @@ _REVOKED_FROM = re.compile(r"from client (?:duid=)?\[?([0-9A-Fa-f:]{8,400})", re
 def read_message(name: str, text: str) -> Row | IgnoredReason | Unreadable | None:
     """What a message says: columns by name; None where it tells nothing of a client's lease."""
     known = _EVENTS.get(name)
+    if name in _LEASES_4 and (usual := _LEASE_4.match(text)) is not None and known is not None:
+        return _lease_4(known, usual)
+    return _read(name, text, known)
+
+
+def _lease_4(known: tuple[str, str], found: re.Match[str]) -> Row:
+    """What most lines say: a lease of version 4, in the form of Kea 1.0 and later."""
+    hardware, client_id, transaction, address, seconds = found.groups()
+    row: Row = {
+        "source_mac": addresses.mac(hardware),
+        "dhcp_client_id": hexadecimal(client_id) if client_id else None,
+        "dhcp_transaction_id": transaction,
+        "source_ip": addresses.ip(address),
+        "event_action": known[0],
+        "event_outcome": known[1],
+    }
+    if seconds is not None and known[0] != "offer":
+        row["dhcp_lease_seconds"] = number(seconds)
+    return row
+
+
+def _read(name: str, text: str, known: tuple[str, str] | None) -> Row | IgnoredReason | Unreadable | None:
+    """See `read_message`; `known` is what `_EVENTS` has."""
     if known is None:
         if name in ("DHCP4_PACKET_RECEIVED", "DHCP6_PACKET_RECEIVED"):
             return _received(text)
@@ -156,7 +187,7 @@ def read_message(name: str, text: str) -> Row | IgnoredReason | Unreadable | Non
         return Unreadable(Refused.LINE_TOO_LONG, f"a message of {len(text)} characters")
     action, outcome = known
     row, rest = _client(text)
-    if name.startswith("ALLOC_ENGINE_V6_REVOKED"):
+    if action == "expire" and name.startswith("ALLOC_ENGINE_V6_REVOKED"):
         row = {"dhcp_duid": duid(found[1]) if (found := _REVOKED_FROM.search(rest)) else None}
     row |= _place(action, rest)
     if name == "DHCP4_PACKET_NAK_0001":
@@ -167,8 +198,10 @@ def read_message(name: str, text: str) -> Row | IgnoredReason | Unreadable | Non
     if outcome == _IN_VAIN:
         row["dhcp_requested_ip"], row["source_ip"] = row.get("source_ip"), None
     row["event_action"], row["event_outcome"] = action, "failure" if outcome == _IN_VAIN else outcome
-    if row["event_outcome"] == "failure" or "REVOKED" in name:
-        row["event_reason"] = _GAP.sub("", _LABEL_INSIDE.sub("", rest)).strip(" .:,") or None
+    if row["event_outcome"] == "failure" or (action == "expire" and "REVOKED" in name):
+        if "[hwtype=" in rest or "[no hwaddr" in rest:
+            rest = _GAP.sub("", _LABEL_INSIDE.sub("", rest))
+        row["event_reason"] = rest.strip(" .:,") or None
     return row
 
 
@@ -179,7 +212,7 @@ def _client(text: str) -> tuple[Row, str]:
     if found is not None:
         rest = text[found.end() :]
     else:
-        inside = _LABEL_INSIDE.search(text)
+        inside = _LABEL_INSIDE.search(text) if "[hwtype=" in text or "[no hwaddr" in text else None
         found = _LABEL.match(text, inside.start()) if inside is not None else None
     if found is None:
         return _old_client(text), rest
