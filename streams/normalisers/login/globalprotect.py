@@ -42,6 +42,8 @@ ACTIONS: Final = ("login", "authentication", "session_start", "session_end")
 _CSV = re.compile(
     r"(?:^|[\s:])([\d.]{0,4},[^,]{0,40},[^,]{0,32},(?:[^,]{0,16},){0,3}?(?:GLOBALPROTECT|SYSTEM),.*)\Z", re.DOTALL
 )
+_HOST = re.compile(r"\s(\S{1,255}?)[\s:]*\Z")  # the last word before the fields
+
 _FIELDS: Final = (  # behind the generated time; a dash is a column that is not read
     "- event stage auth-method - user region machine public-ipv4 public-ipv6 private-ipv4 private-ipv6 host-id - - - "
     "- - reason error description status location duration - - portal - - high-resolution - - - - gateway - - - - "
@@ -101,12 +103,22 @@ class GlobalprotectNormaliser(RecordNormaliser):
         "source_geo_country", "event_code",
     )  # fmt: skip
 
+    def _head(self, text: str) -> Head:
+        """Fields name the firewall and the time themselves; the header before them is looked at for want of one."""
+        if text[:1] != "{" and (",GLOBALPROTECT," in text or ",SYSTEM,globalprotect," in text):
+            return Head("", None, None, None, text)
+        return super()._head(text)
+
     def read(self, head: Head) -> Read:
         """See `RecordNormaliser.read`."""
         message = head.message
         found = _CSV.search(message)
         if found is not None:
-            return self._row(found[1])
+            taken = self._row(found[1])
+            if isinstance(taken, dict) and "observer_hostname" not in taken:
+                host = _HOST.search(message, 0, found.start(1))
+                taken |= {} if host is None else {"observer_hostname": host[1]}
+            return taken
         if "CEF:" in message:
             return self._cef(message)
         if "LEEF:" in message:
