@@ -246,8 +246,9 @@ def _verdict(outer: dict[str, Any], record: dict[str, Any]) -> tuple[int | None,
 
 
 def _login_type(outer: dict[str, Any], record: dict[str, Any]) -> str:
-    for name in record.get("signInEventTypes") or ():
-        if name in _EVENT_TYPES:
+    kinds = record.get("signInEventTypes")
+    for name in kinds if isinstance(kinds, list) else ():
+        if isinstance(name, str) and name in _EVENT_TYPES:
             return _EVENT_TYPES[name]
     category = outer.get("category")
     known = _CATEGORIES.get(category.lower()) if isinstance(category, str) else None

@@ -99,7 +99,7 @@ def _event(
     event: dict[str, Any], application: Any, obj: dict[str, Any], about: dict[str, Any]
 ) -> Fact | IgnoredReason | Unreadable:
     name = event.get("name")
-    if application not in _APPLICATIONS:
+    if not isinstance(application, str) or application not in _APPLICATIONS:
         return CloudIgnored.ADMINISTRATION
     if not isinstance(name, str):
         return Unreadable(Refused.UNKNOWN_FORM, "an event without a name")
@@ -127,7 +127,7 @@ def _exported(row: dict[str, Any]) -> Read:
     """A row of the BigQuery export."""
     application, name = row.get("record_type"), row.get("event_name")
     known_as = _ACTIONS.get(str(name).lower())
-    if application not in _APPLICATIONS or known_as is None:
+    if not isinstance(application, str) or application not in _APPLICATIONS or known_as is None:
         return CloudIgnored.ADMINISTRATION
     when = cloud.utc(row.get("time_usec"))
     if when is None:

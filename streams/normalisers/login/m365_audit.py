@@ -181,7 +181,8 @@ def _user(obj: dict[str, Any]) -> str | None:
     name = cloud.stated(obj.get("UserId")) or cloud.stated(obj.get("MailboxOwnerUPN"))
     if name is not None and ("@" in name or "\\" in name):
         return name.rpartition("|")[2]  # SharePoint's i:0h.f|membership|bob@example.org
-    for actor in obj.get("Actor") or ():
+    actors = obj.get("Actor")
+    for actor in actors if isinstance(actors, list) else ():
         if isinstance(actor, dict) and actor.get("Type") == 5:
             return cloud.stated(actor.get("ID")) or name
     return name

@@ -149,13 +149,13 @@ def _json(text: str) -> Read:
         return Unreadable(Refused.BROKEN_PAYLOAD, f"no JSON: {error}"[:200])
     kind = obj.get("type") if isinstance(obj, dict) else None
     record = obj.get(kind) if isinstance(kind, str) else None
-    if kind not in _KINDS or not isinstance(record, dict):
+    if not isinstance(kind, str) or kind not in _KINDS or not isinstance(record, dict):
         return CloudIgnored.SAMBA_OTHER
     stamp = obj.get("timestamp")
     when = zoned(stamp) if isinstance(stamp, str) else None
     if when is None:
         return cloud.NO_TIME
-    return _recorded(record, when, _KINDS[str(kind)])
+    return _recorded(record, when, _KINDS[kind])
 
 
 def _recorded(record: dict[str, Any], when: int, action: str) -> Fact:
