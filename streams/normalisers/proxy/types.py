@@ -71,4 +71,30 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
         ),
         options={"logfileformat": "e2guardian.conf's number; needed for 3 (Squid's form), else told by the lines"},
     ),
+    "cisco_wsa": NormaliserType(
+        EventKind.PROXY,
+        "streams.normalisers.proxy.cisco_wsa:CiscoWsaNormaliser",
+        "Cisco Secure Web Appliance (WSA, IronPort): access log, from a file or by syslog push",
+        needs="an access log subscription in the format `squid` with the scanning verdicts, user agent (%u) added",
+        claims=re.compile(
+            rb" [A-Z_]+/\d{3} \d+ [A-Z_]+ .{1,4000} [A-Z_]+_?\d*(?:-[^ <>]{1,60}){5,9} (?:<|&lt;)(?:"
+            rb"\"?IW_|nc,|-,|\"?C_|ns,)|\d{3} \d+ [A-Z_]+ tunnel://\S+ \S+ \S+ \S+ \S+ [A-Z_]+_?\d*-"
+        ),
+    ),
+    "umbrella": NormaliserType(
+        EventKind.PROXY,
+        "streams.normalisers.proxy.umbrella:UmbrellaNormaliser",
+        "Cisco Umbrella and Secure Access: web (proxy) log in CSV, from a bucket",
+        needs="Admin > Log Management: export to S3, folder proxylogs",
+        claims=re.compile(rb'^"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"(?:, ?"[^"]*"){5}, ?"(?:ALLOWED|BLOCKED)"'),
+        preamble=re.compile(rb'(?i)"?timestamp"?,'),
+    ),
+    "zscaler_nss": NormaliserType(
+        EventKind.PROXY,
+        "streams.normalisers.proxy.zscaler_nss:ZscalerNormaliser",
+        "Zscaler Internet Access: web feed of NSS or Cloud NSS, name=value, JSON, CEF, LEEF, CSV or tab-separated",
+        needs="an NSS feed for web logs with the client's address, user, URL, action and rule",
+        claims=re.compile(rb"\tproduct=NSS\t|\|Zscaler\|NSS|zscalernss-web|\|Zscaler\|[^|]{0,40}[wW]eb"),
+        options={"fields": "NSS' names of the values of a CSV or tab-separated feed that is not in Zscaler's order"},
+    ),
 }
