@@ -239,7 +239,9 @@ def _place(action: str, rest: str) -> Row:
     row: Row = {}
     found = _ADDRESS.search(rest)
     if found is not None:
-        row["source_ip"], row["dhcp_prefix_length"] = addresses.ip(found[1].rstrip(".")), prefix_length(found[2])
+        written = found[1].rstrip(".")  # a colon behind it may be the sentence's, or the end of 2001:db8::
+        row["source_ip"] = addresses.ip(written) or addresses.ip(written.rstrip(":"))
+        row["dhcp_prefix_length"] = prefix_length(found[2])
     if "iaid=" in rest and (iaid := _IAID.search(rest)):
         row["dhcp_iaid"] = iaid[1]
     if action in ("ack", "renew") and (seconds := _SECONDS.search(rest)):
