@@ -43,9 +43,11 @@ ACTIONS: Final = (
 )
 
 _HEAD = re.compile(
-    r"(?:^|\s)(\S{1,255}) (CISE_[A-Za-z_]{1,64}) (\d{1,10}) (\d{1,3}) (\d{1,3}) +(.*)\Z", re.DOTALL | re.ASCII
-)
-_TAG = re.compile(r"(?:^|\s)CISE_\w+ ", re.ASCII)
+    r"(?:^|\s)(\S{1,255}) (?:CISE|CSCOacs)_([A-Za-z_]{1,64})(?: \S{1,32} \S{1,32} (?:-|\[[^\]]{0,512}\]))? (\d{1,10}) "
+    r"(\d{1,3}) (\d{1,3}) +(.*)\Z",
+    re.DOTALL | re.ASCII,
+)  # between the category and the number stands the rest of an RFC 5424 header; ACS wrote as ISE does
+_TAG = re.compile(r"(?:^|\s)(?:CISE|CSCOacs)_\w+ ", re.ASCII)
 _BODY = re.compile(
     r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:[.:,]\d{1,6})?) ([+-]\d\d:?\d\d) (\d{1,12}) (\d{4,6}) (\w{1,10})"
     r" ([\w\- ]{1,64}): ([^,]{0,256})(?:,(.*))?\Z",
@@ -84,8 +86,8 @@ _ADMINISTRATORS = 51_000
 _ACCOUNTING = frozenset({3000, 3001, 3002})
 _COMMANDS = frozenset({5202, 5203, 5402, 5403, 3300, 3301, 3302, 3303})
 _CATEGORIES = frozenset({
-    "CISE_Passed_Authentications", "CISE_Failed_Attempts", "CISE_RADIUS_Accounting", "CISE_TACACS_Accounting",
-    "CISE_Administrative_and_Operational_Audit", "CISE_Guest", "CISE_RADIUS_Diagnostics", "CISE_TACACS_Diagnostics",
+    "Passed_Authentications", "Failed_Attempts", "RADIUS_Accounting", "TACACS_Accounting",
+    "Administrative_and_Operational_Audit", "Guest", "RADIUS_Diagnostics", "TACACS_Diagnostics",
 })  # fmt: skip
 _SKIPPED = frozenset({"Step", "StepData", "cisco-av-pair"})
 _HIDDEN = frozenset({"INVALID", "USERNAME"})

@@ -36,13 +36,17 @@ from streams.normalisers.records import Fact, Head, Read
 
 ACTIONS: Final = ("login", "handshake_failed", "session_start", "session_end", "session_update")
 
+_STAMP = (
+    r"(?:\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[^\s]{0,16}|[A-Z][a-z]{2} [ \d]\d(?: \d{4})? \d\d:\d\d:\d\d)(?: [A-Z]{3,4})?"
+)
 _HEAD = re.compile(
-    r"(?:<\d{1,3}>)? ?(?:(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[^\s]{0,16}|[A-Z][a-z]{2} [ \d]\d(?: \d{4})? \d\d:\d\d:\d\d)"
-    r"(?: [A-Z]{3,4})? {1,2})?(\S{1,255}) {1,2}([A-Za-z\[(][^=|{}]{0,100}?),? (\d{1,10}) (\d{1,3}) (\d{1,3}) +(.*)\Z",
+    rf"(?:<\d{{1,3}}>)? ?(?:{_STAMP} {{1,2}}\S{{1,255}} {{1,2}}(?={_STAMP} ))?(?:({_STAMP}) {{1,2}})?"
+    r"(\S{1,255}) {1,2}([A-Za-z\[(][^=|{}]{0,100}?),? (\d{1,10}) (\d{1,3}) (\d{1,3}) +(.*)\Z",
     re.DOTALL | re.ASCII,
 )
 _KEY = re.compile(r"(?:^|,)\s*([A-Za-z][A-Za-z0-9_]{0,30}(?:\.[A-Za-z][\w\- ]{0,60})?) ?=", re.ASCII)
 _PREFIXES: Final = ("common.", "radius.", "webauth.", "tacacs.", "auth.", "radiusacct.", "endpoint.", "cppm")
+_ZONE_NAME = re.compile(r" [A-Z]{3,4}\Z")
 _SPACES = re.compile(r"\s+")
 _BROKEN_DATE = re.compile(r"-\s+")
 _SESSION = re.compile(r"(?:Common|Auth|RADIUS|WEBAUTH|TACACS|RadiusAcct)\.|(?:^|,)login_status=")
@@ -128,7 +132,7 @@ class ClearpassNormaliser(SegmentNormaliser):
             return fact
         fact["observer_hostname"] = host
         if "timestamp" not in fact and stamp:
-            when = self.clock.micros(stamp.replace(",", "."))
+            when = self.clock.micros(_ZONE_NAME.sub("", stamp).replace(",", "."))
             if when is not None:
                 fact["timestamp"] = when
         return fact

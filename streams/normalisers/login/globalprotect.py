@@ -141,7 +141,7 @@ class GlobalprotectNormaliser(RecordNormaliser):
         return self._said(said)
 
     def _leef(self, message: str) -> Read:
-        record = leef(message)
+        record = leef(message.replace("| |", "|\t|", 1) if "\t" in message else message)  # a tab shown as a blank
         if record is None:
             return Unreadable(Refused.BROKEN_PAYLOAD, "a LEEF head of unknown form")
         if "globalprotect" not in (record.fields.get("cat", "") + record.fields.get("SubType", "")).lower():
@@ -256,7 +256,7 @@ def _kind(said: Mapping[str, str]) -> tuple[str, str] | None:
     good = said.get("status", "").lower() == "success" or event.endswith("-succ")
     outcome = "failure" if failed else "success" if good else "unknown"  # a record that was cut has no status
     kind = None
-    if event.startswith(("gateway-auth", "globalprotectgateway-auth", "clientlessvpn-login")):
+    if event.startswith(("gateway-auth", "gw-auth", "globalprotectgateway-auth", "clientlessvpn-login")):
         kind = ("login", outcome)
     elif event.startswith(("portal-auth", "globalprotectportal-auth")):
         kind = ("login" if failed else "authentication", outcome)
