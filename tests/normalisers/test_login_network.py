@@ -196,10 +196,17 @@ This event is generated when a logon request fails."""
 
 
 @pytest.mark.parametrize(
-    "head", ["Mar  1 08:45:00 pc Security-Auditing: ", "03/01/2024 08:45:00 AM\nLogName=Security\nEventCode=4625\n"]
+    "record",
+    [
+        "Mar  1 08:45:00 pc Security-Auditing: " + FAILED,
+        "03/01/2024 08:45:00 AM\nLogName=Security\nEventCode=4625\n" + FAILED,
+        "Mar  1 08:45:00 pc Security-Auditing: " + FAILED.replace("\n", "#015#012").replace("\t", "#011"),
+        "Mar  1 08:45:00 pc Security-Auditing: " + FAILED.replace("\n", "   ").replace("\t", " "),
+    ],
+    ids=["lines", "splunk", "escaped", "flat"],
 )
-def test_a_text_of_several_lines_is_one_record(head: str) -> None:
-    (row,) = rows("windows_security", head + FAILED)
+def test_a_text_of_several_lines_is_one_record(record: str) -> None:
+    (row,) = rows("windows_security", record)
     said = {name: row[name] for name in ("event_action", "event_outcome", "user_name", "user_domain", "source_ip")}
     assert said == {
         "event_action": "login", "event_outcome": "failure", "user_name": "Jane Doe", "user_domain": "EXAMPLE",

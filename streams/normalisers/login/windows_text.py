@@ -174,8 +174,8 @@ _NUMBERED = re.compile(r"(?:^|\s)(?:EventID[: ]+)?(\d{4})[: ]+(?:AUDIT_|Audit )(
 
 def text_event(record: str) -> WinEvent | None:
     """The event in a text; None where it is no such text."""
-    if "#011" in record:
-        record = record.replace("#011", "\t")
+    if "#01" in record:  # rsyslog's escapes of control characters
+        record = record.replace("#011", "\t").replace("#012", "\n").replace("#015", "\r")
     snare = _SNARE.search(record)
     if snare is not None:
         number = int(snare[3])
