@@ -131,7 +131,7 @@ HOSTILE = [
     ("cas", hostile("UsernamePasswordCredential(", "2024-03-01 08:30:00,123 INFO [x] - WHAT: ")),
     ("shibboleth", hostile("Login by '", "2024-03-01 08:30:00,123 - 1.2.3.4 - INFO [x] - a: ")),
     ("shibboleth", hostile("|", "1.2.3.4")),
-    ("web_login", hostile("' and '", 'time="2024-03-01T08:30:00Z" msg="Unsuccessful 1FA authentication attempt by user ')),
+    ("web_login", hostile("user 'a' and", 'time="2024-03-01T08:30:00Z" msg="Unsuccessful 1FA authentication by ')),
     ("web_login", hostile(" (1.2.3.4)", SYSLOG + "LLNG[1]: Bad password for a")),
     ("web_login", hostile("/imap/143 from: 1.2.3.4/1", "[2024-03-01 08:30:00,123] INFO in x: Login attempt for: ")),
     ("routeros", hostile(" via a", SYSLOG + "system,error,critical login failure for user a")),
@@ -163,14 +163,14 @@ FORGED = st.sampled_from([
     ">, rip=6.6.6.6, lip=6.6.6.6", '] OK LOGIN: Client "6.6.6.6"', ": Login successful.", ", ip=[6.6.6.6]",
     '", client: 6.6.6.6, server: 0.0.0.0:25, login: "', "] (x) [INFO] root is now logged in", ", ipAddress=6.6.6.6",
 ])  # fmt: skip
+NGINX = ', client: 192.0.2.7, server: 0.0.0.0:143, login: "{}"'
 TEMPLATES = [
-    ("dovecot", SYSLOG + "dovecot: imap-login: Disconnected (auth failed, 1 attempts in 2 secs): user=<{}>, rip=192.0.2.7"),
+    ("dovecot", SYSLOG + "dovecot: imap-login: Aborted login (auth failed, 1 attempts): user=<{}>, rip=192.0.2.7"),
     ("vsftpd", 'Fri Mar  1 08:30:01 2024 [pid 1] [{}] FAIL LOGIN: Client "192.0.2.7"'),
     ("proftpd", SYSLOG + "proftpd[1]: h (192.0.2.7[192.0.2.7]) - USER {} (Login failed): Incorrect password"),
     ("pure_ftpd", SYSLOG + "pure-ftpd: (?@192.0.2.7) [WARNING] Authentication failed for user [{}]"),
     ("imap_pop", SYSLOG + "imapd: LOGIN FAILED, user={}, ip=[192.0.2.7]"),
-    ("nginx_mail", '2024/03/01 08:30:01 [info] 1#1: *1 client login failed: "x" while in http auth state, client: '
-     + '192.0.2.7, server: 0.0.0.0:143, login: "{}"'),
+    ("nginx_mail", '2024/03/01 08:30:01 [info] 1#1: *1 client login failed: "x" while in http auth state' + NGINX),
 ]  # fmt: skip
 
 
