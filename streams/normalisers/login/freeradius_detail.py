@@ -68,6 +68,7 @@ class FreeradiusDetailNormaliser(RecordNormaliser):
     type_name = "freeradius_detail"
     DATASET = "freeradius_detail"
     ALONE = True
+    joins = True  # a line says nothing without those before it
     fields = (
         "timestamp", "event_dataset", "event_action", "event_outcome", "event_reason", "user_name", "user_domain",
         "source_ip", "source_mac", "login_method", "service_name", "session_id", "session_seconds", "access_point",

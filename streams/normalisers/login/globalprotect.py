@@ -165,8 +165,10 @@ class GlobalprotectNormaliser(RecordNormaliser):
         values = cells(row)
         if values is None:
             return Unreadable(Refused.BROKEN_PAYLOAD, "a quote is not closed")
-        system = "GLOBALPROTECT" not in values[:8]
-        at = values.index("SYSTEM" if system else "GLOBALPROTECT")
+        at = next((place for place, value in enumerate(values[:8]) if value in ("GLOBALPROTECT", "SYSTEM")), None)
+        if at is None:
+            return Unreadable(Refused.UNKNOWN_FORM, "the kind of log stands in no column where it may")
+        system = values[at] == "SYSTEM"
         if system and values[at + 1 : at + 2] != ["globalprotect"]:
             return Ignored.OTHER_RECORD
         generated = values[at + 3 : at + 4]
