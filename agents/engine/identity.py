@@ -17,7 +17,8 @@ import polars as pl
 from schemas.ids import fact_id
 from schemas.kinds import EventKind
 
-LEASE_US = 86_400_000_000  # how long an ACK without a lease time stands: a day, dhcpd's default maximum
+LEASE_US = 86_400_000_000  # how long a grant without a lease time stands: a day, dhcpd's default maximum
+_GRANTED = ("ack", "renew")  # some servers tell a renewal from a first grant
 MAX_FACTS = 5_000_000  # beyond it the oldest fact of the address in hand goes: old rows may stay unattributed
 
 
@@ -42,7 +43,7 @@ def _dhcp_facts(frame: pl.DataFrame) -> pl.DataFrame:
     # What a client gives back that it has not (dhcpd: "not found") leaves the lease of who has it as it is.
     in_vain = pl.col("event_reason").str.contains("not found", literal=True).fill_null(value=False)
     rows = frame.filter(
-        pl.col("event_action").is_in(["ack", "release", "expire", "decline"])
+        pl.col("event_action").is_in([*_GRANTED, "release", "expire", "decline"])
         & pl.col("source_ip").is_not_null()
         & ~in_vain
     ).select(
@@ -51,17 +52,24 @@ def _dhcp_facts(frame: pl.DataFrame) -> pl.DataFrame:
         "source_ip",
         "source_mac",
         "dhcp_lease_seconds",
+        _micros("dhcp_lease_expires", frame).alias("until"),
         "event_id",
         "log_source",
     )
     facts: list[_Fields] = []
-    for t, action, ip, mac, lease, event, source in rows.iter_rows():
-        if action == "ack" and mac:
-            end = t + (LEASE_US if lease is None else int(lease) * 1_000_000)
+    for t, action, ip, mac, lease, until, event, source in rows.iter_rows():
+        if action in _GRANTED and mac:
+            end = t + int(lease) * 1_000_000 if lease is not None else until if until is not None else t + LEASE_US
             facts.append(("ip_mac", ip, mac, t, end, None, 0.95, event, source))
-        elif action != "ack":
+        elif action not in _GRANTED:
             facts.append(("ip_mac", ip, "", t, None, action, 0.95, event, source))
     return _facts(facts)
+
+
+def _micros(column: str, frame: pl.DataFrame) -> pl.Expr:
+    """A time of the schema's second release as microseconds; null in a frame of the first."""
+    there = column in frame.columns
+    return pl.col(column).dt.timestamp("us") if there else pl.lit(None, dtype=pl.Int64)
 
 
 def _login_facts(frame: pl.DataFrame) -> pl.DataFrame:
