@@ -129,7 +129,8 @@ class Splitter:
         known = None
         if _TAGGED.fullmatch(whole) or _RELAYED.fullmatch(whole):
             found = split(whole)
-            known = found and (found.host, found.program, found.pid)
+            if found is not None and found.stamp == stamp[:15]:  # no year behind the time, which is part of the stamp
+                known = (found.host, found.program, found.pid)
         self._tags[tag] = known
         return known
 
