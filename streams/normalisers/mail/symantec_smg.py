@@ -240,8 +240,10 @@ def _delivered(join: Join, values: str) -> None:
 
 def _failed(join: Join, values: str) -> None:
     parts = values.split("|")
-    at = next((at for at in range(len(parts) - 1, -1, -1) if "@" not in parts[at]), -1)
-    words, to = "|".join(parts[: at + 1]), [facts.bare_address(part) for part in parts[at + 1 :]]
+    at = len(parts)
+    while at > 1 and "@" in parts[at - 1] and " " not in parts[at - 1].strip():
+        at -= 1
+    words, to = "|".join(parts[:at]), [facts.bare_address(part) for part in parts[at:]]
     code = _CODE.match(words)
     lasting = code is None or code[1] == "5"
     status = "expired" if lasting and "max time" in words else "bounced" if lasting else "deferred"
