@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, ClassVar, TypeAlias
 
 import polars as pl
@@ -15,16 +16,23 @@ import polars as pl
 from schemas.kinds import EventKind
 from streams.normalisers.abstract import NormaliserSettings
 from streams.normalisers.columns import event_columns
+from streams.normalisers.lines import Unreadable
+from streams.normalisers.moments import numbers
 from streams.normalisers.payload import pairs
 from streams.normalisers.proxy.facts import ProxyFacts, completed
-from streams.normalisers.proxy.values import Column, Values, columns_of
-from streams.normalisers.records import Fact, Head, RecordNormaliser
+from streams.normalisers.proxy.values import Column, columns_of
+from streams.normalisers.reasons import Ignored, IgnoredReason
+from streams.normalisers.records import Fact, Gathered, Head, RecordNormaliser
 from streams.normalisers.syslog import split
+from streams.normalisers.times import SourceClock
 
 RAW = "raw"
 """Where a fact keeps its record, for `Appliance.columns`."""
 
-MAX_ALIKE = 6
+MAX_ALIKE, MAX_SIZES = 6, 256
+MAX_ENVELOPES = 4_096
+"""Headers that are remembered; then it starts anew."""
+
 _MAX_PREFIX = 512
 _MANY = 256
 _LOST_PRIORITY = re.compile(r"<\d{1,3}> +", re.ASCII)
@@ -35,70 +43,116 @@ class Shapes:
 
     A line is of a shape where its pairs are separated by one sign and nothing else stands between them, where quoted
     values hold no quote, and bare ones neither backslash, blank, comma, semicolon nor quote: then there is one way to
-    read it. Any other line is `pairs`' to read.
+    read it. It is cut at its quotes; what stands outside of them must be the shape's keys. Any other line is `pairs`'
+    to read.
 
     Args:
-        wanted: Keys whose values are given; others are passed over.
+        wanted: Keys whose values are given, by what they are called in the result; others are passed over.
     """
 
-    def __init__(self, wanted: frozenset[str], read: Callable[[str], dict[str, str]] = pairs) -> None:
-        self._wanted, self._read = wanted, read
+    def __init__(self, wanted: Mapping[str, str] | frozenset[str]) -> None:
+        self._wanted = wanted if isinstance(wanted, Mapping) else {key: key for key in wanted}
         self._known: dict[int, list[_Shape]] = {}
         self._missed = 0
 
     def pairs(self, text: str) -> dict[str, str]:
         """Values of the wanted keys; where a key comes twice, the first."""
-        for match, keys in self._known.get(text.count('="'), ()):
-            found = match(text)
-            if found is not None:
-                return dict(zip(keys, found.groups(), strict=True))
-        self._missed += 1
-        if self._missed <= _MANY or self._missed % 16 == 0:  # learning costs more than one line can bring
-            self._learn(text)
-        values = self._read(text)
-        return {key: values[key] for key in self._wanted if key in values}
+        escaped = '\\"' in text
+        plain = text.replace('\\"', _QUOTE) if escaped and '\\\\"' not in text and _QUOTE not in text else text
+        parts = plain.split('"')
+        if not escaped or plain is not text:
+            for match, bare, quoted, places in self._known.get(len(parts), ()):
+                found = match('"'.join(parts[::2]))
+                if found is not None:
+                    values = dict(zip(bare, found.groups(), strict=True))
+                    values.update(zip(quoted, places(parts), strict=True))
+                    return _unescaped(values) if escaped else values
+            self._missed += 1
+            if self._missed <= _MANY or self._missed % 16 == 0:  # learning costs more than one line can bring
+                self._learn(plain, len(parts))
+        values = {}
+        for key, value in pairs(text).items():
+            name = self._wanted.get(key)
+            if name is not None and name not in values:
+                values[name] = value
+        return values
 
-    def _learn(self, text: str) -> None:
-        parts: list[str] = []
-        keys: list[str] = []
-        at, sign = 0, ""
+    def _learn(self, text: str, size: int) -> None:
+        outside: list[str] = []
+        bare: list[str] = []
+        quoted: list[str] = []
+        places: list[int] = []
+        at, place, sign = 0, 1, ""
         for pair in _PAIR.finditer(text):
             if pair.start() != at or (sign and pair[4] not in (sign, "")):
                 return
             sign = sign or pair[4]
             at = pair.end()
-            value = _BARE if pair[2] is None else _ESCAPED if "\\" in pair[2] else _QUOTED
-            if pair[1] in self._wanted and pair[1] not in keys:
-                keys.append(pair[1])
-                value = f"({value})"
-            parts.append(f"{re.escape(pair[1])}=" + (f'"{value}"' if pair[2] is not None else value))
-        if at == len(text) and keys:
-            alike = self._known.setdefault(text.count('="'), [])
-            whole = re.compile(re.escape(sign).join(parts) + r"\Z", re.ASCII)
-            alike.insert(0, (whole.match, tuple(keys)))
+            name = self._wanted.get(pair[1], "")
+            wanted = name and name not in bare and name not in quoted
+            if pair[2] is None:
+                outside.append(f"{re.escape(pair[1])}=" + (f"({_BARE})" if wanted else _BARE))
+                if wanted:
+                    bare.append(name)
+            else:
+                outside.append(f'{re.escape(pair[1])}="')
+                if wanted:
+                    quoted.append(name)
+                    places.append(place)
+                place += 2
+        if at == len(text) and len(places) > 1:
+            if len(self._known) >= MAX_SIZES:
+                self._known.clear()
+            alike = self._known.setdefault(size, [])
+            whole = re.compile(re.escape(sign).join(outside) + r"\Z", re.ASCII)
+            alike.insert(0, (whole.match, tuple(bare), tuple(quoted), itemgetter(*places)))
             del alike[MAX_ALIKE:]
 
 
-_Shape: TypeAlias = tuple[Callable[[str], re.Match[str] | None], tuple[str, ...]]
-_QUOTED = r'[^"\\]*+'
-_ESCAPED = r'(?:[^"\\]|\\[^"])*+'
+def _unescaped(values: dict[str, str]) -> dict[str, str]:
+    """As `payload.pairs` takes escapes off: in values that hold an escaped quote."""
+    for key, value in values.items():
+        if _QUOTE in value:
+            values[key] = _ESCAPE.sub(r"\1", value.replace(_QUOTE, '\\"'))
+    return values
+
+
+_QUOTE = "\0"  # stands for an escaped quote while a line is cut at its quotes
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_Shape: TypeAlias = tuple[
+    Callable[[str], re.Match[str] | None],
+    tuple[str, ...],
+    tuple[str, ...],
+    Callable[[list[str]], tuple[str, ...]],
+]
+_QUOTED = r'(?:[^"\\]|\\[^"])*+'
 _BARE = r"[^\s,;\"'\\]*+"
-_PAIR = re.compile(rf'([A-Za-z_][\w.\-/]*+)=(?:"({_ESCAPED})"|({_BARE}))( |,|\Z)', re.ASCII)
+_PAIR = re.compile(rf'([A-Za-z_][\w.\-/]*+)=(?:"({_QUOTED})"|({_BARE}))( |,|\Z)', re.ASCII)
 
 
 class RawFacts(ProxyFacts):
     """Facts that keep their record under `RAW`: whole columns are made of it by `COLUMNS`, faster than one by one.
 
-    What a fact states itself counts before what its record says.
+    `read` puts the record's values there by their keys; `kept` leaves those of `KEYS` of them. What a fact states
+    itself counts before what its record says.
     """
 
     COLUMNS: ClassVar[tuple[Column, ...]]
+    KEYS: ClassVar[tuple[str, ...]]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.KEYS = tuple(dict.fromkeys(key for made in getattr(cls, "COLUMNS", ()) for key in made.keys))
+
+    def kept(self, fact: Fact) -> Fact:
+        """The fact with what its record has for `COLUMNS`."""
+        fact[RAW] = tuple(map(fact[RAW].get, self.KEYS))
+        return fact
 
     def columns(self, facts: Sequence[Fact]) -> Mapping[str, Sequence[Any] | pl.Series]:
         """See `RecordNormaliser.columns`."""
         types = event_columns(EventKind.PROXY)
-        records: list[Values] = [fact.get(RAW) or {} for fact in facts]
-        made = columns_of(records, self.COLUMNS)
+        made = columns_of([fact[RAW] for fact in facts], self.KEYS, self.COLUMNS)
         for name in {name for fact in facts for name in fact} - {"timestamp", RAW}:
             given = pl.Series(name, [fact.get(name) for fact in facts], dtype=types[name])
             made[name] = given if name not in made else given.zip_with(given.is_not_null(), made[name])
@@ -116,8 +170,35 @@ class Appliance(RawFacts, RecordNormaliser):
 
     def __init__(self, settings: NormaliserSettings) -> None:
         super().__init__(settings)
-        self._prefix = ""
-        self._envelope = Head("", None, None, None, "")
+        self._text = ""
+        self._moment_of: int | None = None
+        self._envelopes: dict[str, Head] = {}
+
+    def _line(self, out: Gathered, index: int, raw: bytes) -> None:
+        head = self._head(raw.decode("utf-8", "backslashreplace"))
+        if not head.message or head.message.isspace():
+            out.ignored.append((index, Ignored.BLANK_LINE))
+            return
+        taken = self.read(head)
+        if type(taken) is dict and "timestamp" in taken:  # most lines by far; the header's time is not looked at
+            taken.setdefault("event_dataset", self.DATASET)
+            if head.host is not None:
+                taken.setdefault("observer_hostname", head.host)
+            if head.program is not None:
+                taken["process_name"], taken["process_pid"] = head.program, head.pid
+            out.facts.append(self.kept(taken))
+            out.lines.append(index)
+            out.subs.append(0)
+            return
+        if isinstance(taken, IgnoredReason):
+            out.ignored.append((index, taken))
+            return
+        timestamp = self.clock.micros(head.stamp) if head.stamp else None
+        if isinstance(taken, Unreadable):
+            self._refuse(out, index, raw, taken, timestamp)
+        else:
+            facts = [taken] if isinstance(taken, dict) else taken
+            self._add(out, index, raw, [self.kept(fact) for fact in facts], head, timestamp)
 
     def _head(self, text: str) -> Head:
         if text[:1] == "{":
@@ -129,10 +210,19 @@ class Appliance(RawFacts, RecordNormaliser):
             return super()._head(text)
         start = found.start()
         prefix = text[:start]
-        if prefix != self._prefix:
-            self._prefix, self._envelope = prefix, self.envelope(prefix)
-        stamp, host, program, pid, _ = self._envelope
+        known = self._envelopes.get(prefix)
+        if known is None:
+            if len(self._envelopes) >= MAX_ENVELOPES:
+                self._envelopes.clear()
+            known = self._envelopes[prefix] = self.envelope(prefix)
+        stamp, host, program, pid, _ = known
         return Head(stamp, host, program, pid, text[start:] if start else text)
+
+    def local(self, text: str, read: Callable[[str, SourceClock], int | None] = numbers) -> int | None:
+        """A time in the source's zone; the text of the line before is not read again."""
+        if text != self._text:
+            self._text, self._moment_of = text, read(text, self.clock)
+        return self._moment_of
 
     def envelope(self, prefix: str) -> Head:
         """What stands before a record; a format with a header of its own reads it here."""

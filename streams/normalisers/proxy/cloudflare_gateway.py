@@ -93,7 +93,11 @@ class CloudflareGatewayNormaliser(Appliance, JsonNormaliser):
         moment = since_1970(when) or zoned(when)
         if moment is None:
             return Unreadable(Refused.BAD_TIME, "no such time in Datetime")
-        values = {key: found for key in _KEYS if key in obj and (found := text(obj[key])) is not None}
+        values: dict[str, str] = {}
+        for key in _KEYS:
+            value = obj.get(key)
+            if value is not None and value != "":
+                values[key] = value if type(value) is str else text(value) or ""
         if values.get("Email", "").startswith(_NOBODY):
             del values["Email"]
         for key in _LISTS:
@@ -106,7 +110,7 @@ class CloudflareGatewayNormaliser(Appliance, JsonNormaliser):
         if values.get("BlockedFileReason", "").lower() in ("malware", "virus", "av"):
             values["threat"] = values["BlockedFileReason"]
         fact: Fact = {
-            "timestamp": self.clock.seen(moment),
+            "timestamp": moment,
             "event_action": "denied" if action in _DENYING or certificate in ("block", "error") else "allowed",
             "url_original": _url(obj),
             RAW: values,

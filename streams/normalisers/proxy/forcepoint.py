@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Final
 
@@ -32,10 +33,11 @@ from streams.normalisers.moments import Order, numbers, since_1970, zoned
 from streams.normalisers.payload import cef, leef
 from streams.normalisers.proxy.appliance import RAW, Appliance
 from streams.normalisers.proxy.facts import URL_FIELDS
-from streams.normalisers.proxy.values import Values, column, stated, with_scheme
+from streams.normalisers.proxy.values import column, stated, with_scheme
 from streams.normalisers.reasons import Ignored, Refused
 from streams.normalisers.records import Fact, Head, Read
 from streams.normalisers.tables import MAX_COLUMNS, cells
+from streams.normalisers.times import SourceClock
 
 ACTIONS: Final = ("allowed", "denied")
 
@@ -48,7 +50,7 @@ _LAST = (
     "file_name"
 ).split()
 _KEY = re.compile(rf"(?:(?<=\s)|\A)({'|'.join(sorted([*_FIRST, *_LAST], key=len, reverse=True))})=")
-_BEHIND = frozenset(_LAST)
+_KEYS, _BEHIND = frozenset((*_FIRST, *_LAST)), frozenset(_LAST)
 _START = re.compile(r"CEF: ?\d+\||LEEF: ?\d|(?<![^\s>])vendor=(?:Websense|Forcepoint)\b")
 _CEF_NAMES = {
     "act": "action", "app": "protocol", "dst": "dst_ip", "dhost": "dst_host", "dpt": "dst_port", "src": "src_host",
@@ -167,10 +169,11 @@ class ForcepointNormaliser(Appliance):
             return Unreadable(Refused.BROKEN_PAYLOAD, "a quote is not closed")
         if len(row) < 4:
             return Unreadable(Refused.UNKNOWN_FORM, "no form of Forcepoint's logs")
-        words = [_NO_LETTERS.sub("_", cell.lower()).strip("_") for cell in row[:MAX_COLUMNS]]
-        if "url" in words and "action" in words:
-            self.names = tuple(_CLOUD_NAMES.get(word, word) for word in words)
-            return Ignored.HEADER
+        if "://" not in message and "action" in message.lower():
+            words = [_NO_LETTERS.sub("_", cell.lower()).strip("_") for cell in row[:MAX_COLUMNS]]
+            if "url" in words and "action" in words:
+                self.names = tuple(_CLOUD_NAMES.get(word, word) for word in words)
+                return Ignored.HEADER
         names = self.names or (_CLOUD if len(row) == len(_CLOUD) else ())
         if not names:
             return Unreadable(Refused.NO_FIELDS, "no line before this one names the columns")
@@ -178,8 +181,11 @@ class ForcepointNormaliser(Appliance):
             return Unreadable(Refused.UNKNOWN_FORM, f"{len(row)} values, {len(names)} columns")
         values = dict(zip(names, row, strict=False))
         when = values.get("date_time") or f"{values.get('date', '')} {values.get('time', '')}"
-        moment = numbers(when, self.clock, self._order)
-        return self._event(values, when) if moment is None else self._event(values, None, self.clock.seen(moment))
+        moment = self.local(when, self._ordered)
+        return self._event(values, when) if moment is None else self._event(values, None, moment)
+
+    def _ordered(self, text: str, clock: SourceClock) -> int | None:
+        return numbers(text, clock, self._order)
 
     def _event(self, values: dict[str, str], when: str | None, moment: int | None = None) -> Fact | Unreadable:
         fact: Fact = {}
@@ -188,8 +194,8 @@ class ForcepointNormaliser(Appliance):
             if moment is None:
                 return Unreadable(Refused.BAD_TIME, "no such time")
         if moment is not None:
-            fact["timestamp"] = self.clock.seen(moment)
-        fact["user_name"], fact["user_domain"] = _user(values)
+            fact["timestamp"] = moment
+        fact["user_name"], fact["user_domain"] = _user(values.get("user"), values.get("loginID"))
         fact["event_action"] = "denied" if values.get("action", "").lower().startswith(_DENYING) else "allowed"
         method = stated(values.get("http_method"))
         fact["http_request_method"] = method.upper() if method else None
@@ -215,6 +221,22 @@ class ForcepointNormaliser(Appliance):
 
 def _pairs(message: str) -> dict[str, str]:
     """Pairs without quotes; see the module."""
+    first, *pieces = message.split("=")
+    key, values = first, dict[str, str]()
+    for piece in pieces:
+        value, _, word = piece.rpartition(" ")
+        if word not in _KEYS:  # a sign of equality inside a value, or the last value
+            values[key] = f"{values[key]}={piece}" if key in values else piece
+            continue
+        values[key] = f"{values[key]}={value}" if key in values else value
+        if word in values:
+            return _pairs_of_doubt(message)
+        key = word
+    return values
+
+
+def _pairs_of_doubt(message: str) -> dict[str, str]:
+    """As `_pairs`, where a key comes twice: one of them is part of what a client wrote."""
     chosen: dict[str, tuple[int, int]] = {}
     for key in _KEY.finditer(message):
         if key[1] in _BEHIND or key[1] not in chosen:
@@ -223,8 +245,9 @@ def _pairs(message: str) -> dict[str, str]:
     return {key: message[end : following[start]].strip() for key, (start, end) in chosen.items()}
 
 
-def _user(values: Values) -> tuple[str | None, str | None]:
-    path, login = stated(values.get("user")), stated(values.get("loginID"))
+@lru_cache(maxsize=4096)
+def _user(path: str | None, login: str | None) -> tuple[str | None, str | None]:
+    path, login = stated(path), stated(login)
     if path is not None and _PATH.match(path):
         domain: str | None = ".".join(_DC.findall(path)).lower() or None
         name = _ESCAPED.sub(r"\1", path.rpartition("/")[2]) or None

@@ -23,7 +23,7 @@ from typing import Final
 from streams.normalisers.abstract import NormaliserSettings
 from streams.normalisers.addresses import port
 from streams.normalisers.lines import Unreadable
-from streams.normalisers.moments import numbers, since_1970, zoned
+from streams.normalisers.moments import since_1970, zoned
 from streams.normalisers.payload import cef
 from streams.normalisers.proxy.appliance import RAW, Appliance, Shapes
 from streams.normalisers.proxy.facts import URL_FIELDS, whole_url
@@ -131,31 +131,32 @@ class FortigateNormaliser(Appliance):
         return self._event(values, f"fortigate.{subtype}", head)
 
     def _event(self, values: Values, dataset: str, head: Head) -> Fact | Unreadable:
-        fact: Fact = {}
+        fact: Fact = {
+            "event_dataset": dataset,
+            "event_action": "denied" if _is_denied(values) else "allowed",
+            "url_original": _url(values),
+            RAW: values,
+        }
         if "eventtime" in values or "date" in values:
             moment = self._moment(values)
             if moment is None:
                 return Unreadable(Refused.BAD_TIME, "no such date, time or eventtime")
             fact["timestamp"] = moment
-        fact["event_dataset"] = dataset
-        fact["event_action"] = "denied" if _is_denied(values) else "allowed"
-        fact["url_original"] = _url(values)
-        if head.host is None and stated(values.get("devname")):
-            fact["observer_hostname"] = values["devname"]
-        fact[RAW] = values
+        if head.host is None and "devname" in values:
+            fact["observer_hostname"] = stated(values["devname"])
         return fact
 
     def _moment(self, values: Values) -> int | None:
         absolute = values.get("eventtime")
         if absolute:
+            if len(absolute) == 19 and absolute.isascii() and absolute.isdigit():  # nanoseconds, as most lines have it
+                return int(absolute) // 1_000
             found = since_1970(absolute)
             if found is not None:
-                return self.clock.seen(found)
+                return found
         text, zone = f"{values.get('date', '')} {values.get('time', '')}", values.get("tz", "")
-        if not zone:
-            return numbers(text, self.clock)
-        found = zoned(f"{text}{zone.removeprefix('UTC')}")
-        return numbers(text, self.clock) if found is None else self.clock.seen(found)
+        found = zoned(f"{text}{zone.removeprefix('UTC')}") if zone else None
+        return self.local(text) if found is None else found
 
 
 def _foreign(head: Head, message: str) -> IgnoredReason | Unreadable:
@@ -200,7 +201,10 @@ def _is_web(values: Values) -> bool:
 
 def _url(values: Values) -> str | None:
     """FortiOS 5 and 6 log the path alone, 7 the whole URL."""
-    url, secure = stated(values.get("url")), values.get("service", "").upper().startswith(("HTTPS", "SSL", "QUIC"))
+    url = stated(values.get("url"))
+    if url and url.startswith(("https://", "http://")):
+        return url
+    secure = values.get("service", "").upper().startswith(("HTTPS", "SSL", "QUIC"))
     if url and not url.startswith("/"):
         return with_scheme(url, secure=secure)
     host, named = host_and_port(values.get("hostname"))

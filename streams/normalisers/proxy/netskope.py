@@ -18,7 +18,7 @@ Facts: Netskope, "Transaction Event Fields", "REST API Events and Alerts Respons
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from streams.normalisers.abstract import NormaliserSettings
@@ -34,11 +34,12 @@ from streams.normalisers.proxy.values import Values, column, stated, with_scheme
 from streams.normalisers.reasons import Ignored, IgnoredReason, Refused
 from streams.normalisers.records import Fact, Head, Read
 from streams.normalisers.tables import MAX_COLUMNS, cells
+from streams.normalisers.times import SourceClock
 
 ACTIONS: Final = ("allowed", "denied")
 
 _ROW = re.compile(r"\d{4}-\d\d-\d\d[ \t]\d\d:\d\d:\d\d[ \t]|\d{10}(?:\.\d+)?[ \t]|\"")
-_KEYS = tuple(
+_KEYS = frozenset(
     "timestamp type record_type alert alert_type access_method url page domain site app appcategory category action "
     "policy policy_name user ur_normalized userip srcip src_ip dstip dstport dst_port src_port hostname client_bytes "
     "server_bytes useragent user_agent referer resp_content_type conn_duration object object_type file_name md5 sha256 "
@@ -114,6 +115,11 @@ class NetskopeNormaliser(Appliance, JsonNormaliser):
     def __init__(self, settings: NormaliserSettings) -> None:
         super().__init__(settings)
         self.names: tuple[str, ...] = ()
+        self._plain: tuple[str, ...] = ()
+
+    def _name(self, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+        self._plain = tuple(_W3C.get(name, name) for name in names)
 
     def _head(self, text: str) -> Head:
         """A row's date and time are no syslog header's."""
@@ -128,7 +134,7 @@ class NetskopeNormaliser(Appliance, JsonNormaliser):
             return JsonNormaliser.read(self, head)
         if message.startswith("#"):
             if message.startswith("#Fields:"):
-                self.names = tuple(message[8:].split()[:MAX_COLUMNS])
+                self._name(message[8:].split()[:MAX_COLUMNS])
             return Ignored.HEADER
         if message.startswith("CEF:"):
             return self._cef(message)
@@ -143,7 +149,12 @@ class NetskopeNormaliser(Appliance, JsonNormaliser):
     def fact(self, obj: dict[str, Any], head: Head) -> Read:
         """See `JsonNormaliser.fact`."""
         del head
-        values = {key: found for key in _KEYS if key in obj and (found := _text(obj[key])) is not None}
+        values: dict[str, str] = {}
+        for key, value in obj.items():
+            if key in _KEYS:
+                found = value if type(value) is str else _text(value)
+                if found:
+                    values[key] = found
         return self._event(values)
 
     def _event(self, values: dict[str, str]) -> Read:
@@ -175,10 +186,7 @@ class NetskopeNormaliser(Appliance, JsonNormaliser):
             return Unreadable(Refused.BROKEN_PAYLOAD, "a quote is not closed")
         if len(row) != len(self.names):
             return Unreadable(Refused.UNKNOWN_FORM, f"{len(row)} values, {len(self.names)} columns")
-        values: dict[str, str] = {}
-        for name, value in zip(self.names, row, strict=True):
-            if value and value != "-":
-                values[_W3C.get(name, name)] = value
+        values = {name: value for name, value in zip(self._plain, row, strict=True) if value and value != "-"}
         if "timestamp" not in values:
             values["timestamp"] = f"{values.get('date', '')} {values.get('time', '')} UTC"
         fact = self._fact(values, "netskope.transaction")
@@ -203,13 +211,13 @@ class NetskopeNormaliser(Appliance, JsonNormaliser):
 
     def _fact(self, values: dict[str, str], dataset: str) -> Fact | Unreadable:
         when = values.get("timestamp", "")
-        moment = since_1970(when) or zoned(when) or zoned(f"{when} UTC")
+        moment = self.local(when, _time)
         if when and moment is None:
             return Unreadable(Refused.BAD_TIME, "no such time")
         denied = values.get("action", "").lower().startswith(_DENYING)
         fact: Fact = {"event_dataset": dataset, "event_action": "denied" if denied else "allowed", RAW: values}
         if moment is not None:
-            fact["timestamp"] = self.clock.seen(moment)
+            fact["timestamp"] = moment
         return fact
 
     def remember(self) -> dict[str, Any]:
@@ -221,7 +229,12 @@ class NetskopeNormaliser(Appliance, JsonNormaliser):
         names = saved.get("names", [])
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise ValueError(f"names of columns are {names!r:.80}")
-        self.names = tuple(names)
+        self._name(names)
+
+
+def _time(text: str, clock: SourceClock) -> int | None:
+    del clock
+    return since_1970(text) or zoned(text) or zoned(f"{text} UTC")
 
 
 def _text(value: Any) -> str | None:

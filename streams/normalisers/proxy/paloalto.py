@@ -37,6 +37,7 @@ from streams.normalisers.proxy.values import Values, column, stated, with_scheme
 from streams.normalisers.reasons import Ignored, IgnoredReason, Refused
 from streams.normalisers.records import Fact, Head, Read
 from streams.normalisers.tables import cells
+from streams.normalisers.times import SourceClock
 
 ACTIONS: Final = ("allowed", "denied")
 
@@ -155,16 +156,16 @@ class PaloaltoNormaliser(Appliance):
             return _of_cef(message)
         if message.startswith("LEEF:"):
             return _of_leef(message)
-        if self.START.match(message) is None:
+        kind = message.split(",", 4)
+        if len(kind) < 5 or (kind[3] != "THREAT" and kind[3] not in _TYPES):
             return None
+        if kind[3] != "THREAT":
+            return {"type": kind[3]}
         found = cells(message)
         if found is None:
             return Unreadable(Refused.BROKEN_PAYLOAD, "a quote is not closed")
         if len(found) < _LEAST:
-            reason = _TYPES.get(found[3])
-            if reason is None:
-                return Unreadable(Refused.UNKNOWN_FORM, f"a threat record of {len(found)} fields")
-            return {"type": found[3]}
+            return Unreadable(Refused.UNKNOWN_FORM, f"a threat record of {len(found)} fields")
         size = min(len(found), 128)
         taker = self._takers.get(size)
         if taker is None:
@@ -204,19 +205,22 @@ class PaloaltoNormaliser(Appliance):
 
     def _moment(self, values: Values) -> int | None:
         """The first of the times that is one; None where none is, and the header's counts."""
-        precise = stated(values.get("precise"))
+        precise = values.get("precise")
         found = zoned(precise) if precise else None
         if found is not None:
-            return self.clock.seen(found)
+            return found
         for name in ("generated", "received", "logged"):
             text = values.get(name)
             if text:
-                found = numbers(text, self.clock)
-                if found is None:
-                    found = month_first(text, self.clock) or zoned(text) or since_1970(text)
+                found = self.local(text, _time)
                 if found is not None:
-                    return self.clock.seen(found)
+                    return found
         return None
+
+
+def _time(text: str, clock: SourceClock) -> int | None:
+    found = numbers(text, clock)
+    return found if found is not None else month_first(text, clock) or zoned(text) or since_1970(text)
 
 
 def _foreign(head: Head, message: str) -> IgnoredReason | Unreadable:

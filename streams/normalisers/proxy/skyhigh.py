@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from streams.normalisers.abstract import NormaliserSettings
@@ -86,7 +87,7 @@ class SkyhighNormaliser(Appliance):
 
     def __init__(self, settings: NormaliserSettings) -> None:
         super().__init__(settings)
-        self._shapes = Shapes(frozenset(PAIRS))
+        self._shapes = Shapes(PAIRS)
         self.names: tuple[str, ...] = ()
 
     def read(self, head: Head) -> Read:
@@ -148,9 +149,8 @@ class SkyhighNormaliser(Appliance):
             return Ignored.OTHER_RECORD
         values = {CEF[key]: value for key, value in fields.items() if key in CEF}
         for label, value in labelled(fields).items():
-            for part, name in LABELS.items():
-                if part in label.lower():
-                    values.setdefault(name, value)
+            for name in _labelled(label):
+                values.setdefault(name, value)
         values.setdefault("status", record.event_class)
         return self._event(values)
 
@@ -197,6 +197,11 @@ class SkyhighNormaliser(Appliance):
         self.names = tuple(names)
 
 
+@lru_cache(maxsize=256)
+def _labelled(label: str) -> tuple[str, ...]:
+    return tuple(name for part, name in LABELS.items() if part in label.lower())
+
+
 def _name(word: str) -> str:
     plain = word.strip('"#, ').lower()
     return NAMES.get(plain, plain)
@@ -231,7 +236,7 @@ def _take_line(line: str, values: dict[str, str]) -> None:
 
 def _of_pairs(found: Values) -> dict[str, str]:
     """Pairs, some of several numbers: `status="403/80"`, `bytes="from client/to server/from server/to client"`."""
-    values = {PAIRS[key]: value for key, value in found.items()}
+    values = dict(found)
     values["status"], _, values["block_id"] = values.get("status", "").partition("/")
     sizes = values.pop("bytes", "").split("/")
     if len(sizes) == 4:

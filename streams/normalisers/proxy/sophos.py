@@ -21,7 +21,7 @@ from typing import Final
 
 from streams.normalisers.abstract import NormaliserSettings
 from streams.normalisers.lines import Unreadable
-from streams.normalisers.moments import numbers, since_1970, zoned
+from streams.normalisers.moments import since_1970, zoned
 from streams.normalisers.proxy.appliance import RAW, Appliance, Shapes
 from streams.normalisers.proxy.facts import URL_FIELDS
 from streams.normalisers.proxy.reasons_appliances import ApplianceIgnored
@@ -35,19 +35,24 @@ _START = re.compile(
     r"(?<![^\s>])(?:device=\"SFW\"|device_name=\"|id=\"\d{4}\" severity=\"|(?:ep=\d |sxl=\w )*h=[0-9a-fA-F.:]* u=\")"
 )
 _UTM_STAMP = re.compile(r"(?<!\S)(\d{4}):(\d\d):(\d\d)-(\d\d:\d\d:\d\d)(?= )", re.ASCII)
-_WANTED = frozenset(
-    # UTM
-    "id sys sub name action method srcip dstip user ad_domain statuscode filteraction profile size url referer "
-    "fullreqtime ua categoryname category application content-type reason virus filename "
-    # SFOS
-    "device date time timezone timestamp log_type log_component log_subtype status device_name user_name src_ip dst_ip "
-    "src_port dst_port sourceip destinationip src_mac http_category contenttype content_type sent_bytes recv_bytes "
-    "bytes_sent bytes_received domain domainname reason user_agent http_user_agent status_code http_status "
-    "httpresponsecode referer http_referer referer_url download_file_name upload_file_name app_name threatname "
-    "web_policy web_policy_id fw_rule_id fw_rule_name iap av_policy_name host sha256 "
-    # Web Appliance
-    "h u s t T act cat app rsn threat type in out meth ref req target_ip".split()
-)
+_KEYS = {
+    "source_ip": "srcip src_ip sourceip h", "user": "user user_name u", "destination_ip": "dstip dst_ip destinationip "
+    "target_ip", "method": "method meth", "referrer": "referer http_referer referer_url ref",
+    "agent": "ua user_agent http_user_agent", "request_bytes": "sent_bytes bytes_sent in",
+    "response_bytes": "size recv_bytes bytes_received out", "mime": "content-type contenttype content_type ctype",
+    "statuscode": "statuscode status_code http_status s", "microseconds": "fullreqtime T",
+    "categoryname": "categoryname http_category cat", "virus": "virus threatname threat", "reason": "reason rsn",
+    "application": "application app_name app", "file_name": "filename download_file_name",
+}  # fmt: skip
+_AS_IT_IS = (
+    "id sys sub name action ad_domain filteraction profile url category date time timezone timestamp log_type "
+    "log_component log_subtype src_port dst_port src_mac upload_file_name web_policy web_policy_id fw_rule_id "
+    "fw_rule_name av_policy_name sha256 t act req httpresponsecode type"
+).split()
+_WANTED = {
+    **{key: key for key in _AS_IT_IS},
+    **{key: name for name, keys in _KEYS.items() for key in keys.split()},
+}
 _DENYING = frozenset(("denied", "warned", "blocked", "virus", "drop", "pua", "dropped", "quota exceeded"))
 _WEB = ("http", "web", "ftp over http")
 _OTHER: dict[str, IgnoredReason] = {
@@ -82,27 +87,27 @@ class SophosNormaliser(Appliance):
         *("file_hash", "proxy_result", "process_name", "process_pid"),
     )
     COLUMNS = (
-        column("event_reason", "reason rsn"),
-        column("source_ip", "srcip src_ip sourceip h", "ip"),
+        column("event_reason", "reason"),
+        column("source_ip", "source_ip", "ip"),
         column("source_port", "src_port", "port"),
         column("source_mac", "src_mac", "mac"),
-        column("user_name", "user user_name u", "user"),
-        column("destination_ip", "dstip dst_ip destinationip target_ip", "ip"),
+        column("user_name", "user", "user"),
+        column("destination_ip", "destination_ip", "ip"),
         column("destination_port", "dst_port", "port"),
-        column("http_request_method", "method meth"),
+        column("http_request_method", "method"),
         column("http_version", "version"),
-        column("http_request_referrer", "referer http_referer referer_url ref"),
-        column("user_agent_original", "ua user_agent http_user_agent"),
-        column("http_request_bytes", "sent_bytes bytes_sent in", "count"),
-        column("http_response_bytes", "size recv_bytes bytes_received out", "count"),
-        column("http_response_mime_type", "content-type contenttype content_type ctype type"),
-        column("http_response_status_code", "statuscode status_code http_status httpresponsecode s", "status"),
-        column("event_duration", "fullreqtime T", "microseconds"),
-        column("proxy_category", "categoryname http_category category cat"),
+        column("http_request_referrer", "referrer"),
+        column("user_agent_original", "agent"),
+        column("http_request_bytes", "request_bytes", "count"),
+        column("http_response_bytes", "response_bytes", "count"),
+        column("http_response_mime_type", "mime type"),
+        column("http_response_status_code", "statuscode httpresponsecode", "status"),
+        column("event_duration", "microseconds", "microseconds"),
+        column("proxy_category", "categoryname category"),
         column("proxy_policy", "filteraction web_policy av_policy_name fw_rule_name web_policy_id fw_rule_id"),
-        column("proxy_threat", "virus threatname threat"),
-        column("application_name", "application app_name app"),
-        column("file_name", "filename download_file_name upload_file_name"),
+        column("proxy_threat", "virus"),
+        column("application_name", "application"),
+        column("file_name", "file_name upload_file_name"),
         column("file_hash", "sha256", "hash"),
         column("proxy_result", "action log_subtype act"),
     )
@@ -134,7 +139,7 @@ class SophosNormaliser(Appliance):
         if values.get("sub") != "http":
             secure = values.get("sys") == "SecureNet"
             return ApplianceIgnored.FIREWALL_TRAFFIC if secure else Ignored.OTHER_RECORD
-        if "url" not in values or "srcip" not in values:
+        if "url" not in values or "source_ip" not in values:
             return Ignored.SERVICE_STATE
         denied = values.get("action") in ("block", "warn")
         domain = stated(values.get("ad_domain"))
@@ -171,8 +176,6 @@ class SophosNormaliser(Appliance):
             "url_original": with_scheme(values["url"], secure=values.get("dst_port") == "443"),
             RAW: values,
         }
-        if not filtered and not stated(values.get("virus")):
-            values["virus"] = values.get("threatname", "")
         return fact
 
     def _appliance(self, values: dict[str, str]) -> Read:
@@ -185,7 +188,7 @@ class SophosNormaliser(Appliance):
         if not blank or not version.startswith("HTTP/"):
             url, version = rest, ""
         values["version"] = version[5:]
-        values.setdefault("meth", method)
+        values.setdefault("method", method)
         fact: Fact = {
             "timestamp": self.clock.seen(moment),
             "event_dataset": "sophos.webappliance",
@@ -205,7 +208,7 @@ class SophosNormaliser(Appliance):
         if values.get("timezone") in ("GMT", "UTC"):
             found = zoned(f"{text} UTC")
             return found if found is None else self.clock.seen(found)
-        return numbers(text, self.clock)
+        return self.local(text)
 
 
 def _foreign(head: Head) -> IgnoredReason | Unreadable:

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import polars as pl
 
 from streams.normalisers import addresses
+from streams.normalisers.proxy.columns import ips, mapped
 
 Values: TypeAlias = Mapping[str, str]
 """A record's values by the product's own names."""
 
 How: TypeAlias = Literal[
-    "text", "ip", "mac", "port", "count", "status", "milliseconds", "microseconds", "seconds", "hash", "user", "list"
+    "text", "ip", "mac", "port", "count", "status", "milliseconds", "microseconds", "seconds", "hash", "user"
 ]
 
 NOTHING: Final = ("", "-", "--", "N/A", "n/a", "NA", "None", "none", "null", "NULL", "(null)", "Not available")
 """Words by which products say that there is nothing."""
 
 _NOTHING = frozenset(NOTHING)
+_NOBODY = ("0.0.0.0", "::")  # noqa: S104 - nothing is bound: so products say that they know no address
+_TELLING = frozenset(("ip", "mac", "port", "count", "status", "milliseconds", "microseconds", "seconds"))
 _MAX_LONG = 2**63 - 1
 _DIGITS = r"^[0-9]{1,18}$"
 _HASH = re.compile(r"(?:[0-9A-Fa-f]{32}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64}|[0-9A-Fa-f]{96}|[0-9A-Fa-f]{128})\Z")
@@ -54,12 +57,6 @@ def number(text: str | None, most: int = _MAX_LONG) -> int | None:
     return found if found <= most else None
 
 
-def ip(text: str) -> str | None:
-    """An address in its canonical spelling; None for none, and for `0.0.0.0` and `::`, by which products say so."""
-    found = addresses.ip(text)
-    return None if found in ("0.0.0.0", "::") else found  # noqa: S104 - nothing is bound: no address is known
-
-
 def mac(text: str) -> str | None:
     """A hardware address; None for none and for all zeros."""
     found = addresses.mac(text)
@@ -77,25 +74,39 @@ def host_and_port(text: str | None) -> tuple[str | None, int | None]:
 
 def with_scheme(url: str, *, secure: bool) -> str:
     """A URL that a product may log without its scheme."""
-    return url if _SCHEME.match(url) else f"{'https' if secure else 'http'}://{url.removeprefix('//')}"
+    if url.startswith(("http://", "https://")) or _SCHEME.match(url):
+        return url
+    return f"{'https' if secure else 'http'}://{url.removeprefix('//')}"
 
 
-def columns_of(records: Sequence[Values], wanted: Sequence[Column]) -> dict[str, pl.Series]:
-    """Columns of some records; those that no record states are left out."""
+def columns_of(
+    rows: Sequence[Sequence[str | None]], keys: Sequence[str], wanted: Sequence[Column]
+) -> dict[str, pl.Series]:
+    """Columns of some records; those that no record states are left out.
+
+    Args:
+        rows: A record each: the values of `keys`, None where it has none.
+        keys: At least those of `wanted`.
+        wanted: What is made of them.
+    """
+    stated_by = dict(zip(keys, zip(*rows, strict=True), strict=True))
     texts: dict[str, pl.Series] = {}
     made: dict[str, pl.Series] = {}
-    for name, keys, how in wanted:
-        for key in keys:
+    for name, own, how in wanted:
+        for key in own:
             if key not in texts:
-                texts[key] = _texts(key, records)
-        found = [texts[key] for key in keys if texts[key].null_count() < len(records)]
+                texts[key] = _texts(key, stated_by[key], plain=how in _TELLING and len(own) == 1)
+        found = [texts[key] for key in own if texts[key].null_count() < len(rows)]
         if found:
             _convert(name, found, how, made)
     return made
 
 
-def _texts(key: str, records: Sequence[Values]) -> pl.Series:
-    texts = pl.Series(key, [record.get(key) for record in records], dtype=pl.String)
+def _texts(key: str, values: Sequence[str | None], *, plain: bool) -> pl.Series:
+    """Values of a key, null where they say nothing; `plain` leaves that to the conversion, which tells it itself."""
+    texts = pl.Series(key, values, dtype=pl.String)
+    if plain or texts.null_count() == len(texts):
+        return texts
     nothing = texts.is_in(NOTHING)
     return texts.set(nothing, None) if nothing.any() else texts
 
@@ -107,10 +118,14 @@ def _convert(name: str, found: list[pl.Series], how: How, made: dict[str, pl.Ser
         return
     texts = _first(found)
     if how == "user":
-        made[name] = _mapped(texts, lambda text: addresses.account(text)[0])
-        made["user_domain"] = _mapped(texts, _domain)
-    elif how in _MAPPED:
-        made[name] = _mapped(texts, _MAPPED[how])
+        made[name] = mapped(texts, lambda text: addresses.account(text)[0])
+        made["user_domain"] = mapped(texts, _domain)
+    elif how == "ip":
+        found_ips = ips(texts)
+        nobody = found_ips.is_in(_NOBODY)
+        made[name] = found_ips.set(nobody, None) if nobody.any() else found_ips
+    elif how == "mac":
+        made[name] = mapped(texts, mac)
     elif how in _CAST:
         frame = pl.DataFrame({"text": texts})
         made[name] = frame.select(_CAST[how].alias(name))[name]
@@ -121,15 +136,10 @@ def _convert(name: str, found: list[pl.Series], how: How, made: dict[str, pl.Ser
 def _first(found: list[pl.Series]) -> pl.Series:
     texts = found[0]
     for other in found[1:]:
+        if texts.null_count() == 0:
+            break
         texts = texts.zip_with(texts.is_not_null(), other)
     return texts
-
-
-def _mapped(texts: pl.Series, read: Callable[[str], str | None]) -> pl.Series:
-    """`read` of every distinct text."""
-    distinct = texts.unique().drop_nulls()
-    values = pl.Series([read(text) for text in distinct], dtype=pl.String)
-    return texts.replace_strict(distinct, values, default=None, return_dtype=pl.String)
 
 
 def _domain(text: str) -> str | None:
@@ -144,12 +154,6 @@ def _longest(texts: tuple[Any, ...]) -> str | None:
     return max(found, key=len) if found else None
 
 
-def _list(text: str) -> str | None:
-    """Words in brackets, or separated by a comma and a blank, as they stand elsewhere: separated by commas."""
-    return ",".join(part.strip(" '\"") for part in text.strip("[]").split(",")) or None
-
-
-_MAPPED: Final[Mapping[str, Callable[[str], str | None]]] = {"ip": ip, "mac": mac, "list": _list}
 _NUMBER = pl.when(pl.col("text").str.contains(_DIGITS)).then(pl.col("text").cast(pl.Int64, strict=False))
 _DECIMAL = pl.when(pl.col("text").str.contains(r"^[0-9]{1,9}(?:\.[0-9]{1,9})?$")).then(
     pl.col("text").cast(pl.Float64, strict=False)
