@@ -42,7 +42,7 @@ _HEADER = (
 _TYPED_NAME = r"((?:invalid|illegal|unknown) user |nonexistent user '|FOR '?)([^\s',]+)"
 _NAME_FIELD = (  # of a record: XML, JSON, pairs, texts of Windows, RADIUS attributes, Cisco's angle brackets
     r"((?:(?:Target|Subject)UserName|[Uu]ser[\-_]?[Nn]ame|\bduser|\busrName)(?:\\?\"|')?(?:>| ?[=:] ?)(?:\\?\"|')?"
-    r"|Account Name:\s{1,16}|\bUser <|: user = )([^\s<>\"',|]{6,256})"
+    r"|Account Name:\s{1,16}|\bUser <|: user = )([^\s<>\"',|]{6,})"
 )
 _RADIUS = (
     r"((?:Login OK|Login incorrect|Invalid user|Rejected in post-auth|Multiple logins)[^\[]{0,512}"
@@ -72,6 +72,7 @@ _DOMAIN_LIKE = re.compile(r"[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)+\Z", re.ASCII)
 _REALM_LIKE = re.compile(r"[A-Za-z\-_]+\Z", re.ASCII)
 _MIN_PASSWORD = 6
 _LONG_TOKEN = 24
+_LONGEST_NAME = 256  # bytes: no account's name is longer
 
 
 def mask_text(text: str) -> str:
@@ -129,6 +130,8 @@ class Masker:
 
 
 def _typed_name(match: re.Match[bytes]) -> bytes:
+    if len(match[2]) > _LONGEST_NAME:
+        return match[1] + MASK.encode()
     name = match[2].decode("utf-8", "backslashreplace")
     return match[1] + (MASK.encode() if looks_like_password(name) else match[2])
 
