@@ -4,8 +4,9 @@
 
 - `message`: a message, from all lines of its MID; a MID that was rewritten to another goes on under that one, and what
   was split off is a message of its own. It is complete with `Message finished`; one that went into a policy quarantine
-  comes out at once (`quarantined`), and what becomes of it later is a further event. A record of the consolidated
-  event log is a `message` too: read the one log or the other, not both as one source.
+  comes out at once (`quarantined`). A record of the consolidated event log is a `message` too: read the one log or the
+  other, not both as one source.
+- `delivery`: what became of recipients of a message whose event is out;
 - `rejected`: a connection or recipient refused before there was a MID; outcome `failure`;
 - `aborted`: the sender went away before the message was whole; outcome `failure`;
 - `released`, `deleted`: what became of a message in a policy quarantine; outcome `success`, `failure`;
@@ -52,6 +53,7 @@ from streams.normalisers.syslog import SyslogLine
 
 ACTIONS: Final = (
     "message",
+    "delivery",
     "rejected",
     "aborted",
     "released",
@@ -69,7 +71,7 @@ class CiscoEsaNormaliser(JoinNormaliser):
 
     type_name = "cisco_esa"
     DATASET = "cisco_esa"
-    KEPT_NOTES = ("rids",)
+    KEPT_NOTES = ("rids", "told")
     fields = (
         *JOIN_FIELDS, "event_reason", "observer_hostname", "process_name", "process_pid", "email_message_id",
         "email_local_id",
@@ -308,6 +310,9 @@ class CiscoEsaNormaliser(JoinNormaliser):
         flow = join.notes.get("flow")
         if flow is not None:
             join.learn(email_direction="outbound" if flow == "RELAY" else "inbound")
+        if "told" in join.notes:
+            join.facts.setdefault("event_action", "delivery")
+        join.notes["told"] = True
 
     # Lines of a connection or a delivery
 

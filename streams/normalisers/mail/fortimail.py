@@ -5,7 +5,8 @@
 - `message`: a message that FortiMail took. From the history record (`type=statistics`) and the SMTP events of the same
   session: `from=`, and `to=` for every delivery that was tried. It is complete when every recipient has an end; at once
   with the history record where that says the end (quarantined, discarded), or where the source has never had a `to=`;
-  else it is flushed ten minutes of the log's own time after its newest line, and what comes later is a further event.
+  else it is flushed ten minutes of the log's own time after its newest line;
+- `delivery`: what SMTP events say later of a message whose event is out;
 - `rejected`: a history record that says that the sender was refused, for good (`Reject`) or for now (`Delay`);
 - `detected`: a finding in a message (`type=spam` and `type=virus`), with the file where it names one;
 - `released`: somebody let a message out of quarantine.
@@ -39,7 +40,7 @@ from streams.normalisers.mail.reasons_services import ServicesIgnored
 from streams.normalisers.reasons import Ignored, Refused
 from streams.normalisers.syslog import SyslogLine
 
-ACTIONS: Final = ("message", "rejected", "detected", "released")
+ACTIONS: Final = ("message", "delivery", "rejected", "detected", "released")
 
 WAIT: Final = 600_000_000
 """Microseconds of the log's own time that a message waits for its deliveries, at most."""
@@ -68,7 +69,7 @@ class FortimailNormaliser(JoinNormaliser):
 
     type_name = "fortimail"
     DATASET = "fortimail"
-    KEPT_NOTES = ("history",)
+    KEPT_NOTES = ("history", "told")
     fields = (
         *JOIN_FIELDS, "event_reason", "observer_hostname", "email_message_id", "email_local_id", "email_from_address",
         "email_header_from_address", "email_to_original_address", "email_to_dsn", "email_to_relay", "email_to_filter",
@@ -114,6 +115,12 @@ class FortimailNormaliser(JoinNormaliser):
         if kind in ("spam", "virus"):
             return self._finding(said, kind)
         return Ignored.OTHER_RECORD
+
+    def closing(self, join: Join) -> None:
+        """A message is told once; what comes later is about its deliveries."""
+        if "told" in join.notes:
+            join.facts["event_action"] = "delivery"
+        join.notes["told"] = True
 
     def _key(self, said: dict[str, str], host: str | None) -> str | None:
         session = said.get("session_id")
