@@ -237,7 +237,7 @@ class ProofpointNormaliser(JoinNormaliser):
                     obj.setdefault(key, plain)
             elif plain:
                 obj.setdefault(key, plain)
-        if not (records.is_click(obj) or records.is_tap_message(obj)):
+        if word not in _KINDS or not (records.is_click(obj) or records.is_tap_message(obj)):
             return Unreadable(Refused.UNKNOWN_FORM, "a TAP record without its fields")
         return self._record(obj, _KINDS[word], "")
 

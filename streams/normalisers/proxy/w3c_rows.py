@@ -6,6 +6,7 @@ blank or tab each, and quotes only around whole values that hold none.
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -19,6 +20,7 @@ from streams.normalisers.proxy.w3c_fields import LAYOUTS, Layout
 _VALUE = r'(?:"[^"\x00-\x1F]*"|[^ "\x00-\x1F]+)'
 _TAB_VALUE = r"[^\x00-\x1F\x22]*"
 _CELL = re.compile(r'"((?:[^"]|"")*+)"(?=[ \t]|\Z)|(\[[^\]]{1,64}\](?=[ \t]|\Z)|[^ \t]+)')
+_PLAIN_CELLS = re.compile(r'"[^"]*+"(?:,"[^"]*+")*+\Z')
 _EVENT_DATA = re.compile(r"<Data Name=[\"']([^\"'<>]{1,64})[\"']>([^<]*)</Data>")
 _XML_NAMES = {"csUser-Agent": "cs(User-Agent)", "csReferer": "cs(Referer)", "csCookie": "cs(Cookie)"}
 _DATE, _TIME, _IP = r"\d{4}-\d\d-\d\d", r"\d\d:\d\d:\d\d(?:\.\d{1,7})?", r"[0-9A-Fa-f.:%]{2,45}"
@@ -42,8 +44,8 @@ def by_layout(texts: pl.Series, layout: Layout, *, typed: bool = False) -> pl.Da
     """
     fits = texts.str.contains(_pattern(layout, typed)).fill_null(value=False)
     height = len(texts)
-    if not fits.any():
-        return pl.DataFrame({FITS: fits})
+    if not fits.any() or not layout.wanted:  # names of columns that say nothing to us, not even when
+        return pl.DataFrame({FITS: pl.repeat(value=False, n=height, eager=True)})
     rows = texts if fits.all() else texts.filter(fits)
     table = _table(rows, layout)
     if not layout.tabs and rows.str.contains('""', literal=True).any():
@@ -99,6 +101,16 @@ def cells(text: str, *, tabs: bool) -> list[str]:
     if tabs:
         return [value[1:-1].replace('""', '"') if _is_quoted(value) else value for value in text.split("\t")]
     return [match[2] if match[2] is not None else match[1].replace('""', '"') for match in _CELL.finditer(text)]
+
+
+def quoted_cells(text: str) -> list[str] | None:
+    """Values of a row of quoted values separated by commas; None where a quote is not closed."""
+    if _PLAIN_CELLS.match(text):
+        return text[1:-1].split('","')
+    try:
+        return next(csv.reader([text], strict=True, skipinitialspace=True))
+    except (csv.Error, StopIteration):
+        return None
 
 
 def _is_quoted(value: str) -> bool:
