@@ -1,4 +1,4 @@
-"""FortiGate's web filter to proxy events: `key=value`, CSV and CEF, of FortiOS 5 to 7.
+"""FortiGate's web filter to proxy events: `key=value`, CSV, CEF and JSON, of FortiOS 5 to 7.
 
 An event is every record of the web filter (`type=utm subtype=webfilter`, `type=webfilter` of old), and what the other
 profiles refused or found in a web request, which no record of the web filter says: `app-ctrl`, `virus`, `file-filter`,
@@ -22,6 +22,7 @@ from typing import Final
 
 from streams.normalisers.abstract import NormaliserSettings
 from streams.normalisers.addresses import port
+from streams.normalisers.json_records import decoded, text
 from streams.normalisers.lines import Unreadable
 from streams.normalisers.moments import since_1970, zoned
 from streams.normalisers.payload import cef
@@ -34,7 +35,7 @@ from streams.normalisers.records import Fact, Head, Read
 
 ACTIONS: Final = ("allowed", "denied")
 
-_START = re.compile(r"CEF: ?\d+\||(?<![\w.\-])(?:date|logver|logid|timestamp|eventtime|itime|devname)=")
+_START = re.compile(r"CEF: ?\d+\||\{\"|(?<![\w.\-])(?:date|logver|logid|timestamp|eventtime|itime|devname)=")
 _WANTED = frozenset(
     "date time tz eventtime logid type subtype eventtype devname user unauthuser srcip srcport srcmac mastersrcmac "
     "srcname dstip dstport service hostname url action status sentbyte rcvdbyte catdesc cat profile policyname "
@@ -108,16 +109,12 @@ class FortigateNormaliser(Appliance):
 
     def read(self, head: Head) -> Read:
         """See `RecordNormaliser.read`."""
-        message = head.message
-        if message.startswith("CEF:"):
-            values = _of_cef(message)
-            if values is None:
-                return Unreadable(Refused.BROKEN_PAYLOAD, "a head of CEF that is not whole")
-        else:
-            values = self._shapes.pairs(message)
+        values = self._values(head.message)
+        if isinstance(values, Unreadable):
+            return values
         kind, subtype = values.get("type", ""), values.get("subtype", "")
         if not kind:
-            return _foreign(head, message)
+            return _foreign(head, head.message)
         if kind not in ("utm", "webfilter"):
             return _OTHER_TYPES.get(kind, Ignored.OTHER_RECORD)
         if kind == "webfilter" or subtype == "webfilter":
@@ -129,6 +126,16 @@ class FortigateNormaliser(Appliance):
         if not _is_denied(values) and not stated(values.get("virus")):
             return ApplianceIgnored.APP_CONTROL if subtype == "app-ctrl" else ApplianceIgnored.THREAT_OTHER
         return self._event(values, f"fortigate.{subtype}", head)
+
+    def _values(self, message: str) -> dict[str, str] | Unreadable:
+        if message.startswith("CEF:"):
+            return _of_cef(message) or Unreadable(Refused.BROKEN_PAYLOAD, "a head of CEF that is not whole")
+        if message.startswith("{"):
+            try:
+                return _of_json(message)
+            except ValueError as error:
+                return Unreadable(Refused.BROKEN_PAYLOAD, f"no JSON: {error}"[:200])
+        return self._shapes.pairs(message)
 
     def _event(self, values: Values, dataset: str, head: Head) -> Fact | Unreadable:
         fact: Fact = {
@@ -154,15 +161,23 @@ class FortigateNormaliser(Appliance):
             found = since_1970(absolute)
             if found is not None:
                 return found
-        text, zone = f"{values.get('date', '')} {values.get('time', '')}", values.get("tz", "")
-        found = zoned(f"{text}{zone.removeprefix('UTC')}") if zone else None
-        return self.local(text) if found is None else found
+        when, zone = f"{values.get('date', '')} {values.get('time', '')}", values.get("tz", "")
+        found = zoned(f"{when}{zone.removeprefix('UTC')}") if zone else None
+        return self.local(when) if found is None else found
 
 
 def _foreign(head: Head, message: str) -> IgnoredReason | Unreadable:
     if head.program is not None and "=" not in message:
         return Ignored.OTHER_PROGRAM
     return Unreadable(Refused.UNKNOWN_FORM, "no record of a FortiGate: it has no type")
+
+
+def _of_json(message: str) -> dict[str, str]:
+    """A record of `set format json`; `ValueError` where it is no JSON."""
+    record = decoded(message)
+    if not isinstance(record, dict):
+        return {}
+    return {key: found for key, value in record.items() if key in _WANTED and (found := text(value)) is not None}
 
 
 def _of_cef(message: str) -> dict[str, str] | None:

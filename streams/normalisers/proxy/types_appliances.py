@@ -13,9 +13,11 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
     "fortigate": NormaliserType(
         EventKind.PROXY,
         "streams.normalisers.proxy.fortigate:FortigateNormaliser",
-        "FortiGate web filter, and what its other profiles refuse on the web: key=value, CSV or CEF through syslog",
+        "FortiGate web filter, and what its other profiles refuse on the web: pairs, CSV, CEF or JSON through syslog",
         needs="a web filter profile with categories on monitor or block, log-all-url on, syslog to the collector",
-        claims=re.compile(rb'[ ,]type="?(?:utm|webfilter)"?[ ,]|\|Fortinet\|Forti[^|]{1,20}\|[^|]{1,40}\|\d+\|utm:'),
+        claims=re.compile(
+            rb'[ ,]"?type"?[=:] ?"?(?:utm|webfilter)"?[ ,]|\|Fortinet\|Forti[^|]{1,20}\|[^|]{1,40}\|\d+\|utm:'
+        ),
     ),
     "paloalto": NormaliserType(
         EventKind.PROXY,
