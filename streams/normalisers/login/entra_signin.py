@@ -72,7 +72,12 @@ _CAMEL: Final[Mapping[str, str]] = {
         "sessionId signInEventTypes "
         "signInIdentifier status time userAgent userPrincipalName userId"
     ).split()
-} | {"timegenerated": "time", "locationdetails": "location", "type": "category", "activitydatetime": "activityDateTime"}
+} | {
+    "timegenerated": "time",
+    "locationdetails": "locationDetails",
+    "type": "category",
+    "activitydatetime": "activityDateTime",
+}
 _SIGNS: Final = re.compile(r'[\[\]"]')
 _SATISFIED: Final = frozenset({"previously satisfied", "none"})
 _INTERRUPTED: Final = -2  # the portal says so, without a code
@@ -204,7 +209,7 @@ def _signin(outer: dict[str, Any], record: dict[str, Any], when: int | None = No
         name = next((said for key in _NAMES if (said := cloud.stated(record.get(key))) is not None), None)
     cloud.name_account(fact, name, unknown=code in NO_ACCOUNT)
     _device(fact, record)
-    _where(fact, record.get("location"), outer.get("location"))
+    _where(fact, record.get("locationDetails") or record.get("location"), outer.get("location"))
     return fact
 
 

@@ -1,7 +1,7 @@
 """Login audit of Google Workspace to login events.
 
 Read are activities of the Admin SDK Reports API (applications `login`, `saml` and `context_aware_access`), alone, as a
-page, or an event at a time as forwarders put them, and rows of the BigQuery export.
+page, or an event at a time as forwarders put them, rows of the BigQuery export, entries of Google Cloud's audit log.
 
 - `login`: login_success, login_failure.
 - `login_step`: login_challenge, login_verification: whether it is the person, and a second factor.
@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from schemas.kinds import EventKind
-from streams.normalisers.json_records import JsonNormaliser
+from streams.normalisers.json_records import JsonNormaliser, at
 from streams.normalisers.lines import Unreadable
 from streams.normalisers.login import cloud
 from streams.normalisers.login.reasons_cloud import CloudIgnored
@@ -54,6 +54,7 @@ _ACTIONS: Final[Mapping[str, tuple[str, str]]] = {
 }
 _APPLICATIONS: Final = frozenset({"login", "saml", "context_aware_access"})
 _METHODS: Final[Mapping[str, str]] = {"google_password": "password", "unknown": "", "reauth": ""}
+_VALUES: Final = ("value", "multiValue", "boolValue", "multiStrValue", "strValue", "intValue", "multiIntValue")
 _FIRST: Final = frozenset({"password", "none", "", "unknown", "other", "passkey"})
 _PASSED: Final[Mapping[str, str]] = {"passed": "success", "challenge passed.": "success", "failed": "failure"}
 
@@ -73,13 +74,17 @@ class GoogleLoginNormaliser(JsonNormaliser):
 
     def own(self, obj: dict[str, Any]) -> bool:
         """See `JsonNormaliser.own`."""
-        return ("id" in obj and ("events" in obj or "actor" in obj or "name" in obj)) or "record_type" in obj
+        if "record_type" in obj or "protoPayload" in obj:
+            return True
+        return "id" in obj and ("events" in obj or "actor" in obj or "name" in obj)
 
     def fact(self, obj: dict[str, Any], head: Head) -> Read:
         """See `JsonNormaliser.fact`."""
         del head
         if "record_type" in obj:
             return _exported(obj)
+        if "protoPayload" in obj:
+            return _logged(obj)
         about = obj.get("id")
         if not isinstance(about, dict):
             return Unreadable(Refused.UNKNOWN_FORM, "no activity")
@@ -87,12 +92,36 @@ class GoogleLoginNormaliser(JsonNormaliser):
         events = obj.get("events")
         if not isinstance(events, list):
             events = [obj.get("event") if isinstance(obj.get("event"), dict) else obj]
-        taken = [_event(event, application, obj, about) for event in events if isinstance(event, dict)]
-        facts = [fact for fact in taken if isinstance(fact, dict)]
-        if facts:
-            return facts if len(facts) > 1 else facts[0]
-        bad = next((one for one in taken if isinstance(one, Unreadable)), None)
-        return bad or next(iter(taken), CloudIgnored.ADMINISTRATION)
+        return _together([_event(event, application, obj, about) for event in events if isinstance(event, dict)])
+
+
+def _together(taken: list[Fact | IgnoredReason | Unreadable]) -> Read:
+    """What the events of one activity say."""
+    facts = [fact for fact in taken if isinstance(fact, dict)]
+    if facts:
+        return facts if len(facts) > 1 else facts[0]
+    bad = next((one for one in taken if isinstance(one, Unreadable)), None)
+    return bad or next(iter(taken), CloudIgnored.ADMINISTRATION)
+
+
+def _logged(entry: dict[str, Any]) -> Read:
+    """An entry of Google Cloud's audit log, where Workspace shares its data with it (`login.googleapis.com`)."""
+    payload = entry.get("protoPayload")
+    if not isinstance(payload, dict) or payload.get("serviceName") != "login.googleapis.com":
+        return CloudIgnored.ADMINISTRATION
+    activity = {
+        "actor": {"email": at(payload, "authenticationInfo", "principalEmail")},
+        "ipAddress": at(payload, "requestMetadata", "callerIp"),
+    }
+    about = {"time": entry.get("timestamp")}
+    events = at(payload, "metadata", "event")
+    return _together(
+        [
+            _event({"name": event.get("eventName"), "parameters": event.get("parameter")}, "login", activity, about)
+            for event in (events if isinstance(events, list) else ())
+            if isinstance(event, dict)
+        ]
+    )
 
 
 def _event(
@@ -148,10 +177,7 @@ def _parameters(given: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for item in reversed(given) if isinstance(given, list) else ():
         if isinstance(item, dict) and isinstance(item.get("name"), str):
-            found[item["name"]] = next(
-                (item[key] for key in ("value", "multiValue", "boolValue", "intValue", "multiIntValue") if key in item),
-                None,
-            )
+            found[item["name"]] = next((item[key] for key in _VALUES if key in item), None)
     return found
 
 

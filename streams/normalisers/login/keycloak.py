@@ -113,11 +113,11 @@ class KeycloakNormaliser(StampedNormaliser):
             details = obj.get("details")
             values = {**(details if isinstance(details, dict) else {}), **obj}
             return cloud.NO_TIME if when is None else _event(event_type, values, when)
-        said = obj.get("message") if isinstance(obj, dict) else None
-        body = _BODY.search(said) if isinstance(said, str) else None
+        said = (obj.get("message") or obj.get("log")) if isinstance(obj, dict) else None  # log: a container's output
+        body = _BODY.search(said.rstrip("\r\n")) if isinstance(said, str) else None
         if body is None or body[2] is None:
             return CloudIgnored.KEYCLOAK_OTHER if body is None else CloudIgnored.ADMINISTRATION
-        when = cloud.utc(obj.get("timestamp") or obj.get("@timestamp"))
+        when = cloud.utc(obj.get("timestamp") or obj.get("@timestamp") or obj.get("time"))
         if when is None:
             return cloud.NO_TIME
         taken = _event(body[2], _pairs(body[1]), when)

@@ -28,7 +28,9 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
         f"{_HERE}.google_login:GoogleLoginNormaliser",
         "Google Workspace login audit: Reports API, BigQuery export, forwarders",
         needs="the activities of the applications login and saml, by the Reports API or an export to BigQuery",
-        claims=re.compile(rb'"applicationName" ?: ?"(?:login|saml|context_aware_access)"|"record_type" ?: ?"login"'),
+        claims=re.compile(
+            rb'"applicationName" ?: ?"(?:login|saml|context_aware_access)"|"record_type" ?: ?"login"|"login\.googleapis\.com"'
+        ),
     ),
     "m365_audit": NormaliserType(
         EventKind.LOGIN,
