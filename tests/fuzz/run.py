@@ -25,8 +25,8 @@ GROUP = 20  # damaged lines between two good ones
 SLOW_US = 20_000.0  # of one line: what is above it is no parser but a hang
 SETTINGS = NormaliserSettings(first_seen=date(2024, 3, 2), max_joins=2_000)
 GROWTH_MB = 200
-MULTILINE = frozenset({"freeradius_detail", "isc_leases"})
-"""Types whose record is several lines: a damaged one costs the record that it stands in."""
+MULTILINE = frozenset({"cisco_ios", "freeradius_detail", "isc_leases"})
+"""Types whose record may be several lines: a damaged one costs the record that it stands in."""
 
 
 @dataclass
