@@ -32,7 +32,9 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
         "Cisco ISE: passed and failed authentications, RADIUS accounting, administrators",
         needs="Logging > Remote Logging Targets, and in Logging Categories: Passed Authentications, Failed Attempts, "
         "RADIUS Accounting, Administrative and Operational Audit",
-        claims=re.compile(rb"\b(?:CISE|CSCOacs)_[A-Za-z_]{1,64} (?:- - - )?(?:\d{10} \d{1,3} \d{1,3} |WARN|INFO|ERROR)"),
+        claims=re.compile(
+            rb"\b(?:CISE|CSCOacs)_[A-Za-z_]{1,64} (?:- - - )?(?:\d{10} \d{1,3} \d{1,3} |WARN|INFO|ERROR)"
+        ),
     ),
     "clearpass": NormaliserType(
         EventKind.LOGIN,
