@@ -29,7 +29,10 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
         "Google Workspace login audit: Reports API, BigQuery export, forwarders",
         needs="the activities of the applications login and saml, by the Reports API or an export to BigQuery",
         claims=re.compile(
-            rb'"applicationName" ?: ?"(?:login|saml|context_aware_access)"|"record_type" ?: ?"login"|"login\.googleapis\.com"'
+            claims=re.compile(
+                rb'"applicationName" ?: ?"(?:login|saml|context_aware_access)"|"record_type" ?: ?"login"|'
+                rb'"login\.googleapis\.com"'
+            ),
         ),
     ),
     "m365_audit": NormaliserType(
