@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from mmap import mmap
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -107,7 +108,7 @@ def parse(data: bytes, where: str = "") -> Container:
     return container
 
 
-def parse_unbounded(data: bytes, where: str = "") -> Container:
+def parse_unbounded(data: bytes | mmap, where: str = "") -> Container:
     """As `parse`, for bytes made in this process: without its limits."""
     cursor = _Cursor(data)
     try:
@@ -232,7 +233,7 @@ def _bytes(value: bytes) -> bytes:
 class _Cursor:
     """Reads forward through bytes; every read past the end is a ValueError."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes | mmap) -> None:
         self._view, self.at = memoryview(data), 0
 
     @property

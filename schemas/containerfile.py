@@ -2,14 +2,53 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Iterator
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import polars as pl
+
 from schemas import _container, registry
 from schemas._container import SYNC_BYTES
-from schemas.errors import InputError, SchemaError
+from schemas.codec import decode
+from schemas.errors import CorruptBatchError, InputError, SchemaError
+
+
+def frames(path: Path) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Schema name and rows of a container file of any size, a block at a time, in the columns of this release.
+
+    Raises:
+        InputError: the file cannot be read, is damaged, or is of no schema of ours.
+    """
+    try:
+        with path.open("rb") as file:
+            data = mmap(file.fileno(), 0, access=ACCESS_READ)
+    except (OSError, ValueError) as error:  # ValueError: an empty file cannot be mapped
+        raise InputError(f"it cannot be read: {error}", where=str(path), hint="name an Avro container file") from error
+    try:
+        container = _container.parse_unbounded(data, str(path))
+        name = _name_of(container.schema_json, path)
+        for block in container.blocks:
+            part = _container.framed(container.schema_json, container.codec, [block])
+            yield name, decode(name, part, where=str(path))
+    except CorruptBatchError as error:
+        raise InputError(error.what, where=error.where or str(path), hint="write or copy it again") from error
+
+
+def _name_of(schema_json: bytes, path: Path) -> str:
+    try:
+        written = str(json.loads(schema_json)["name"])
+    except (ValueError, KeyError, TypeError):
+        written = "?"
+    for name in registry.NAMES:
+        if registry.schema(name)["name"] == written:
+            return name
+    known = ", ".join(registry.schema(name)["name"] for name in registry.NAMES)
+    raise InputError(f"records of type {written!r} are none of ours", where=str(path), hint=f"known are {known}")
 
 
 class ContainerFile:
