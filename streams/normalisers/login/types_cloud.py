@@ -26,13 +26,11 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
     "google_login": NormaliserType(
         EventKind.LOGIN,
         f"{_HERE}.google_login:GoogleLoginNormaliser",
-        "Google Workspace login audit: Reports API, BigQuery export, forwarders",
+        "Google Workspace login audit: Reports API, BigQuery export, Google Cloud's audit log, forwarders",
         needs="the activities of the applications login and saml, by the Reports API or an export to BigQuery",
         claims=re.compile(
-            claims=re.compile(
-                rb'"applicationName" ?: ?"(?:login|saml|context_aware_access)"|"record_type" ?: ?"login"|'
-                rb'"login\.googleapis\.com"'
-            ),
+            rb'"applicationName" ?: ?"(?:login|saml|context_aware_access)"|"record_type" ?: ?"login"|'
+            rb'"login\.googleapis\.com"'
         ),
     ),
     "m365_audit": NormaliserType(
