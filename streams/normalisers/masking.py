@@ -29,6 +29,7 @@ _NAMES = (
 _PREFIX = r"[\w.\-\[\]$]{0,40}?[_.\-\[]"  # user_password, X-Amz-Signature, login[password]
 _COMPOUND = r"[\w.\-]{0,40}?(?:password|passwd|token|secret|sessionid|apikey)"
 _VALUE = r"((?:[^&;#%\s\"'<>]|%[013-9a-fA-F]|%2[0-57-9a-fA-F]|%(?![0-9a-fA-F]))+)"
+_VALUE_ALONE = r"((?:[^&;#%]|%[013-9a-fA-F]|%2[0-57-9a-fA-F]|%(?![0-9a-fA-F]))+)"
 _PARAMETER = (
     rf"((?:^|[?&;#,\s\"'{{(]|%3[fF]|%26|%23|%3[bB])(?:(?:{_PREFIX})?(?:{_NAMES})\]?|{_COMPOUND})(?:=|%3[dD]))"
     rf"{_VALUE}"
@@ -110,9 +111,10 @@ class Masker:
         self._own: re.Pattern[str] | None = None
         if parameters:
             names = "|".join(sorted(re.escape(name) for name in parameters))
-            pattern = rf"((?:^|[?&;#,\s\"'{{(]|%3[fF]|%26|%23|%3[bB])(?:{names})(?:=|%3[dD])){_VALUE}"
-            self._own = re.compile(pattern, re.ASCII | re.IGNORECASE)
-            self._own_bytes = re.compile(pattern.encode(), re.IGNORECASE)
+            start = rf"((?:^|[?&;#,\s\"'{{(]|%3[fF]|%26|%23|%3[bB])(?:{names})(?:=|%3[dD]))"
+            # Where a URL ends in a line, its quote or blank says; in a field the URL is all there is.
+            self._own = re.compile(f"{start}{_VALUE_ALONE}", re.ASCII | re.IGNORECASE)
+            self._own_bytes = re.compile(f"{start}{_VALUE}".encode(), re.IGNORECASE)
             self.triggers = f"{TRIGGERS}|{names}"
 
     def text(self, text: str) -> str:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
-from streams.normalisers.masking import TRIGGERS, looks_like_password, mask_bytes, mask_text
+from schemas.kinds import EventKind
+from streams.normalisers.abstract import LineChunk
+from streams.normalisers.masking import MASK, TRIGGERS, looks_like_password, mask_bytes, mask_text
+from streams.normalisers.registry import make, types
+from tests.normalisers.golden_files import SETTINGS, expected_of, lines_of
 
 MASKED = {
     "GET http://bob:hunter2@example.org/x": "GET http://(masked)@example.org/x",
@@ -85,3 +90,24 @@ def test_a_password_typed_as_name_looks_like_one(name: str) -> None:
 )  # fmt: skip
 def test_a_name_does_not_look_like_a_password(name: str) -> None:
     assert not looks_like_password(name)
+
+
+PROXIES = [name for name, entry in types().items() if entry.kind is EventKind.PROXY]
+
+
+@pytest.mark.parametrize("name", PROXIES)
+def test_a_source_may_name_further_parameters_whose_values_are_masked(name: str) -> None:
+    """Every parameter of the golden lines' URLs is named: no value of any is left, in events or in dead letters."""
+    lines = lines_of(name)
+    queries = [fate["url_query"] for fate in expected_of(name) if fate.get("url_query")]
+    names = {part.partition("=")[0].lower() for query in queries for part in query.split("&") if "=" in part}
+    plain = {n for n in names if n.isascii() and n.replace("_", "").isalnum()}
+    settings = replace(SETTINGS, mask_parameters=frozenset(plain))
+    out = make(name, settings).normalise(LineChunk(lines, list(range(len(lines)))))
+    for column in ("url_query", "url_original", "http_request_referrer"):
+        for text in out.events[column].drop_nulls():
+            for parameter, value in re.findall(r"[?&]([A-Za-z0-9_]+)=([^&#\s]*)", f"?{text}"):
+                assert parameter.lower() not in plain or value in ("", MASK), (column, text)
+    for reject in out.rejects:
+        for parameter, value in re.findall(rb"[?&]([A-Za-z0-9_]+)=([^&#\s\"'<>;|,]+)", reject.raw):
+            assert parameter.decode().lower() not in plain or value.startswith(MASK.encode()), reject.raw
