@@ -13,9 +13,9 @@ Facts: Cisco Umbrella, "Log Formats and Versioning", "Web Log Formats", "DNS Log
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from streams.normalisers.lines import Unreadable
@@ -24,6 +24,7 @@ from streams.normalisers.proxy.appliance import RAW, RawFacts
 from streams.normalisers.proxy.facts import URL_FIELDS
 from streams.normalisers.proxy.reasons_logs import LogIgnored
 from streams.normalisers.proxy.values import column
+from streams.normalisers.proxy.w3c_rows import quoted_cells
 from streams.normalisers.reasons import Ignored, Refused
 from streams.normalisers.records import Fact, Head, Read, RecordNormaliser
 
@@ -101,9 +102,8 @@ class UmbrellaNormaliser(RawFacts, RecordNormaliser):
         message = head.message.removeprefix("\ufeff")
         if "," not in message:
             return Ignored.OTHER_PROGRAM if head.program else Unreadable(Refused.UNKNOWN_FORM, "no row of a table")
-        try:
-            row = next(csv.reader([message], strict=True, skipinitialspace=True))
-        except (csv.Error, StopIteration):
+        row = quoted_cells(message)
+        if row is None:
             return Unreadable(Refused.BROKEN_PAYLOAD, "a quote is not closed")
         if row[0].strip().lower() in ("timestamp", "date", "time"):
             self._order = [_named(name) for name in row]
@@ -121,7 +121,13 @@ class UmbrellaNormaliser(RawFacts, RecordNormaliser):
             return Unreadable(Refused.BAD_TIME, f"no such time: {values['timestamp']}"[:100])
         denied = values["action"].lower().startswith("block")
         values["own_category"] = (values.get("blocked_categories") if denied else "") or values.get("categories", "")
-        user, device = _identities(values)
+        get = values.get
+        user, device = _identities(
+            get("identities", ""),
+            get("identity_types", ""),
+            get("policy_identity", ""),
+            get("policy_identity_type", ""),
+        )
         values["own_user"], values["own_device"] = user, device
         action, url = "denied" if denied else "allowed", values.get("url") or None
         return self.kept({"timestamp": micros, "event_action": action, "url_original": url, RAW: values})
@@ -149,15 +155,21 @@ def _is_web(values: Mapping[str, str]) -> bool:
     return bool(_WEB_ACTION.match(action)) and ("://" in url or not url) and "status_code" in values
 
 
-def _identities(values: Mapping[str, str]) -> tuple[str, str]:
-    """The user and the device among those that a request is of; of a user the mail address behind the name, if any."""
-    names, types = values.get("identities", ""), values.get("identity_types", "")
-    pairs = list(zip(names.split(","), types.split(","), strict=False)) if names.count(",") == types.count(",") else []
-    pairs.append((values.get("policy_identity", ""), values.get("policy_identity_type", "")))
-    user = next((name for name, kind in pairs if kind.strip().lower().rstrip("s").endswith(_USERS)), "").strip()
-    device = next((name for name, kind in pairs if any(word in kind.lower() for word in _DEVICES)), "").strip()
-    label = values.get("policy_identity", "")
-    if not user and not values.get("policy_identity_type") and not types and "@" in label:
+@lru_cache(maxsize=16_384)
+def _identities(names: str, types: str, label: str, kind: str) -> tuple[str, str]:
+    """The user and the device among those that a request is of; of a user the mail address behind the name, if any.
+
+    Args:
+        names: All identities, separated by commas.
+        types: Their types.
+        label: The identity that the policy was chosen by.
+        kind: Its type.
+    """
+    same = names.count(",") == types.count(",")
+    pairs = [*(zip(names.split(","), types.split(","), strict=True) if same else ()), (label, kind)]
+    user = next((name for name, own in pairs if own.strip().lower().rstrip("s").endswith(_USERS)), "").strip()
+    device = next((name for name, own in pairs if any(word in own.lower() for word in _DEVICES)), "").strip()
+    if not user and not kind and not types and "@" in label:
         user = label
     mail = _MAIL.search(user)
     return (mail[1] if mail else user), device

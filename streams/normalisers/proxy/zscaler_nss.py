@@ -15,7 +15,6 @@ NSS Feeds for Web Logs"; its deployment guides for Splunk, QRadar and ArcSight.
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -32,6 +31,7 @@ from streams.normalisers.proxy.appliance import RAW, RawFacts
 from streams.normalisers.proxy.facts import URL_FIELDS, whole_url
 from streams.normalisers.proxy.reasons_logs import LogIgnored
 from streams.normalisers.proxy.values import column, stated
+from streams.normalisers.proxy.w3c_rows import quoted_cells
 from streams.normalisers.reasons import Ignored, IgnoredReason, Refused
 from streams.normalisers.records import Fact, Head, Read, RecordNormaliser
 from streams.normalisers.times import SourceClock
@@ -51,9 +51,23 @@ _ZPA = re.compile(
 )
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]{1,15}://", re.ASCII)
 _HOST_PORT = re.compile(r"[^/?#\s]{1,255}:\d{1,5}\Z", re.ASCII)
-_ZONE = re.compile(r" (?:GMT|UTC)\Z")
 _CEF_NAMES = {"cat": "urlcategory", "app": "protocol"}
 _LEEF_NAMES = {"cat": "action", "policy": "reason", "appproto": "protocol"}
+_OTHER_KEYS = (
+    "action",
+    "protocol",
+    "proto",
+    "epochtime",
+    "time",
+    "datetime",
+    "recordtime",
+    "tz",
+    "eurl",
+    "hostname",
+    "ehost",
+    "host",
+    "url",
+)
 _WEB_KEYS = ("url", "eurl", "request", "hostname", "ehost", "dhost", "host")
 
 
@@ -104,7 +118,13 @@ class ZscalerNormaliser(RawFacts, RecordNormaliser):
         names = names.replace(",", " ").split() if isinstance(names, str) else names
         if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
             raise ConfigError("fields is no list of names", where="options.fields", hint="give NSS' names, in order")
+        self._shapes: dict[int, tuple[tuple[str, ...], tuple[tuple[str, int, int], ...]]] = {}
         self._order = [re.sub(r"^%0?\d*[sd]\{(\w+)\}$", r"\1", name) for name in names]
+
+    def _head(self, text: str) -> Head:
+        if "\t" in text[:40] and (text[:1] in "<\t" or text[:1].isdigit()):
+            return Head("", None, None, None, text)  # a feed's own time is no syslog header
+        return super()._head(text)
 
     def read(self, head: Head) -> Read:
         """See `RecordNormaliser.read`."""
@@ -153,7 +173,7 @@ class ZscalerNormaliser(RawFacts, RecordNormaliser):
         if not any(key in record for key in _WEB_KEYS) or "action" not in record:
             zpa = {"ConnectionID", "SessionID", "Connector", "ConnectorGroup", "ZEN"} & record.keys()
             return LogIgnored.ZPA_RECORD if zpa else Ignored.OTHER_RECORD
-        values = {key: text(value) or "" for key, value in record.items()}
+        values = {key: value if type(value) is str else text(value) or "" for key, value in record.items()}
         return self._fact(values)
 
     def _cef(self, vendor: str, product: str, values: dict[str, str]) -> Read:
@@ -168,17 +188,14 @@ class ZscalerNormaliser(RawFacts, RecordNormaliser):
         return self._fact(values)
 
     def _row(self, message: str) -> Read:
-        try:
-            row = next(csv.reader([message], strict=True))
-        except (csv.Error, StopIteration):
-            return Unreadable(Refused.BROKEN_PAYLOAD, "a quote is not closed")
-        return self._values(row)
+        row = quoted_cells(message)
+        return Unreadable(Refused.BROKEN_PAYLOAD, "a quote is not closed") if row is None else self._values(row)
 
     def _tabs(self, message: str) -> Read:
         start = _PAIRS.match(message)
         if start is None:
             return self._values(message.split("\t"))
-        values = dict(pair.split("=", 1) for pair in message[start.end() :].split("\t") if "=" in pair)
+        values = self._pairs(message[start.end() :].split("\t"))
         if '="' in message:
             values = {key: value.strip('"') for key, value in values.items()}
         if start[1]:
@@ -186,6 +203,19 @@ class ZscalerNormaliser(RawFacts, RecordNormaliser):
         if not any(key in values for key in _WEB_KEYS) or "action" not in values:
             return LogIgnored.FILTER_NETWORK
         return self._fact(values)
+
+    def _pairs(self, parts: list[str]) -> dict[str, str]:
+        """Values by name; of equal names the last. A feed has its names in one order, which is remembered."""
+        prefixes, known = self._shapes.get(len(parts), ((), ()))
+        if prefixes and all(map(str.startswith, parts, prefixes)):
+            return {name: parts[place][start:] for name, place, start in known}
+        names = [part.partition("=")[0] for part in parts]
+        values = dict(part.split("=", 1) for part in parts if "=" in part)
+        if len(values) == len(parts):  # all are pairs, and no name comes twice
+            wanted = [name for name in (*self.KEYS, *_OTHER_KEYS) if name in values]
+            places = tuple((name, names.index(name), len(name) + 1) for name in wanted)
+            self._shapes[len(parts)] = (tuple(f"{name}=" for name in names), places)
+        return values
 
     def _values(self, row: list[str]) -> Read:
         if len(row) < 10 or len(row) > len(self._order) + 20:
@@ -213,13 +243,16 @@ class ZscalerNormaliser(RawFacts, RecordNormaliser):
     def _micros(self, when: str, zone: str) -> int | None:
         if when[:10].isdigit():
             return since_1970(when)
-        bare = _ZONE.sub("", when)
-        return (self._utc if zone in ("GMT", "UTC") or bare != when else self.clock).micros(bare)
+        if when.endswith((" GMT", " UTC")):
+            when, zone = when[:-4], "GMT"
+        return (self._utc if zone in ("GMT", "UTC") else self.clock).micros(when)
 
 
 def _url(values: Mapping[str, str]) -> str | None:
     """The URL with its scheme, which NSS leaves out; for CONNECT host:port."""
     url = stated(values.get("url") or values.get("eurl") or values.get("request"))
+    if url is not None and url.startswith(("http://", "https://")):
+        return url
     protocol = (values.get("protocol") or values.get("proto") or "").upper()
     method = values.get("requestmethod") or values.get("reqmethod") or values.get("requestMethod") or ""
     scheme = "https" if "HTTPS" in protocol or "SSL" in protocol else "ftp" if protocol.startswith("FTP") else "http"
