@@ -80,3 +80,10 @@ def test_an_option_of_another_type_is_refused(option: str, value: object) -> Non
 def test_a_state_of_another_form_is_refused(state: bytes) -> None:
     with pytest.raises(StateError):
         make("w3c", NormaliserSettings()).load(state)
+
+
+def test_a_client_cannot_make_its_rows_look_like_something_else() -> None:
+    agents = ['"x c-ip=1"', '"a #Fields: evil"', '"<Event Microsoft-Windows-IIS-Logging"', '"#Software: evil"']
+    rows = [f"2024-03-01 08:00:00 10.1.1.1 - GET http a.example.org / 200 {agent}".encode() for agent in agents]
+    found = events([FIELDS, *rows])
+    assert [row["user_agent_original"] for row in found] == [agent.strip('"') for agent in agents]

@@ -27,6 +27,7 @@ import polars as pl
 
 from schemas.errors import ConfigError
 from streams.normalisers.abstract import NormaliserSettings
+from streams.normalisers.columns import LINE
 from streams.normalisers.lines import Unreadable
 from streams.normalisers.payload import pairs
 from streams.normalisers.proxy.chunks import ChunkNormaliser, Decided, Form, frame_of
@@ -105,39 +106,45 @@ class W3cNormaliser(ChunkNormaliser):
         special = (named | other).arg_true().to_list()
         if not special:
             return self._dated(super().taken(rows, decided))
-        parts: list[pl.DataFrame] = []
+        cuts, parts, beside = self._sorted(rows, special)
         start = 0
-        for place in [*special, rows.height]:
-            if place > start:
-                parts += _some(self._dated(super().taken(rows.slice(start, place - start), decided)))
+        for place, directive in [*cuts, (rows.height, "")]:
+            part = rows.slice(start, place - start)
+            part = part.filter(~part[LINE].is_in(beside)) if beside else part
+            if not part.is_empty():
+                parts += _some(self._dated(super().taken(part, decided)))
             if place < rows.height:
-                index, text = rows.row(place)[:2]
-                parts += _some(self._special(index, text, decided))
+                self._directive(directive)
+                decided.ignore(rows[LINE][place], Ignored.HEADER)
             start = place + 1
-        return pl.concat(parts, how="diagonal") if parts else None
+        return pl.concat(parts, how="diagonal").sort(LINE) if parts else None
+
+    def _sorted(
+        self, rows: pl.DataFrame, special: list[int]
+    ) -> tuple[list[tuple[int, str]], list[pl.DataFrame], list[int]]:
+        """Lines that are no rows, among some that may be: the `#` lines, and captures of the others with their numbers.
+
+        What only looks like pairs or an event, because a client chose to, is a row.
+        """
+        cuts: list[tuple[int, str]] = []
+        beside: list[dict[str, Any]] = []
+        for place in special:
+            index, text = rows.row(place)[:2]
+            line = self._splitter.split(text) if text[:1] != "#" else None
+            inner = text if line is None else line.message
+            if inner.startswith("#"):
+                cuts.append((place, inner))
+                continue
+            captures = self._event(text) if text.startswith("<Event ") else self._pairs(text)
+            if captures is not None:
+                beside.append({LINE: index, **captures})
+        return cuts, [frame_of(beside)] if beside else [], [captures[LINE] for captures in beside]
 
     def _dated(self, captures: pl.DataFrame | None) -> pl.DataFrame | None:
         """Rows with a time of day only are of the newest `#Date`."""
         if captures is None or "date" in captures.columns or "time" not in captures.columns or not self._date:
             return captures
         return captures.with_columns(pl.lit(self._date).alias("date"))
-
-    def _special(self, index: int, text: str, decided: Decided) -> pl.DataFrame | None:
-        """A line that is no row: what names fields, pairs, or an event of Windows."""
-        line = self._splitter.split(text) if text[:1] != "#" else None
-        inner = text if line is None else line.message
-        if inner.startswith("#"):
-            self._directive(inner)
-            decided.ignore(index, Ignored.HEADER)
-            return None
-        captures = self._event(text) if text.startswith("<Event ") else self._pairs(text)
-        if captures is not None:
-            return frame_of([{"line": index, **captures}])
-        if self._layout is not None:  # a row whose URL looks like pairs
-            rows = pl.DataFrame([(index, text)], schema={"line": pl.UInt32(), "text": pl.String()}, orient="row")
-            return self._dated(super().taken(rows, decided))
-        decided.refuse(index, Unreadable(Refused.UNKNOWN_FORM, "neither a row nor pairs of a W3C log"))
-        return None
 
     def _directive(self, text: str) -> None:
         said = _SAID.match(text)
