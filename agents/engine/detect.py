@@ -7,10 +7,11 @@ there. No clock, no state but counters: the same frame gives the same rows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol, cast
 
+import numpy as np
 import polars as pl
 
 from agents.context.district import District
@@ -18,7 +19,9 @@ from agents.context.inventory import Inventory
 from agents.engine.enrich import Enricher
 from agents.engine.evidence import SUMMARY_COLUMNS, summaries
 from agents.engine.jsoncolumns import json_objects
-from agents.rules.columns import ColumnType, column_types, derived_columns, identity_columns
+from agents.engine.patterns import Rows
+from agents.engine.scan import Scanner
+from agents.rules.columns import ColumnType, column_types, derived_columns, identity_columns, keyword_columns
 from agents.rules.compiled import Compiled
 from agents.rules.model import NUMERIC_KINDS, Detection, Rule, RuleSet
 from schemas.kinds import EventKind
@@ -47,7 +50,10 @@ DETECTION_SCHEMA: Mapping[str, pl.DataType] = {
 }
 
 
+MAX_SCANNERS = 64  # log formats of a kind; beyond it the oldest is made anew when it comes again: only time is lost
+
 _ALWAYS = (
+    "event_dataset",
     "event_id",
     "timestamp",
     "log_source",
@@ -96,7 +102,7 @@ class Matched:
     Attributes:
         kind: Kind of the events.
         frame: Those rows, with `row` (Int32): their index in the input frame.
-        masks: One Boolean column a detection, same height.
+        masks: One Boolean column for each detection that any of the rows match, same height.
     """
 
     kind: EventKind
@@ -126,6 +132,7 @@ class Detector:
     def __init__(self, ruleset: RuleSet, district: District, inventory: Inventory) -> None:
         self._enricher = Enricher(district, inventory)
         self._plans = {kind: _plan(ruleset, kind) for kind in EventKind}
+        self._scanners: dict[tuple[EventKind, str | None], Scanner] = {}
         self.counters = DetectCounters()
 
     def columns(self, kind: EventKind) -> tuple[str, ...] | None:
@@ -153,20 +160,45 @@ class Detector:
         if not plan.expressions or not frame.height:
             return Matched(kind, frame.clear().with_columns(row=pl.lit(0, pl.Int32)), pl.DataFrame())
         full = self._enricher.add(frame, kind, plan.derived)
-        index = pl.int_range(pl.len(), dtype=pl.Int32).alias("row")
-        # Lazily, so that what several conditions have in common (a column in lower case) is computed once.
-        hits = (c.possible.alias(name) for name, c in plan.expressions.items())
-        masks = full.lazy().select(index, *hits).collect()
-        some = masks.filter(pl.any_horizontal(list(plan.expressions)))
+        found = []
+        for scanner, part, rows in self._parts(full, kind):
+            masks = scanner.find(part)
+            found.append(masks if rows is None else masks.with_columns(row=pl.Series(rows)[masks["row"]]))
+        some = pl.concat(found, how="diagonal").sort("row").with_columns(pl.col("row").cast(pl.Int32))
+        some = some.with_columns(pl.exclude("row").fill_null(value=False))
         self.counters.candidates += some.height
         picked = full[some["row"]].with_columns(some["row"])
         return Matched(kind, picked, some.drop("row"))
 
+    def _parts(self, frame: pl.DataFrame, kind: EventKind) -> Iterator[tuple[Scanner, pl.DataFrame, Rows | None]]:
+        """A frame by log format: who looks at it, and its rows' numbers where it is not the whole frame."""
+        if "event_dataset" not in frame.columns:
+            yield self._scanner(kind, None), frame, None
+            return
+        column = frame["event_dataset"]
+        datasets = column.unique().to_list()
+        for dataset in datasets:
+            if len(datasets) == 1:
+                yield self._scanner(kind, dataset), frame, None
+            else:
+                rows = (column.is_null() if dataset is None else column == dataset).arg_true()
+                yield self._scanner(kind, dataset), frame[rows], rows.to_numpy().astype(np.int64)
+
+    def _scanner(self, kind: EventKind, dataset: str | None) -> Scanner:
+        """Scanner of one log format, with the rules that are about it."""
+        scanner = self._scanners.get((kind, dataset))
+        if scanner is None:
+            expressions = self._plans[kind].expressions
+            routed = {n: c for n, c in expressions.items() if c.route is None or c.route.takes(dataset)}
+            if len(self._scanners) >= MAX_SCANNERS:
+                del self._scanners[next(iter(self._scanners))]
+            scanner = self._scanners[kind, dataset] = Scanner(routed, keyword_columns(kind))
+        return scanner
+
     def waiting(self, matched: Matched) -> pl.DataFrame:
         """Rows whose device must be known first: `row`, `source_ip`, `t_us` (microseconds UTC)."""
-        waits = pl.lit(value=False)
-        for rule, base in self._plans[matched.kind].feeds:
-            waits = waits | (pl.col(base.name) if rule.attributed else pl.lit(value=False))
+        names = {base.name for rule, base in self._plans[matched.kind].feeds if rule.attributed}
+        waits = pl.any_horizontal(sorted(names & set(matched.masks.columns)) or [pl.lit(value=False)])
         if not matched.frame.height or "source_ip" not in matched.frame.columns:
             return pl.DataFrame(schema={"row": pl.Int32, "source_ip": pl.String, "t_us": pl.Int64})
         columns = matched.frame.select("row", "source_ip", t_us=pl.col("timestamp").dt.timestamp("us"))
@@ -186,7 +218,8 @@ class Detector:
             A frame with the columns of `DETECTION_SCHEMA`. `late` is true for rows stamped late or time_suspect:
             neither enters a window.
         """
-        feeds = [(rule, base) for rule, base in self._plans[matched.kind].feeds if rule.lane == lane]
+        plan, there = self._plans[matched.kind], set(matched.masks.columns)
+        feeds = [(rule, base) for rule, base in plan.feeds if rule.lane == lane and base.name in there]
         if not feeds or not matched.frame.height:
             return pl.DataFrame(schema=DETECTION_SCHEMA)
         frame, masks = self._attributed(matched, lane, attribution or NoAttribution())
@@ -225,7 +258,7 @@ class Detector:
         )
         plan = self._plans[matched.kind]
         frame = self._enricher.add(frame, matched.kind, plan.derived & identity_columns(matched.kind))
-        again = [c.exact.alias(name) for name, c in plan.expressions.items() if c.waits]
+        again = [c.exact.alias(name) for name, c in plan.expressions.items() if c.waits and name in masks.columns]
         return frame, masks.with_columns(frame.select(again)) if again else masks
 
     def _feed(self, rows: pl.DataFrame, rule: Rule, base: Detection) -> pl.DataFrame:

@@ -70,16 +70,6 @@ DERIVED: tuple[Derived, ...] = (
 # Columns that say where a row stood, not what happened: no keyword is looked for in them.
 PLACE_COLUMNS = frozenset({"event_id", "log_source", "log_generation", "log_hash"})
 
-# What a rule's `logsource` must say for a kind: category as SigmaHQ has it, or ours where it has none.
-CATEGORIES: dict[str, EventKind] = {
-    "proxy": EventKind.PROXY,
-    "dhcp": EventKind.DHCP,
-    "email": EventKind.MAIL,
-    "mail": EventKind.MAIL,
-    "authentication": EventKind.LOGIN,
-    "login": EventKind.LOGIN,
-}
-
 # Sigma's field names (taxonomy appendix of the Sigma specification, and W3C extended log format for proxies).
 _COMMON_FIELDS = {
     "src_ip": "source_ip",
@@ -155,6 +145,18 @@ def column_types(kind: EventKind) -> dict[str, ColumnType]:
     """Every column that a rule over a kind may name, schema columns first, then derived ones."""
     types = {f["name"]: _type(f["type"]) for f in schema(kind.value)["fields"]}
     return types | {d.name: d.type for d in derived_columns(kind).values()}
+
+
+@cache
+def keyword_columns(kind: EventKind) -> tuple[str, ...]:
+    """Columns that a value without a field is looked for in: all text that was logged."""
+    return tuple(
+        name
+        for name, of_type in column_types(kind).items()
+        if of_type in (ColumnType.TEXT, ColumnType.TEXTS)
+        and name not in PLACE_COLUMNS
+        and name not in derived_columns(kind)
+    )
 
 
 def _type(avro: object) -> ColumnType:

@@ -16,8 +16,10 @@ from sigma.conditions import (
 )
 from sigma.types import SigmaFieldReference, SigmaType
 
-from agents.rules.columns import PLACE_COLUMNS, ColumnType, column_types, derived_columns, identity_columns
-from agents.rules.leaves import LeafError, all_of, any_of, keyword, leaf
+from agents.rules.columns import ColumnType, column_types, identity_columns, keyword_columns
+from agents.rules.leaves import LeafError, all_of, any_of, any_value, keyword, leaf
+from agents.rules.logsources import Route
+from agents.rules.triggers import EVERYWHERE, Trigger, all_trigger, any_trigger, value_trigger
 from schemas.kinds import EventKind
 
 Tree = ConditionItem | ConditionFieldEqualsValueExpression | ConditionValueExpression
@@ -33,12 +35,16 @@ class Compiled:
             wait for identity are filled in. The same as `exact` where the condition reads no such column.
         columns: Columns it reads.
         waits: True where it reads a column that waits for identity.
+        trigger: What a row must contain for `possible` to be true; None: nothing that a scan could find.
+        route: Which events it is about; None: all of the kind.
     """
 
     exact: pl.Expr
     possible: pl.Expr
     columns: frozenset[str]
     waits: bool
+    trigger: Trigger | None = None
+    route: Route | None = None
 
 
 class Compiler:
@@ -47,16 +53,14 @@ class Compiler:
     def __init__(self, kind: EventKind) -> None:
         self.types: dict[str, ColumnType] = column_types(kind)
         self.identity = identity_columns(kind)
-        self.keyword_columns = [
-            name
-            for name, of_type in self.types.items()
-            if of_type in (ColumnType.TEXT, ColumnType.TEXTS)
-            and name not in PLACE_COLUMNS
-            and name not in derived_columns(kind)
-        ]
+        self.keyword_columns = list(keyword_columns(kind))
 
-    def compile(self, conditions: Sequence[Tree]) -> Compiled:
+    def compile(self, conditions: Sequence[Tree], route: Route | None = None) -> Compiled:
         """Compile the conditions of a rule; any of them is enough.
+
+        Args:
+            conditions: Trees of pySigma, fields mapped to columns.
+            route: Which events the rule is about.
 
         Raises:
             LeafError: something in it is not supported.
@@ -67,7 +71,8 @@ class Compiler:
         exact = any_of([self._exact(tree) for tree in conditions])
         waits = bool(columns & self.identity)
         possible = any_of([self._possible(tree, positive=True) for tree in conditions]) if waits else exact
-        return Compiled(exact, possible, frozenset(columns), waits)
+        trigger = any_trigger(self._trigger(tree, positive=True) for tree in conditions)
+        return Compiled(exact, possible, frozenset(columns), waits, trigger, route)
 
     def _collect(self, tree: Tree, columns: set[str]) -> None:
         if isinstance(tree, ConditionFieldEqualsValueExpression):
@@ -85,18 +90,50 @@ class Compiler:
             return self.field(tree.field, tree.value)
         if isinstance(tree, ConditionValueExpression):
             return keyword(tree.value, self.types, self.keyword_columns)
-        parts = [self._exact(part) for part in _parts(tree)]
-        return _joined(tree, parts)
+        if isinstance(tree, ConditionOR):
+            return any_of(self._alternatives(_parts(tree)))
+        return _joined(tree, [self._exact(part) for part in _parts(tree)])
+
+    def _alternatives(self, parts: Sequence[Tree]) -> list[pl.Expr]:
+        """Parts of an OR; values of the same column are compared together, which is quicker for long lists."""
+        values: dict[str, list[SigmaType]] = {}
+        others: list[Tree] = []
+        for part in parts:
+            if isinstance(part, ConditionFieldEqualsValueExpression) and part.field in self.types:
+                values.setdefault(part.field, []).append(part.value)
+            else:
+                others.append(part)
+        together = [one for column, listed in values.items() for one in any_value(column, self.types, listed)]
+        return [*together, *(self._exact(part) for part in others)]
+
+    def _trigger(self, tree: Tree, *, positive: bool) -> Trigger | None:
+        """What a row must contain for a part to hold; under a NOT, for it not to hold."""
+        if isinstance(tree, ConditionFieldEqualsValueExpression):
+            scanned = positive and tree.field not in self.identity and self.types.get(tree.field) is ColumnType.TEXT
+            return value_trigger(tree.field, tree.value) if scanned else None
+        if isinstance(tree, ConditionValueExpression):
+            texts = all(self.types[name] is ColumnType.TEXT for name in self.keyword_columns)
+            return value_trigger(EVERYWHERE, tree.value) if positive and texts else None
+        if isinstance(tree, ConditionNOT):
+            return self._trigger(_parts(tree)[0], positive=not positive)
+        every = isinstance(tree, ConditionAND) is positive
+        found = [self._trigger(part, positive=positive) for part in _parts(tree)]
+        return all_trigger(found) if every else any_trigger(found)
 
     def _possible(self, tree: Tree, *, positive: bool) -> pl.Expr:
         """Upper bound (lower bound under a NOT): what is not known yet is taken to speak for a match."""
         if isinstance(tree, ConditionFieldEqualsValueExpression):
             read = {tree.field} | ({tree.value.field} if isinstance(tree.value, SigmaFieldReference) else set())
             return pl.lit(positive) if read & self.identity else self._exact(tree)
-        if isinstance(tree, ConditionValueExpression):
+        if isinstance(tree, ConditionValueExpression) or not self._waits(tree):
             return self._exact(tree)
         inside = positive is not isinstance(tree, ConditionNOT)
         return _joined(tree, [self._possible(part, positive=inside) for part in _parts(tree)])
+
+    def _waits(self, tree: Tree) -> bool:
+        read: set[str] = set()
+        self._collect(tree, read)
+        return bool(read & self.identity)
 
     def field(self, column: str, value: SigmaType) -> pl.Expr:
         """One field against one value.

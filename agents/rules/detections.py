@@ -10,9 +10,10 @@ from sigma.processing.pipeline import ProcessingItem, ProcessingPipeline
 from sigma.processing.transformations import FieldMappingTransformation
 from sigma.rule import SigmaDetectionItem, SigmaRule
 
-from agents.rules.columns import CATEGORIES, FIELDS, column_types
+from agents.rules.columns import FIELDS, column_types
 from agents.rules.compiled import Compiled, Compiler
 from agents.rules.leaves import LeafError, keyword
+from agents.rules.logsources import CATEGORIES, Route, Unknown, route_of
 from agents.rules.model import Detection
 from agents.rules.positions import Document, Path
 from agents.rules.shape import NAME, Checker, suggestion
@@ -91,24 +92,25 @@ class DetectionReader:
             self.check.error(
                 f"name {name!r} must be lower-case words joined by hyphens", "name", hint="such as mass-mail"
             )
-        kind = self._kind()
-        if kind is not None:
-            self._items(kind)
-        compiled = self._compile(kind) if kind is not None and len(self.check.errors) == before else None
-        if compiled is None or kind is None:
+        route = self._route()
+        if route is not None:
+            self._items(route.kind)
+        compiled = self._compile(route) if route is not None and len(self.check.errors) == before else None
+        if compiled is None or route is None:
             return None
         doc = self.document
-        return Detection(name, kind, title, compiled, compiled.columns, doc.file, doc.line)
+        return Detection(name, route.kind, title, compiled, compiled.columns, doc.file, doc.line)
 
-    def _kind(self) -> EventKind | None:
+    def _route(self) -> Route | None:
         source = self.check.mapping(self.document.data.get("logsource"), "logsource")
         self.check.keys("logsource", source, "logsource")
-        category = source.get("category")
-        kind = CATEGORIES.get(category) if isinstance(category, str) else None
-        if kind is None:
-            hint = suggestion(str(category), CATEGORIES)
-            self.check.error(f"logsource category {category!r} is none that is collected", "logsource", hint=hint)
-        return kind
+        found = route_of(source)
+        if isinstance(found, Unknown):
+            category = source.get("category")
+            hint = found.why or (suggestion(str(category), CATEGORIES) if category else "see logsources.py")
+            self.check.error(f"logsource {found.label!r} is none that is collected", "logsource", hint=hint)
+            return None
+        return found
 
     def _items(self, kind: EventKind) -> None:
         """Try every field and value by itself, because only here is it known where each stands."""
@@ -164,7 +166,7 @@ class DetectionReader:
             value = type(value)(column_for(kind, other) or other, value.starts_with, value.ends_with)
         compiler.field(column, value)
 
-    def _compile(self, kind: EventKind) -> Compiled | None:
+    def _compile(self, route: Route) -> Compiled | None:
         """Through pySigma: parse, map the fields, build the condition tree, compile it."""
         try:
             rule = SigmaRule.from_dict(self.document.data, collect_errors=True)
@@ -172,12 +174,12 @@ class DetectionReader:
                 self.check.error(first_line(error), *ERROR_PATHS.get(type(error).__name__, ()))
             if rule.errors:
                 return None
-            pipeline_for(kind).apply(rule)
+            pipeline_for(route.kind).apply(rule)
             trees = [parsed for c in rule.detection.parsed_condition if (parsed := c.parsed) is not None]
             if not trees:
                 self.check.error("the condition matches nothing", "detection", "condition")
                 return None
-            return Compiler(kind).compile(trees)
+            return Compiler(route.kind).compile(trees, route)
         except LeafError as error:
             self.check.error(error.what, "detection", hint=error.hint)
         except (SigmaError, TypeError, ValueError, AttributeError) as error:

@@ -8,7 +8,7 @@ expression minds case unless it says `i`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import polars as pl
@@ -34,6 +34,8 @@ from sigma.types import (
 
 from agents.context.networks import NetworkIndex
 from agents.rules.columns import ColumnType
+
+MANY = 4  # from so many plain values on one lookup is quicker than one comparison each
 
 _FLAGS = {
     SigmaRegularExpressionFlag.IGNORECASE: "i",
@@ -113,20 +115,62 @@ def keyword(value: SigmaType, types: dict[str, ColumnType], columns: list[str]) 
     return any_of([leaf(c, types, value) for c in columns])
 
 
-def any_of(parts: list[pl.Expr]) -> pl.Expr:
-    """OR of at least one predicate without nulls."""
-    joined = parts[0]
-    for part in parts[1:]:
-        joined = joined | part
-    return joined
+def any_of(parts: Sequence[pl.Expr]) -> pl.Expr:
+    """OR of at least one predicate without nulls, as flat as can be: long chains overflow the engine's stack."""
+    return _balanced(parts, lambda one, other: one | other)
 
 
-def all_of(parts: list[pl.Expr]) -> pl.Expr:
+def all_of(parts: Sequence[pl.Expr]) -> pl.Expr:
     """AND of at least one predicate without nulls."""
-    joined = parts[0]
-    for part in parts[1:]:
-        joined = joined & part
-    return joined
+    return _balanced(parts, lambda one, other: one & other)
+
+
+def _balanced(parts: Sequence[pl.Expr], join: Callable[[pl.Expr, pl.Expr], pl.Expr]) -> pl.Expr:
+    if len(parts) == 1:
+        return parts[0]
+    middle = len(parts) // 2
+    return join(_balanced(parts[:middle], join), _balanced(parts[middle:], join))
+
+
+def any_value(column: str, types: dict[str, ColumnType], values: Sequence[SigmaType]) -> list[pl.Expr]:
+    """Predicates of a column that together say whether it has one of several values; see `leaf`.
+
+    Plain texts without regard to case are looked up in one set, and looked for in one pass, where there are many.
+    """
+    equal: list[str] = []
+    inside: list[str] = []
+    others: list[SigmaType] = []
+    for value in values:
+        text = _plain(value) if types[column] is ColumnType.TEXT else None
+        if text is None:
+            others.append(value)
+        else:
+            (equal if text[0] else inside).append(text[1])
+    lowered = pl.col(column).str.to_lowercase()
+    made = []
+    if len(equal) >= MANY:
+        made.append(lowered.is_in(pl.Series(equal, dtype=pl.String).implode()).fill_null(value=False))
+    else:
+        made += [(lowered == text).fill_null(value=False) for text in equal]
+    if len(inside) >= MANY:
+        made.append(lowered.str.contains_any(inside).fill_null(value=False))
+    else:
+        made += [lowered.str.contains(text, literal=True).fill_null(value=False) for text in inside]
+    return made + [leaf(column, types, value) for value in others]
+
+
+def _plain(value: SigmaType) -> tuple[bool, str] | None:
+    """(whole or part, text in lower case) of a text without regard to case; None for all else."""
+    if type(value) is not SigmaString or not value.s:
+        return None
+    many = SpecialChars.WILDCARD_MULTI
+    match value.s:
+        case (str() as text,):
+            return True, text.lower()
+        case (first, str() as text, last) if first is many and last is many:
+            return False, text.lower()
+        case _:
+            return None
 
 
 def _is_null(col: pl.Expr, kind: ColumnType) -> pl.Expr:

@@ -107,7 +107,7 @@ def rules(draw: st.DrawFn) -> tuple[dict[str, list[list[Item]]], Condition]:
     return selections, draw(conditions())
 
 
-def _rule_text(selections: dict[str, list[list[Item]]], condition: str) -> str:
+def rule_text(selections: dict[str, list[list[Item]]], condition: str) -> str:
     """The rule as JSON, which is YAML: no quoting of our own that could go wrong."""
     written = {n: [{i.key(): i.written() for i in mapping} for mapping in m] for n, m in selections.items()}
     rule = {"title": "t", "name": "drawn", "logsource": {"category": "proxy"}, "level": "low"}
@@ -125,7 +125,7 @@ def test_a_compiled_condition_equals_the_slow_evaluator(
     rule: tuple[dict[str, list[list[Item]]], Condition], rows: list[dict[str, Any]]
 ) -> None:
     selections, (text, meaning) = rule
-    compiled = _compiled(_rule_text(selections, text))
+    compiled = _compiled(rule_text(selections, text))
     expected = [
         bool(meaning({n: any(all(i.holds(row) for i in m) for m in maps) for n, maps in selections.items()}))
         for row in rows
@@ -147,7 +147,7 @@ def test_what_may_match_once_the_device_is_known_includes_all_that_then_matches(
         "sel_b": [[Item("source_device_kind", "source_device_kind", "equals", (tuple("shared"),))]],
         "other": [[Item("source_device_kind", "source_device_kind", "exists", (True,))]],
     }
-    compiled = _compiled(_rule_text(selections, condition[0]))
+    compiled = _compiled(rule_text(selections, condition[0]))
     before = frame_of(EventKind.PROXY, [{"user_name": name} for name, _ in rows])
     unknown = before.with_columns(source_device_kind=pl.lit(None, pl.String))
     known = before.with_columns(pl.Series("source_device_kind", [kind for _, kind in rows], dtype=pl.String))
