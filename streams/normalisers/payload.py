@@ -20,7 +20,7 @@ _PAIR = re.compile(
 )
 _ESCAPED_QUOTE = re.compile(r"\\(.)", re.DOTALL)
 _CEF_HEAD = re.compile(r"CEF: ?(\d+)\|" + r"([^|\\]*+(?:\\.[^|\\]*+)*+)\|" * 6, re.DOTALL | re.ASCII)
-_CEF_KEY = re.compile(r"[A-Za-z0-9_.\-\[\]]+\Z", re.ASCII)
+_CEF_KEY = re.compile(r" ([A-Za-z0-9_.\-\[\]]+)=", re.ASCII)
 _CEF_BLANKS = re.compile(r"[\t\n\r\f\v]")
 _CEF_ESCAPED = re.compile(r"\\([\\=|nr])")
 _LEEF_HEAD = re.compile(r"LEEF: ?([12](?:\.\d)?)\|([^|]*)\|([^|]*)\|([^|]*)\|([^|]*)\|", re.ASCII)
@@ -73,24 +73,11 @@ def cef(text: str) -> Cef | None:
 
 def cef_fields(extension: str) -> dict[str, str]:
     """Values of a CEF extension by key; a value ends where the next key begins. The first of equal keys counts."""
-    found: dict[str, str] = {}
     plain = extension if extension.isprintable() else _CEF_BLANKS.sub(" ", extension)
-    first, *pieces = plain.split("=")
-    if not pieces:
-        return found
-    key, parts = first.rpartition(" ")[2], list[str]()
-    keyed = _CEF_KEY.match(key) is not None
-    last = pieces.pop()
-    for piece in pieces:
-        text, blank, word = piece.rpartition(" ")
-        if blank and ((word.isalnum() and word.isascii()) or _CEF_KEY.match(word)):
-            if keyed and key not in found:
-                found[key] = "=".join([*parts, text]) if parts else text
-            key, keyed, parts = word, True, []
-        else:  # a sign of equality inside the value
-            parts.append(piece)
-    if keyed and key not in found:
-        found[key] = "=".join([*parts, last])
+    parts = _CEF_KEY.split(f" {plain}")
+    found = dict(zip(parts[1::2], parts[2::2], strict=True))
+    if 2 * len(found) + 1 < len(parts):
+        found = dict(zip(parts[-2::-2], parts[:0:-2], strict=True))  # backwards: of equal keys the first stays
     if "\\" in plain or "  " in plain or "= " in plain or plain[-1:] == " ":
         for key, value in found.items():
             if "\\" in value or value[:1] == " " or value[-1:] == " ":
