@@ -148,8 +148,8 @@ class ExchangeTrackingNormaliser(TableNormaliser):
         if pick is None:
             pick = needed(names)
             self._picks = {names: pick}
-        width = len(names)
-        values = values[:width] + [""] * (width + 1 - len(values)) if len(values) != width else [*values, ""]
+        missing = len(names) - len(values)
+        values = [*values[: len(names)], *[""] * (missing + 1)] if missing > 0 else [*values[: len(names)], ""]
         said = Tracked._make(pick(values))
         if said.eventid in UNTOLD:  # about half of a log
             return ServicesIgnored.MAIL_STEP

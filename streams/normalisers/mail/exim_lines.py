@@ -63,9 +63,8 @@ _VERIFY = re.compile(
     rf"(?P<before>.*?)sender verify (?P<how>fail|defer) for {_ADDRESS}(?::? (?P<words>.*))?", re.DOTALL
 )
 _AUTH_FAILED = re.compile(
-    rf"(\S{{1,128}}) authenticator failed for (?:(?:H=)?{_HOST})?"
-    r"(?: ?[A-Z]\w{0,3}=[^\s:]{0,128}(?::\d{1,5})?){0,4}"
-    r": (.*?)(?: \(set_id=(.*)\))?\s*\Z",
+    rf"(\S{{1,128}}) authenticator failed for(?: (?:H=)?{_HOST})?"
+    r"(?: [A-Z]\w{0,3}=\S{0,140}?(?=:? )){0,6}: (.*)",  # fields are parted by blanks: one way to read them
     re.DOTALL | re.ASCII,
 )
 _HOST_BEHIND = re.compile(rf"(?: from)? (?:H=)?{_HOST}(?: I=\S{{0,128}})?", re.ASCII)
@@ -293,6 +292,7 @@ def failed(text: str) -> tuple[str, Client, str, str | None] | None:
     match = _AUTH_FAILED.match(text)
     if match is None:
         return None
-    method, domain, helo, ip, port, words, user = match.groups()
+    method, domain, helo, ip, port, text = match.groups()
     host = NOBODY if ip is None else _client(domain, helo, ip, port)
-    return method, host, words, (clipped(user) or None) if user else None
+    words, _, named = text.partition(" (set_id=")
+    return method, host, words.strip(), clipped(named.rstrip().removesuffix(")")) or None

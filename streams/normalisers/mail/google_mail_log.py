@@ -133,7 +133,7 @@ def _own(value: dict[str, Any], outer: dict[str, Any], depth: int) -> list[tuple
     if "parameters" in value:
         return [(tree(value["parameters"]), {**value, **outer})]
     events = value.get("events")
-    if isinstance(events, list) and at(value, "id", "applicationName") in {None, "gmail"}:
+    if isinstance(events, list) and text(at(value, "id", "applicationName")) in {None, "gmail"}:
         return records(events, value, depth + 1)
     return []
 

@@ -35,7 +35,7 @@ JOIN_FIELDS: Final = (
 
 _HINT = "remove the source's saved state to read it from its start"
 _SECOND = 1_000_000
-_REPEATED = re.compile(r"message repeated (\d{1,9}) times: \[ ?(.*?)\]?\s*\Z", re.DOTALL | re.ASCII)
+_REPEATED = re.compile(r"message repeated (\d{1,9}) times: \[ ?(.*)", re.DOTALL | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,8 @@ class JoinNormaliser(Normaliser):
         said = _REPEATED.match(head.message)
         if said is None:
             return Ignored.REPEATED_OTHER
-        taken = self.take(head._replace(message=said[2])) if said[2] else Ignored.BLANK_LINE
+        message = said[2].rstrip().removesuffix("]")
+        taken = self.take(head._replace(message=message)) if message else Ignored.BLANK_LINE
         if not isinstance(taken, Single):
             return taken
         return [taken._replace(fact=dict(taken.fact)) for _ in range(max(1, min(int(said[1]), MAX_REPEATS)))]

@@ -243,6 +243,8 @@ class Messages:
             self._emit_flushed(join)
 
     def _emit_flushed(self, join: Join) -> None:
+        if not join.offsets:
+            return  # opened for the line being read, which turned out to be of another message
         # As far as the log had come: by its newest line's own time it would be late, and counted nowhere.
         self._emit(join, max(self.at.before, join.newest), complete=False)
 
