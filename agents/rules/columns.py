@@ -116,6 +116,8 @@ FIELDS: dict[EventKind, dict[str, str]] = {
         "s-ip": "destination_ip",
         "r-ip": "destination_ip",
         "url_category": "proxy_category",
+        "query": "url_domain",  # category dns: the name that was asked for
+        "QueryName": "url_domain",
     },
     EventKind.DHCP: _COMMON_FIELDS,
     EventKind.MAIL: _COMMON_FIELDS | {"sender": "email_from_address", "recipient": "email_to_address"},

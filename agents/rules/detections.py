@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sigma.exceptions import SigmaError
-from sigma.processing.pipeline import ProcessingItem, ProcessingPipeline
-from sigma.processing.transformations import FieldMappingTransformation
-from sigma.rule import SigmaDetectionItem, SigmaRule
+from sigma.processing.pipeline import ProcessingPipeline
+from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaRule
+from sigma.types import SigmaExpansion
 
 from agents.rules.columns import FIELDS, column_types
 from agents.rules.compiled import Compiled, Compiler
@@ -17,6 +17,8 @@ from agents.rules.logsources import CATEGORIES, Route, Unknown, route_of
 from agents.rules.model import Detection
 from agents.rules.positions import Document, Path
 from agents.rules.shape import NAME, Checker, suggestion
+from agents.rules.taxonomy import MAX_VALUES, NO_TAXONOMY, Taxonomy
+from agents.rules.vendorfields import fields_of, translate
 from schemas.kinds import EventKind
 
 # Where pySigma's complaints belong, by the name of its exception class.
@@ -44,14 +46,10 @@ ERROR_PATHS: dict[str, Path] = {
 }
 
 
-def pipeline_for(kind: EventKind) -> ProcessingPipeline:
-    """The pySigma pipeline that turns Sigma's field names into the columns of a kind; columns pass through."""
-    mapping: dict[str | None, str | list[str]] = {}
-    mapping.update(FIELDS[kind].items())
-    return ProcessingPipeline(
-        name=f"aupstream {kind.value}",
-        items=[ProcessingItem(FieldMappingTransformation(mapping), identifier="aupstream_fields")],
-    )
+MAX_CONDITION = 5_000  # characters; and so many brackets within each other: more overflow the parser's stack
+MAX_NESTING = 20
+
+_Items = list[SigmaDetectionItem]
 
 
 def column_for(kind: EventKind, name: str) -> str | None:
@@ -73,28 +71,34 @@ class DetectionReader:
     Attributes:
         document: The document.
         check: Where its errors go.
+        taxonomy: Pipelines and lists that it may lean on.
+        lenient: It is not ours to mend: keys that we do not know are passed over.
     """
 
     document: Document
     check: Checker
+    taxonomy: Taxonomy = NO_TAXONOMY
+    lenient: bool = False
 
     def read(self) -> Detection | None:
         """The compiled detection; None where anything is wrong with it, which is noted."""
         before = len(self.check.errors)
         data = self.document.data
-        self.check.keys("detection rule", data)
+        if not self.lenient:
+            self.check.keys("detection rule", data)
         title = self.check.text(data, "title", required=True)
         name = self.check.text(data, "name") or self.check.text(data, "id")
         if not name:
             hint = "correlations refer to a rule by it"
             self.check.error("name is missing", hint=hint)
-        elif "name" in data and not NAME.fullmatch(name):
+        elif "name" in data and not self.lenient and not NAME.fullmatch(name):
             self.check.error(
                 f"name {name!r} must be lower-case words joined by hyphens", "name", hint="such as mass-mail"
             )
         route = self._route()
         if route is not None:
-            self._items(route.kind)
+            self._items(route)
+            self._conditions()
         compiled = self._compile(route) if route is not None and len(self.check.errors) == before else None
         if compiled is None or route is None:
             return None
@@ -112,10 +116,10 @@ class DetectionReader:
             return None
         return found
 
-    def _items(self, kind: EventKind) -> None:
+    def _items(self, route: Route) -> None:
         """Try every field and value by itself, because only here is it known where each stands."""
         detection = self.check.mapping(self.document.data.get("detection"), "detection")
-        compiler = Compiler(kind)
+        trial = _Trial(Compiler(route.kind), route, self.taxonomy.pipeline(route), self.document.data)
         for selection, definition in detection.items():
             if selection == "condition":
                 continue
@@ -124,47 +128,45 @@ class DetectionReader:
                     f"selection {selection!r} is empty", "detection", selection, hint="remove it or fill it"
                 )
                 continue
-            self._definition(definition, kind, compiler, ("detection", selection))
+            self._definition(definition, trial, ("detection", selection))
 
-    def _definition(self, definition: Any, kind: EventKind, compiler: Compiler, path: Path) -> None:
+    def _definition(self, definition: Any, trial: _Trial, path: Path) -> None:
         if isinstance(definition, dict):
             for key, value in definition.items():
-                self._item(key, value, kind, compiler, (*path, key))
+                self._item(key, value, trial, (*path, key))
         elif isinstance(definition, list) and any(isinstance(d, dict | list) for d in definition):
             for i, inner in enumerate(definition):
-                self._definition(inner, kind, compiler, (*path, i))
+                self._definition(inner, trial, (*path, i))
         else:
-            self._item(None, definition, kind, compiler, path)
+            self._item(None, definition, trial, path)
 
-    def _item(self, key: str | None, value: Any, kind: EventKind, compiler: Compiler, path: Path) -> None:
-        name = (key or "").partition("|")[0]
-        column = column_for(kind, name) if name else None
-        if name and column is None:
-            known = [*compiler.types, *FIELDS[kind]]
-            what = f"there is no field {name!r} in {kind.value} events"
-            self.check.error(what, *path, hint=_short(suggestion(name, known)), key=True)
-            return
+    def _item(self, key: str | None, value: Any, trial: _Trial, path: Path) -> None:
         try:
-            item = SigmaDetectionItem.from_mapping(key, value)
-            if not item.value and column is not None:
-                return
-            for one in item.value:
-                if column is None:
-                    keyword(one, compiler.types, compiler.keyword_columns)
-                else:
-                    self._try(compiler, kind, column, one)
+            for item in trial.items(key, value):
+                if item.field is not None and item.field not in trial.compiler.types:
+                    hint = _short(suggestion(item.field, trial.known()))
+                    what = f"there is no field {item.field!r} in {trial.route.kind.value} events"
+                    self.check.error(what, *path, hint=hint, key=True)
+                    return
+                trial.compile(item)
         except LeafError as error:
             self.check.error(error.what, *path, hint=error.hint)
         except (SigmaError, TypeError, ValueError) as error:
             self.check.error(first_line(error), *path, hint="see the modifiers of the Sigma specification")
 
-    @staticmethod
-    def _try(compiler: Compiler, kind: EventKind, column: str, value: Any) -> None:
-        """Compile a value; a reference to another field is mapped first, as the pipeline will do."""
-        other = getattr(value, "field", None)
-        if isinstance(other, str):
-            value = type(value)(column_for(kind, other) or other, value.starts_with, value.ends_with)
-        compiler.field(column, value)
+    def _conditions(self) -> None:
+        """Refuse conditions that are too much for a parser."""
+        detection = self.document.data.get("detection")
+        given = detection.get("condition") if isinstance(detection, dict) else None
+        for condition in given if isinstance(given, list) else [given]:
+            text = str(condition)
+            deepest = depth = 0
+            for letter in text:
+                depth += (letter == "(") - (letter == ")")
+                deepest = max(deepest, depth)
+            if len(text) > MAX_CONDITION or deepest > MAX_NESTING:
+                what = f"condition has more than {MAX_CONDITION} characters or {MAX_NESTING} brackets in each other"
+                self.check.error(what, "detection", "condition", hint="split the rule")
 
     def _compile(self, route: Route) -> Compiled | None:
         """Through pySigma: parse, map the fields, build the condition tree, compile it."""
@@ -174,7 +176,9 @@ class DetectionReader:
                 self.check.error(first_line(error), *ERROR_PATHS.get(type(error).__name__, ()))
             if rule.errors:
                 return None
-            pipeline_for(route.kind).apply(rule)
+            for definition in rule.detection.detections.values():
+                translate(definition, route)
+            self.taxonomy.pipeline(route).apply(rule)
             trees = [parsed for c in rule.detection.parsed_condition if (parsed := c.parsed) is not None]
             if not trees:
                 self.check.error("the condition matches nothing", "detection", "condition")
@@ -182,10 +186,59 @@ class DetectionReader:
             return Compiler(route.kind).compile(trees, route)
         except LeafError as error:
             self.check.error(error.what, "detection", hint=error.hint)
-        except (SigmaError, TypeError, ValueError, AttributeError) as error:
+        except (SigmaError, TypeError, ValueError, AttributeError, RecursionError) as error:
             hint = "see conditions in the Sigma specification"
             self.check.error(first_line(error), "detection", "condition", hint=hint)
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """A rule of one field, through all that is done to the whole rule."""
+
+    compiler: Compiler
+    route: Route
+    pipeline: ProcessingPipeline
+    data: dict[str, Any]
+
+    def items(self, key: str | None, value: Any) -> _Items:
+        """What becomes of a field and its values; values without a field have None for one.
+
+        Raises:
+            SigmaError: pySigma cannot read it, or a pipeline refuses it.
+        """
+        selection = {key: value} if key is not None else value if isinstance(value, list) else [value]
+        detection = {"s": selection, "condition": "s"}
+        rule = SigmaRule.from_dict({"title": "t", "logsource": self.data["logsource"], "detection": detection})
+        translate(rule.detection.detections["s"], self.route)
+        self.pipeline.apply(rule)
+        return _flat(rule.detection.detections["s"])
+
+    def compile(self, item: SigmaDetectionItem) -> None:
+        """Compile an item for nothing.
+
+        Raises:
+            LeafError: it cannot be.
+        """
+        values = [v for value in item.value for v in (value.values if isinstance(value, SigmaExpansion) else [value])]
+        if len(values) > MAX_VALUES:
+            raise LeafError(f"{len(values)} values are more than {MAX_VALUES}", "split the list over several rules")
+        for value in values:
+            if item.field is None:
+                keyword(value, self.compiler.types, self.compiler.keyword_columns)
+            else:
+                self.compiler.field(item.field, value)
+
+    def known(self) -> list[str]:
+        """Names that a rule about these events may use."""
+        return [*self.compiler.types, *FIELDS[self.route.kind], *fields_of(self.route)]
+
+
+def _flat(definition: SigmaDetection) -> _Items:
+    found: _Items = []
+    for item in definition.detection_items:
+        found += _flat(item) if isinstance(item, SigmaDetection) else [item]
+    return found
 
 
 def _short(hint: str, limit: int = 200) -> str:

@@ -30,6 +30,7 @@ from sigma.types import (
     SigmaTimestampPart,
     SigmaType,
     SpecialChars,
+    TimestampPart,
 )
 
 from agents.context.networks import NetworkIndex
@@ -179,9 +180,12 @@ def _is_null(col: pl.Expr, kind: ColumnType) -> pl.Expr:
 
 def _scalar(col: pl.Expr, kind: ColumnType, value: SigmaType, column: str) -> pl.Expr:
     """Predicate that may be null; `col` is a column or the element of a list."""
-    if kind is ColumnType.TIME or isinstance(value, SigmaTimestampPart):
+    if isinstance(value, SigmaTimestampPart):
+        return _time_part(col, kind, value, column) == value.number
+    if kind is ColumnType.TIME:
         raise LeafError(
-            f"a condition cannot compare {column} as a time", "times belong into the window of a correlation"
+            f"a condition cannot compare {column} as a time",
+            "compare a part of it, such as |hour, or use the window of a correlation",
         )
     if isinstance(value, SigmaString):
         return _text(col, kind, value, column)
@@ -196,16 +200,40 @@ def _scalar(col: pl.Expr, kind: ColumnType, value: SigmaType, column: str) -> pl
     if isinstance(value, SigmaCIDRExpression):
         return _cidr(col, kind, value, column)
     if isinstance(value, SigmaCompareExpression):
+        if isinstance(value.number, SigmaTimestampPart):
+            return _COMPARE[value.op](_time_part(col, kind, value.number, column), value.number.number)
         if kind is not ColumnType.NUMBER:
             raise LeafError(f"{column} is {kind.value}: it has no order", "compare a column of numbers")
         return _COMPARE[value.op](col, value.number.number)
     raise LeafError(f"{type(value).__name__} is not supported", "write the values out")
 
 
+def _unfilled(parts: Sequence[object]) -> LeafError:
+    names = ", ".join(f"%{part.name}%" for part in parts if isinstance(part, Placeholder))
+    return LeafError(f"there is no list for the placeholder {names}", "add lists/NAME.txt beside the rules")
+
+
+def _time_part(col: pl.Expr, kind: ColumnType, value: SigmaTimestampPart, column: str) -> pl.Expr:
+    """A part of a time, in UTC; weeks are those of ISO 8601."""
+    if kind is not ColumnType.TIME:
+        raise LeafError(f"{column} is {kind.value}, and no time", "name a column that is a time, such as timestamp")
+    return _PARTS[value.timestamp_part](col)
+
+
+_PARTS: dict[TimestampPart, Callable[[pl.Expr], pl.Expr]] = {
+    TimestampPart.MINUTE: lambda c: c.dt.minute(),
+    TimestampPart.HOUR: lambda c: c.dt.hour(),
+    TimestampPart.DAY: lambda c: c.dt.day(),
+    TimestampPart.WEEK: lambda c: c.dt.week(),
+    TimestampPart.MONTH: lambda c: c.dt.month(),
+    TimestampPart.YEAR: lambda c: c.dt.year(),
+}
+
+
 def _text(col: pl.Expr, kind: ColumnType, value: SigmaString, column: str) -> pl.Expr:
     parts = list(value.s)
     if any(not isinstance(p, str | SpecialChars) for p in parts):
-        raise LeafError(f"the placeholder in {value} is not filled in", "write the values out")
+        raise _unfilled(value.s)
     if kind is not ColumnType.TEXT and all(isinstance(p, str) for p in parts):
         return _literal_for(col, kind, "".join(map(str, parts)), column)
     cased = isinstance(value, SigmaCasedString)
@@ -270,6 +298,8 @@ def regex_of(value: SigmaRegularExpression) -> str:
     Raises:
         LeafError: the engine cannot run it in linear time (look-around, back-references).
     """
+    if value.contains_placeholder():
+        raise _unfilled(value.regexp.s)
     flags = "".join(sorted(_FLAGS[f] for f in value.flags))
     pattern = (f"(?{flags})" if flags else "") + str(value.regexp.to_plain(regex=True))
     reason = _regex_problem(pattern)
@@ -310,6 +340,8 @@ def _reference(column: str, types: dict[str, ColumnType], value: SigmaFieldRefer
             return left == right
         return _lowered(left, mine) == _lowered(right, theirs)
     subject, part = _lowered(left, mine), _lowered(right, theirs)
+    if value.starts_with and value.ends_with:  # how pySigma writes `contains`
+        return subject.str.contains(part, literal=True)
     return subject.str.starts_with(part) if value.starts_with else subject.str.ends_with(part)
 
 

@@ -12,11 +12,13 @@ from agents.rules.correlations import Known, RuleReader, references
 from agents.rules.detections import DetectionReader
 from agents.rules.model import Detection, Rule, RuleSet
 from agents.rules.positions import Document, read_documents
+from agents.rules.reading import Beside, Prepared, prepare
 from agents.rules.shape import Checker
 from schemas.errors import AupstreamError, Errors, RuleError
 
 POLICY_FOLDER = Path(__file__).parent.parent / "policy"  # the rules that come with aupstream
 MAX_FILES = 10_000
+_NOTHING_BESIDE = Beside()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +29,13 @@ class Lint:
         ruleset: What could be read; None where there are errors.
         errors: Everything that is wrong, by file and place.
         files: Files that were read.
+        left_out: Of collections, why which rules cannot run here.
     """
 
     ruleset: RuleSet | None
     errors: tuple[RuleError, ...]
     files: int
+    left_out: tuple[RuleError, ...] = ()
 
 
 def rule_files(paths: Iterable[Path]) -> list[Path]:
@@ -53,12 +57,14 @@ def rule_files(paths: Iterable[Path]) -> list[Path]:
     return list(found)
 
 
-def lint_files(paths: Iterable[Path]) -> Lint:
+def lint_files(paths: Iterable[Path], beside: Beside = _NOTHING_BESIDE) -> Lint:
     """Read rule files and say everything that is wrong with them; raises nothing for what is in a file."""
     documents: list[Document] = []
     errors: list[RuleError] = []
+    left_out: list[RuleError] = []
+    folders = [*paths, *beside.collections]
     try:
-        files = rule_files(paths)
+        files = rule_files(folders)
     except RuleError as error:
         return Lint(None, (error,), 0)
     for path in files:
@@ -77,17 +83,17 @@ def lint_files(paths: Iterable[Path]) -> Lint:
         read, wrong = read_documents(text, str(path))
         documents.extend(read)
         errors.extend(wrong)
-    ruleset = _build(documents, errors)
-    return Lint(None if errors else ruleset, tuple(errors), len(files))
+    ruleset = _build(prepare(documents, folders, beside, errors), errors, left_out)
+    return Lint(None if errors else ruleset, tuple(errors), len(files), tuple(left_out))
 
 
-def load_rules(paths: Iterable[Path] = (POLICY_FOLDER,)) -> RuleSet:
+def load_rules(paths: Iterable[Path] = (POLICY_FOLDER,), beside: Beside = _NOTHING_BESIDE) -> RuleSet:
     """Rules of files and folders; without any, the ones that come with aupstream.
 
     Raises:
         Errors: of `RuleError`, everything that is wrong with any file.
     """
-    lint = lint_files(paths)
+    lint = lint_files(paths, beside)
     if lint.ruleset is None:
         raise Errors(list[AupstreamError](lint.errors))
     return lint.ruleset
@@ -100,7 +106,7 @@ def parse_rules(text: str, file: str = "rules.yml") -> RuleSet:
         Errors: of `RuleError`, everything that is wrong with it.
     """
     documents, errors = read_documents(text, file)
-    ruleset = _build(documents, errors)
+    ruleset = _build(prepare(documents, (), _NOTHING_BESIDE, errors), errors, [])
     if errors:
         raise Errors(list[AupstreamError](errors))
     return ruleset
@@ -110,8 +116,9 @@ def _names(document: Document) -> list[str]:
     return [v for v in (document.data.get("name"), document.data.get("id")) if isinstance(v, str) and v]
 
 
-def _build(documents: Sequence[Document], errors: list[RuleError]) -> RuleSet:
+def _build(prepared: Prepared, errors: list[RuleError], left_out: list[RuleError]) -> RuleSet:
     """Detections first, then what refers to them. Errors are noted and the rest is read all the same."""
+    documents = prepared.documents
     _refuse_doubles(documents, errors)
     detections: dict[str, tuple[Detection, Document]] = {}
     broken: set[str] = set()
@@ -125,7 +132,9 @@ def _build(documents: Sequence[Document], errors: list[RuleError]) -> RuleSet:
             )
             broken.update(_names(document))
             continue
-        detection = DetectionReader(document, Checker(document, errors)).read()
+        lenient = prepared.lenient(document)
+        check = Checker(document, left_out if lenient else errors)
+        detection = DetectionReader(document, check, prepared.taxonomy, lenient).read()
         if detection is None:
             broken.update(_names(document))
         else:

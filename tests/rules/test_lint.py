@@ -121,7 +121,7 @@ def test_the_rules_that_come_with_aupstream_have_no_errors() -> None:
         (DETECTION.replace("event_outcome: failure", "source_port: ssh"), "r.yml:6:46", "can never equal source_port"),
         (DETECTION.replace("event_outcome: failure", "source_ip|cidr: 10.0.0.0/99"), "r.yml:6:49", "Invalid CIDR"),
         (DETECTION.replace("event_outcome: failure", 'user_name|re: "a(?=b)"'), "r.yml:6:47", "egular expression"),
-        (DETECTION.replace("event_outcome: failure", "timestamp|minute: 5"), "r.yml:6:51", "as a time"),
+        (DETECTION.replace("event_outcome: failure", "user_name|minute: 5"), "r.yml:6:51", "and no time"),
         (DETECTION.replace("level: low", "id: no-uuid"), "r.yml:4:5", "must be an UUID"),
         (DETECTION.replace("detection:", "detections:"), "r.yml:1:1", "neither a detection nor a correlation"),
         (f"{DETECTION}---\n{DETECTION}", "r.yml:10:7", "name 'failures' is taken by r.yml:2:7"),

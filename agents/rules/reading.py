@@ -1,0 +1,66 @@
+"""What is done to rule documents before rules are made of them: filters, lists, pipelines, collections.
+
+A **collection** is a folder of other people's Sigma rules, taken as it is: what cannot run here (a log that is not
+collected, a field that no column holds, a list that is not filled) is left out with the reason, and is no mistake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from agents.rules.filters import filtered
+from agents.rules.positions import Document
+from agents.rules.taxonomy import NO_TAXONOMY, Taxonomy, read_lists, read_pipelines
+from schemas.errors import RuleError
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What stands beside the rules.
+
+    Attributes:
+        collections: Folders and files of other people's rules, of which not all need be usable.
+        pipelines: Folders and files of processing pipelines.
+    """
+
+    collections: tuple[Path, ...] = ()
+    pipelines: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Documents, ready to be made rules of.
+
+    Attributes:
+        documents: Without filters and lists.
+        taxonomy: Pipelines and lists.
+        lenient: True for a document of a collection.
+    """
+
+    documents: Sequence[Document]
+    taxonomy: Taxonomy = NO_TAXONOMY
+    lenient: Callable[[Document], bool] = lambda _: False
+
+
+def prepare(
+    documents: Sequence[Document], folders: Iterable[Path], beside: Beside, errors: list[RuleError]
+) -> Prepared:
+    """Apply filters, and gather what rules lean on.
+
+    Args:
+        documents: Of all rule files.
+        folders: Paths that they are of: lists are looked for there.
+        beside: What else was configured.
+        errors: Gets everything that is wrong.
+    """
+    lists = [d for d in documents if "placeholders" in d.data]
+    rules = filtered([d for d in documents if "placeholders" not in d.data], errors)
+    taxonomy = Taxonomy(read_pipelines(beside.pipelines, errors), read_lists(folders, lists, errors))
+    roots = tuple(str(path) for path in beside.collections)
+
+    def lenient(document: Document) -> bool:
+        return any(document.file == root or document.file.startswith(root.rstrip("/") + "/") for root in roots)
+
+    return Prepared(rules, taxonomy, lenient)
