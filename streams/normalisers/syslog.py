@@ -26,7 +26,7 @@ _MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 _BSD = rf"(?:\d{{4}} )?(?:{_MONTHS}) {{1,2}}\d{{1,2}}(?: \d{{4}})? \d\d:\d\d:\d\d(?:[.,]\d{{1,9}})?(?: \d{{4}}(?= ))?"
 _ISO = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?"
 _LEVEL = r"(?:<\w+\.\w+> )?"  # FreeBSD's syslogd -v
-_TAG = r"([^\s\[\]:]*)(?:\[([^\]\s]*)\]|\])?(?: <\w+>)?:(?: +|$)(.*)"  # a lone bracket: gdm's `gdm-password]:`
+_TAG = r"([^\s\[\]:{}\"=]*)(?:\[([^\]\s]*)\]|\])?(?: <\w+>)?:(?: +|$)(.*)"  # a lone bracket: gdm's `gdm-password]:`
 
 # The host must not end in a colon: then it is the tag of a line without a host.
 _TAGGED = re.compile(

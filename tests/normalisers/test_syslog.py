@@ -33,6 +33,8 @@ FORMS = {
     "Mar  1 08:00:00 h sshd[5]: [ID 800047 auth.info] m": ("Mar  1 08:00:00", "h", "sshd", 5, "m"),
     "Mar  1 08:00:00 h gdm-password]: m": ("Mar  1 08:00:00", "h", "gdm-password", None, "m"),
     "Mar  1 08:00:00 h postfix/smtp[5]: A: to=<b>": ("Mar  1 08:00:00", "h", "postfix/smtp", 5, "A: to=<b>"),
+    '<14>Mar  1 08:00:00 h {"a": 1}': ("Mar  1 08:00:00", "h", None, None, '{"a": 1}'),
+    "<14>Mar  1 08:00:00 h a=b c: d": ("Mar  1 08:00:00", "h", None, None, "a=b c: d"),
     "Mar  1 08:00:00 h dhcpd:": ("Mar  1 08:00:00", "h", "dhcpd", None, ""),
     "2024-03-01T08:00:00.5+01:00 h sshd[5]: m": ("2024-03-01T08:00:00.5+01:00", "h", "sshd", 5, "m"),
     "2024-03-01T08:00:00+0100 h sshd[5]: m": ("2024-03-01T08:00:00+0100", "h", "sshd", 5, "m"),
