@@ -7,21 +7,28 @@ and batching of arrival change nothing.
 
 from __future__ import annotations
 
-import heapq
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from agents.context.calendar import Calendar
 from agents.engine.episodes import Episode, Judge, Records
-from agents.engine.keystate import KeyState
+from agents.engine.key import Setting
+from agents.engine.keystore import HOT_KEYS, KeyStore
+from agents.engine.kinds import key_for
+from agents.engine.newvalues import NewValues
 from agents.engine.rows import KeyedRow, Row
+from agents.engine.waiting import Waiter, Waiting
 from agents.rules.model import NUMERIC_KINDS, Rule, part_of
+from agents.rules.own import NewValue
 from schemas.errors import StateError
-from schemas.headers import NEVER
+from schemas.headers import FOREVER, NEVER
 
 MAX_PENDING = 2_000_000  # rows waiting for the watermark in one bucket; beyond it the worker stops with a word
-STATE_VERSION = 1
+STATE_VERSION = 2
+READABLE = (1, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +39,13 @@ class RuleTime:
         watermark: No row that is not stamped late is older than this, microseconds UTC.
         earliest: Earliest event of the rule's sources, for a learning time; None where there was none.
         incomplete: True where one of the sources is absent.
+        latest: Newest event of the rule's sources, where the caller knows it: when all have ended, what was covered.
     """
 
     watermark: int = NEVER
     earliest: int | None = None
     incomplete: bool = False
+    latest: int | None = None
 
 
 @dataclass(slots=True)
@@ -49,13 +58,17 @@ class Counters:
     unknown_rule: int = 0
 
 
-@dataclass(slots=True)
 class _RuleState:
-    pending: list[tuple[int, str, str, str, Row]] = field(default_factory=list)  # heap
-    keys: dict[str, KeyState] = field(default_factory=dict)
-    known: dict[str, int] = field(default_factory=dict)  # new_value: group key -> first seen
-    timers: list[tuple[int, str]] = field(default_factory=list)  # heap of (instant, group key)
-    passed: int = NEVER  # watermark reached: an older row comes from a source that was told to be past it
+    """What a bucket has of one rule."""
+
+    __slots__ = ("keys", "passed", "rule", "seen", "setting", "waiting")
+
+    def __init__(self, rule: Rule, setting: Setting, hot_keys: int) -> None:
+        self.rule, self.setting = rule, setting
+        self.waiting = Waiting()
+        self.keys = KeyStore(partial(key_for, setting), hot_keys)
+        self.seen = NewValues(rule.own if isinstance(rule.own, NewValue) else NewValue())
+        self.passed = NEVER  # watermark reached: an older row comes from a source that was told to be past it
 
 
 def in_order(rules: Mapping[str, Rule]) -> list[str]:
@@ -98,27 +111,57 @@ class Bucket:
     """Windows and waiting rows of some group keys, of one timeline.
 
     `take` and `advance` never block; both change the state that `save` gives.
+
+    Args:
+        rules: Rules by id.
+        judge: Permits and the policy's name.
+        timeline: Empty for live.
+        inventory: True where the district has one.
+        calendar: The district's.
+        hot_keys: Keys of a rule that are kept as objects; see `KeyStore`.
+        owns: Says of a rule and a group key (its `kept_by`) whether they are this bucket's: for keys that are expected,
+            of which nothing need ever come.
     """
 
-    def __init__(self, rules: Mapping[str, Rule], judge: Judge, *, timeline: str = "", inventory: bool = False) -> None:
-        self._rules = rules
-        self._judge = judge
-        self._timeline = timeline
-        self._inventory = inventory
-        self._states = {rule_id: _RuleState() for rule_id in in_order(rules)}
+    def __init__(
+        self,
+        rules: Mapping[str, Rule],
+        judge: Judge,
+        *,
+        timeline: str = "",
+        inventory: bool = False,
+        calendar: Calendar | None = None,
+        hot_keys: int = HOT_KEYS,
+        owns: Callable[[str, str], bool] = lambda _rule, _key: True,
+    ) -> None:
+        self._rules, self._judge, self._timeline, self._inventory = rules, judge, timeline, inventory
+        days = Calendar() if calendar is None else calendar
+        settings = {r: Setting(rules[r], judge, timeline, days) for r in in_order(rules)}
+        self._states = {r: _RuleState(rules[r], setting, hot_keys) for r, setting in settings.items()}
         self._parents = {r: [p for p in rules.values() if r in p.inner] for r in rules}
+        self._owns = owns
         self.counters = Counters()
         self.dirty = False
 
     @property
     def pending(self) -> int:
         """Rows that wait for a watermark."""
-        return sum(len(s.pending) for s in self._states.values())
+        return sum(s.waiting.count for s in self._states.values())
 
     @property
     def keys(self) -> int:
         """Group keys with state."""
-        return sum(len(s.keys) + len(s.known) for s in self._states.values())
+        return sum(len(s.keys) + len(s.seen) for s in self._states.values())
+
+    @property
+    def gaps(self) -> int:
+        """Deadlines of expected keys that nothing can be said of, because a source was absent."""
+        return sum(s.setting.gaps for s in self._states.values())
+
+    @property
+    def missed(self) -> int:
+        """New values that were not reported because a rule knows as many as it can."""
+        return sum(s.seen.missed for s in self._states.values())
 
     def take(self, rows: Iterable[KeyedRow]) -> Records:
         """Accept rows in any order of event time.
@@ -144,8 +187,7 @@ class Bucket:
                 # into a timeline of their own. Windows that are judged are not judged again.
                 self.counters.behind += 1
             else:
-                row = item.row
-                heapq.heappush(state.pending, (row.t, row.event_id, row.base, item.group_key, row))
+                state.waiting.add(item.row, item.group_key)
         if self.pending > MAX_PENDING:
             raise StateError(
                 f"{self.pending} rows wait for a source that does not move on",
@@ -158,75 +200,57 @@ class Bucket:
         out: Records = []
         for rule_id, state in self._states.items():
             time = times.get(rule_id)
-            if time is not None and time.watermark > NEVER:
-                self._drain(self._rules[rule_id], state, time, out)
-                self._ring(rule_id, state, time, out)
-                state.passed = max(state.passed, time.watermark)
+            if time is None or time.watermark <= NEVER:
+                continue
+            self._set(state, time)
+            tell = partial(self._tell, state.rule, out)
+            due = state.waiting.due(time.watermark)
+            if due:
+                self.counters.applied += len(due)
+                self.dirty = True
+                if state.rule.kind == "new_value":
+                    self._new_values(state, due, time, tell)
+                else:
+                    _apply(state.keys, due, tell)
+            if state.keys.ring(time.watermark, tell):
+                self.dirty = True
+            state.passed = max(state.passed, time.watermark)
         if out:
             self.dirty = True
         return out
 
-    def _drain(self, rule: Rule, state: _RuleState, time: RuleTime, out: Records) -> None:
-        pending = state.pending
-        while pending and pending[0][0] < time.watermark:
-            _, _, _, group_key, row = heapq.heappop(pending)
-            self.counters.applied += 1
+    def _set(self, state: _RuleState, time: RuleTime) -> None:
+        """Note what the sources of a rule have covered."""
+        setting = state.setting
+        setting.incomplete = time.incomplete
+        # Beyond the end of all logs nothing is covered, though no row will come either.
+        ended = max(state.passed, NEVER if time.latest is None else time.latest)
+        setting.covered_to = ended if time.watermark == FOREVER else time.watermark
+        if time.incomplete and setting.covered_to > setting.blind_until:
+            setting.blind_until = setting.covered_to
             self.dirty = True
-            made: Records = []
-            if rule.kind == "new_value":
-                self._new_value(rule, state, group_key, row, time, made)
-            else:
-                self._apply(rule, state, group_key, row, time, made)
-            if made:
-                self._tell(rule, group_key, made, out)
 
-    def _apply(self, rule: Rule, state: _RuleState, group_key: str, row: Row, time: RuleTime, out: Records) -> None:
-        key = state.keys.get(group_key)
-        if key is None:
-            key = state.keys[group_key] = KeyState(rule, group_key, self._timeline)
-        key.incomplete = key.incomplete or time.incomplete
-        key.apply(row, self._judge, out)
-        if key.timer is None:
-            self._set_timer(state, group_key, key, row.t)
+    def _new_values(
+        self, state: _RuleState, due: Iterable[Waiter], time: RuleTime, tell: Callable[[str, Records], None]
+    ) -> None:
+        rule = state.rule
+        learning = rule.learning_us(inventory=self._inventory)
+        for row, group_key in due:
+            if not state.seen.is_new(group_key, row.t):
+                continue
+            earliest = row.t if time.earliest is None else time.earliest
+            if row.t >= earliest + learning:
+                tell(group_key, [self._alone(rule, group_key, row, incomplete=time.incomplete)])
 
-    def _tell(self, rule: Rule, group_key: str, made: Records, out: Records) -> None:
+    def _tell(self, rule: Rule, out: Records, group_key: str, made: Records) -> None:
         """Hand on what a rule says: to the rules behind it in a chain, and to everybody unless it is for them alone."""
         for parent in self._parents[rule.id]:
-            pending = self._states[parent.id].pending
             for record in made:
                 if record["version"] == 1:
                     row = _row_of(rule, parent, group_key, record)
-                    heapq.heappush(pending, (row.t, row.event_id, row.base, part_of(group_key, parent.group_by), row))
+                    self._states[parent.id].waiting.add(row, part_of(group_key, parent.group_by))
         if not rule.silent:
             out += made
-
-    def _set_timer(self, state: _RuleState, group_key: str, key: KeyState, now: int) -> None:
-        key.timer = key.settle(now)
-        if key.timer is not None:
-            heapq.heappush(state.timers, (key.timer, group_key))
-
-    def _ring(self, rule_id: str, state: _RuleState, time: RuleTime, out: Records) -> None:
-        timers = state.timers
-        while timers and timers[0][0] < time.watermark:
-            _, group_key = heapq.heappop(timers)
-            key = state.keys[group_key]
-            made: Records = []
-            key.tick(time.watermark, self._judge, made)
-            if made:
-                self._tell(self._rules[rule_id], group_key, made, out)
-            self._set_timer(state, group_key, key, time.watermark)
-            self.dirty = True
-            if key.timer is None and not key.window.rows and key.episode is None:
-                del state.keys[group_key]
-
-    def _new_value(self, rule: Rule, state: _RuleState, group_key: str, row: Row, time: RuleTime, out: Records) -> None:
-        if group_key in state.known:
-            return
-        state.known[group_key] = row.t
-        earliest = row.t if time.earliest is None else time.earliest
-        if row.t < earliest + rule.learning_us(inventory=self._inventory):
-            return
-        out.append(self._alone(rule, group_key, row, incomplete=time.incomplete))
 
     def _alone(self, rule: Rule, group_key: str, row: Row, *, incomplete: bool = False) -> dict[str, Any]:
         """A violation of one row: opened and closed by it."""
@@ -236,20 +260,20 @@ class Bucket:
         return episode.record(rule, self._judge, closed_at=row.t, timeline=self._timeline, incomplete=incomplete)
 
     def save(self) -> dict[str, Any]:
-        """Everything as plain values, rule by rule with the version of the rule."""
+        """Everything as plain values, rule by rule with the shape of the rule."""
         return {
             "v": STATE_VERSION,
             "rules": {
                 rule_id: {
-                    "kind": self._rules[rule_id].kind,
-                    "span": self._rules[rule_id].timespan_us,
-                    "pending": [[p[3], p[4].to_state()] for p in sorted(s.pending, key=lambda p: p[:4])],
-                    "keys": {k: key.to_state() for k, key in s.keys.items()},
-                    "known": s.known,
+                    "shape": s.rule.shape,
+                    "pending": [[group_key, row.to_state()] for row, group_key in s.waiting],
+                    "keys": s.keys.save(),
+                    "known": s.seen.save(),
                     "passed": s.passed,
+                    "blind_until": s.setting.blind_until,
                 }
                 for rule_id, s in self._states.items()
-                if s.pending or s.keys or s.known or s.passed > NEVER
+                if s.waiting.count or len(s.keys) or len(s.seen) or s.passed > NEVER
             },
         }
 
@@ -257,33 +281,58 @@ class Bucket:
         """Take back what `save` gave.
 
         Returns:
-            Sentences that say what was dropped because its rule is gone or of another kind now.
+            Sentences that say what was dropped because its rule is gone or has another shape now.
 
         Raises:
             StateError: the state is of a newer release.
         """
-        if state.get("v") != STATE_VERSION:
+        if state.get("v") not in READABLE:
             raise StateError(
-                f"saved state has version {state.get('v')!r}, this release reads {STATE_VERSION}",
+                f"saved state has version {state.get('v')!r}, this release reads {', '.join(map(str, READABLE))}",
                 hint="run the release that wrote it, or start with an empty state folder",
             )
         said = []
         for rule_id, saved in state["rules"].items():
-            rule = self._rules.get(rule_id)
-            if rule is None or (rule.kind, rule.timespan_us) != (saved["kind"], saved["span"]):
-                said.append(f"state of rule {rule_id} dropped: the rule is gone or changed its kind or time span")
-                continue
-            self._load_rule(rule, self._states[rule_id], saved)
+            mine = self._states.get(rule_id)
+            if mine is None:
+                said.append(f"state of rule {rule_id} dropped: the rule is gone")
+            else:
+                said += _load(mine, saved)
         return said
 
-    def _load_rule(self, rule: Rule, state: _RuleState, saved: Mapping[str, Any]) -> None:
+
+def _apply(keys: KeyStore, due: Iterable[Waiter], tell: Callable[[str, Records], None]) -> None:
+    """Apply rows in their order."""
+    made: Records = []
+    for row, group_key in due:
+        # `find` changes the young keys' dict for another: it is asked anew for each row.
+        key = keys.young.get(group_key) or keys.find(group_key, row[0])
+        key.apply(row, made)
+        if made:
+            tell(group_key, made)
+            keys.watch(group_key, key.alarm())
+            made = []
+
+
+def _load(state: _RuleState, saved: Mapping[str, Any]) -> list[str]:
+    """Take what is still valid of a rule's saved state, and say what is not."""
+    rule = state.rule
+    before = saved.get("shape")
+    if before is None:  # the first version knew only these
+        kept = (saved["kind"], saved["span"]) == (rule.kind, rule.timespan_us)
+        changed = [] if kept else ["kind or timespan"]
+        rows_fit = kept
+    else:
+        changed = [name for name, value in rule.shape.items() if before.get(name) != value]
+        rows_fit = not set(changed) & {*rule.row_shape, "kind"}
+    if rows_fit:
         for group_key, plain in saved["pending"]:
-            row = Row.from_state(plain)
-            state.pending.append((row.t, row.event_id, row.base, group_key, row))
-        heapq.heapify(state.pending)
-        state.known.update(saved["known"])
+            state.waiting.add(Row.from_state(plain), group_key)
         state.passed = saved["passed"]
-        for group_key, plain in saved["keys"].items():
-            key = state.keys[group_key] = KeyState.from_state(rule, group_key, self._timeline, plain)
-            newest = key.window.rows[-1].t if key.window.rows else key.used[0]
-            self._set_timer(state, group_key, key, newest)
+        state.setting.blind_until = saved.get("blind_until", NEVER)
+        state.seen.load(saved["known"])
+    if not changed:
+        state.keys.load(saved["keys"])
+        return []
+    lost = f"{len(saved['keys'])} keys" + ("" if rows_fit else f" and {len(saved['pending'])} waiting rows")
+    return [f"state of rule {rule.id} dropped: {lost}, because it has another {', '.join(changed)} now"]

@@ -57,7 +57,11 @@ class Judge:
 
 @dataclass(slots=True)
 class Episode:
-    """State of an open episode; plain values only."""
+    """State of an open episode; plain values only.
+
+    `anchor` is what the id is made of in place of the first event, where a kind says so; `who` are the values of the
+    group key, read once.
+    """
 
     group_key: str
     first: Row
@@ -77,6 +81,8 @@ class Episode:
     informational: bool = True
     outside: int = 0
     permit: dict[str, Any] | None = None
+    anchor: str = ""
+    who: tuple[str, ...] = ()
 
     def take(self, rule: Rule, row: Row, judge: Judge) -> None:
         """Count a row that belongs to the episode and look up whether it was permitted."""
@@ -85,7 +91,9 @@ class Episode:
         self.informational = self.informational and row.base in rule.informational_when
         # A mail that waits for one bad address is complete days later; it was sent when its first line was written.
         sent = acted_at(row.summary, row.t)
-        covering = judge.permits.covering(json.loads(self.group_key).values(), rule.clause, sent)
+        if not self.who:
+            self.who = tuple(json.loads(self.group_key).values())
+        covering = judge.permits.covering(self.who, rule.clause, sent)
         if covering is None:
             self.outside += max(1, len(row.values))
         else:
@@ -99,9 +107,12 @@ class Episode:
 
     def measure(self, window: Window) -> None:
         """Keep the highest aggregate reached."""
-        self.value = max(self.value, window.value)
+        value = window.value
+        self.value = max(self.value, value)
         self.lower_bound = self.lower_bound or window.lower_bound
         limits, measures = window.rule.thresholds, window.measures()
+        if not measures:
+            return
         now = [m if t.holds(m) else None for t, m in zip(limits, measures, strict=False)]
         before = self.peaks or now
         self.peaks = [_further(t, old, new) for t, old, new in zip(limits, before, now, strict=False)]
@@ -114,9 +125,11 @@ class Episode:
             if peak is not None
         ]
 
-    def tell_now(self, rule: Rule) -> bool:
+    def tell_now(self) -> bool:
         """True where a new version is due: not told for a while, or another threshold was passed."""
-        return self.last_t >= self.told_at + UPDATE_EVERY_US or len(self.passed(rule)) > self.told_passed
+        if self.last_t >= self.told_at + UPDATE_EVERY_US:
+            return True
+        return sum(peak is not None for peak in self.peaks) > self.told_passed
 
     def record(
         self, rule: Rule, judge: Judge, *, closed_at: int | None, timeline: str, incomplete: bool
@@ -129,7 +142,7 @@ class Episode:
         permitted = self.permit is not None and self.outside <= rule.permit_tolerance
         status = "informational" if self.informational else "permitted" if permitted else "violation"
         return {
-            "id": violation_id(rule.id, self.group_key, self.first.event_id),
+            "id": violation_id(rule.id, self.group_key, self.anchor or self.first.event_id),
             "version": self.version,
             "rule_id": rule.id,
             "rule_version": rule.version,
@@ -177,6 +190,7 @@ class Episode:
             self.informational,
             self.outside,
             self.permit,
+            self.anchor,
         ]
 
     @staticmethod

@@ -1,9 +1,11 @@
-"""Which window a kind of rule has."""
+"""What is kept for a key of each kind of rule."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from agents.engine.key import Key, Setting
+from agents.engine.keystate import KeyState
 from agents.engine.window_numbers import ValueAverage, ValuePercentile, ValueSum
 from agents.engine.window_order import InOrder, Temporal, TemporalOrdered
 from agents.engine.windows import EventCount, ValueCount, Window
@@ -29,3 +31,8 @@ def window_for(rule: Rule) -> Window:
         KeyError: the kind has no window (`single`, `new_value`).
     """
     return WINDOWS[rule.kind](rule)
+
+
+def key_for(setting: Setting, group_key: str) -> Key:
+    """A new key of a rule."""
+    return KeyState(setting, group_key, window_for(setting.rule))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import polars as pl
+
+_DIGITS = 32  # of a 128-bit id or hash
 
 
 class Row(NamedTuple):
@@ -38,16 +40,33 @@ class Row(NamedTuple):
     facts: tuple[str, ...]
 
     def to_state(self) -> list[object]:
-        """A list of plain values for a snapshot."""
-        return [*self[:3], list(self.values), *self[4:10], list(self.facts)]
+        """A list of plain values for a snapshot; the digits of ids and hashes as bytes, half as long."""
+        row: list[object] = list(self)
+        row[1], row[8] = _short(self.event_id), _short(self.line_hash)
+        return row
 
     @staticmethod
     def from_state(state: list[object]) -> Row:
         """Take back what `to_state` gave."""
         s: list[object] = list(state)
+        for i in (1, 8):
+            digits = s[i]
+            if isinstance(digits, bytes):
+                s[i] = digits.hex()
         s[3] = tuple(s[3])  # type: ignore[arg-type]  # a list by construction
         s[10] = tuple(s[10])  # type: ignore[arg-type]  # likewise
         return Row(*s)  # type: ignore[arg-type]  # the same plain values that were saved
+
+
+def _short(digits: str) -> str | bytes:
+    """Hexadecimal digits as bytes; any other text as it is."""
+    if len(digits) != _DIGITS:
+        return digits
+    try:
+        packed = bytes.fromhex(digits)
+    except ValueError:
+        return digits
+    return packed if packed.hex() == digits else digits
 
 
 class KeyedRow(NamedTuple):
@@ -82,9 +101,18 @@ _COLUMNS = (
 def rows_of(detections: pl.DataFrame) -> Iterator[KeyedRow]:
     """The rows of a detections frame (schema `detection`), in its order."""
     frame = detections.select(pl.col("timestamp").dt.timestamp("us"), *_COLUMNS[1:])
-    columns = [frame[name].to_list() for name in _COLUMNS]
-    for t, event_id, base, values, number, source, gen, offset, line, summary, facts, rule, key, late, n in zip(
-        *columns, strict=True
-    ):
-        row = Row(t, event_id, base, tuple(values), number, source, gen, offset, line, summary, tuple(facts))
-        yield KeyedRow(rule, key, late, row, n)
+    columns = [_texts(frame[name]) if name in ("values", "facts") else frame[name].to_list() for name in _COLUMNS]
+    rows = map(Row._make, zip(*columns[:11], strict=True))
+    rule, key, late, number = columns[11:]
+    return map(KeyedRow._make, zip(rule, key, late, rows, number, strict=True))
+
+
+def _texts(lists: pl.Series) -> Sequence[tuple[str, ...]]:
+    """A column of lists as tuples; most are empty or have one text."""
+    lengths = lists.list.len()
+    longest = lengths.max()
+    if not longest:
+        return [()] * len(lists)
+    if longest == 1 and lengths.min() == 1:
+        return [(text,) for text in lists.list.first().to_list()]
+    return [tuple(texts) for texts in lists.to_list()]

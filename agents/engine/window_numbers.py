@@ -57,7 +57,9 @@ class ValueAverage(_Sum):
 
     @property
     def value(self) -> float:
-        """The arithmetic mean; 0 of nothing."""
+        """The arithmetic mean, the float nearest to it; 0 of nothing."""
+        if not self._parts:
+            return self._whole / max(len(self.rows), 1)  # of whole numbers Python gives the nearest float
         return float(Fraction(self._whole + self._parts, max(len(self.rows), 1)))
 
 
@@ -85,10 +87,12 @@ class ValuePercentile(Window):
         """The percentile; 0 of nothing."""
         if not self._sorted:
             return 0.0
-        place = self._share * (len(self._sorted) - 1)
-        below = int(place)
-        rest = place - below
+        over, under = self._share.numerator * (len(self._sorted) - 1), self._share.denominator
+        below, rest = divmod(over, under)
         low = self._sorted[below]
         if not rest:
             return low
-        return float(Fraction(low) + rest * (Fraction(self._sorted[below + 1]) - Fraction(low)))
+        high = self._sorted[below + 1]
+        if low.is_integer() and high.is_integer():
+            return (int(low) * under + rest * (int(high) - int(low))) / under
+        return float(Fraction(low) + Fraction(rest, under) * (Fraction(high) - Fraction(low)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
@@ -16,22 +17,28 @@ _LONG_AGO = -(2**63)
 class Temporal(Window):
     """Sigma `temporal`: rows of every rule, or of those that an extended condition asks for, in any order."""
 
-    __slots__ = ("_there",)
+    __slots__ = ("_bases", "_present", "_there")
 
     def __init__(self, rule: Rule) -> None:
         super().__init__(rule)
         self._there: Counter[str] = Counter()
+        self._bases = frozenset(rule.bases)
+        self._present = 0
 
     def _enter(self, row: Row) -> None:
-        self._there[row.base] += 1
+        times = self._there[row.base] = self._there[row.base] + 1
+        if times == 1 and row.base in self._bases:
+            self._present += 1
 
     def _leave(self, row: Row) -> None:
-        self._there[row.base] -= 1
+        times = self._there[row.base] = self._there[row.base] - 1
+        if not times and row.base in self._bases:
+            self._present -= 1
 
     @property
     def value(self) -> float:
         """How many of the rules have a row inside."""
-        return float(sum(self._there[base] > 0 for base in self.rule.bases))
+        return float(self._present)
 
     def measures(self) -> Sequence[float]:
         """None: what must be there is no number."""
@@ -39,7 +46,7 @@ class Temporal(Window):
 
     def _reached(self) -> bool:
         if self.rule.presence is None:
-            return all(self._there[base] > 0 for base in self.rule.bases)
+            return self._present == len(self._bases)
         return self._fits(self.rule.presence)
 
     def _fits(self, presence: Presence) -> bool:
@@ -89,36 +96,69 @@ class TemporalOrdered(Window):
         return bool(self.rows) and start >= (self.rows[0].t, self.rows[0].event_id)
 
 
+class _Line:
+    """Numbers of the rows of one base, oldest first; the front moves on."""
+
+    __slots__ = ("numbers", "start")
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []
+        self.start = 0
+
+    def drop(self) -> None:
+        """Take the oldest away."""
+        self.start += 1
+        if self.start * 2 > len(self.numbers):
+            del self.numbers[: self.start]
+            self.start = 0
+
+    def before(self, number: int) -> int:
+        """Place behind the newest that is below a number."""
+        return bisect_left(self.numbers, number, self.start)
+
+
 class InOrder(Window):
     """Our own kind `sequence`: so many rows of the first rule, then so many of the second …, all inside the window.
 
     Rows of a later rule that no row of the first precedes can never complete it and are not kept.
     """
 
-    __slots__ = ()
+    __slots__ = ("_entered", "_lines")
 
-    def add(self, row: Row) -> None:
+    def __init__(self, rule: Rule) -> None:
+        super().__init__(rule)
+        self._entered = 0
+        self._lines = {base: _Line() for base in rule.bases}
+
+    def add(self, row: Row) -> bool:
         """Take a row, unless it cannot be part of a sequence."""
         if not self.rows and row.base != self.rule.bases[0]:
-            return
-        super().add(row)
+            return False
+        return super().add(row)
 
     def expire(self, now: int) -> None:
         """Drop what is too old, and rows of later rules that are left at the front."""
         super().expire(now)
         while self.rows and self.rows[0].base != self.rule.bases[0]:
-            self.rows.popleft()
+            self._leave(self.rows.popleft())
+
+    def _enter(self, row: Row) -> None:
+        line = self._lines.get(row.base)
+        if line is not None:
+            line.numbers.append(self._entered)
+        self._entered += 1
+
+    def _leave(self, row: Row) -> None:
+        line = self._lines.get(row.base)
+        if line is not None:
+            line.drop()
 
     @property
     def value(self) -> float:
         """Rows of the first rule before the newest row of the last; without one, all of the first."""
-        firsts = best = 0
-        for row in self.rows:
-            if row.base == self.rule.bases[0]:
-                firsts += 1
-            elif row.base == self.rule.bases[-1]:
-                best = firsts
-        return float(best or firsts)
+        first, last = self._lines[self.rule.bases[0]], self._lines[self.rule.bases[-1]]
+        end = last.numbers[-1] if first is not last and last.start < len(last.numbers) else self._entered
+        return float((first.before(end) - first.start) or (len(first.numbers) - first.start))
 
     def measures(self) -> Sequence[float]:
         """None: a sequence has counts in place of thresholds."""
@@ -126,18 +166,14 @@ class InOrder(Window):
 
     def _reached(self) -> bool:
         """Greedily from the newest row back: so many of the last rule, before them so many of the one before it."""
-        bases, counts = self.rule.bases, self.rule.counts
-        stage, need = len(bases) - 1, counts[-1]
-        for row in reversed(self.rows):
-            if row.base != bases[stage]:
-                continue
-            need -= 1
-            if not need:
-                if not stage:
-                    return True
-                stage -= 1
-                need = counts[stage]
-        return False
+        number = self._entered
+        for base, need in zip(reversed(self.rule.bases), reversed(self.rule.counts), strict=True):
+            line = self._lines[base]
+            place = line.before(number) - need
+            if place < line.start:
+                return False
+            number = line.numbers[place]
+        return True
 
 
 def repeated(bases: Sequence[str]) -> bool:

@@ -14,11 +14,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Sequence
+from math import inf
 
 from agents.engine.rows import Row
 from agents.rules.model import VALUE_SEPARATOR, Rule, Threshold
 
 MAX_ROWS = 100_000  # rows a window keeps; beyond it the oldest leave early: counts and sums can only be too low
+MAX_VALUES = 200_000  # distinct values a window keeps; beyond it the oldest rows leave early, likewise
 
 
 class Window(ABC):
@@ -27,51 +29,52 @@ class Window(ABC):
     `rows` is in order, oldest first. `add` and `expire` are called with times that never go back.
     """
 
-    __slots__ = ("lower_bound", "rows", "rule")
+    __slots__ = ("_least", "_sliding", "_span", "lower_bound", "rows", "rule")
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
         self.rows: deque[Row] = deque()
         self.lower_bound = False
+        self._span, self._sliding = rule.timespan_us, rule.window == "sliding"
+        self._least = _plain_limit(rule)
 
-    def add(self, row: Row) -> None:
-        """Take a row, whose time is at or after all others'."""
+    def add(self, row: Row) -> bool:
+        """Take a row, whose time is at or after all others'; False where it is none of the rows inside."""
         if len(self.rows) >= MAX_ROWS:
             self._leave(self.rows.popleft())
             self.lower_bound = True
         self.rows.append(row)
         self._enter(row)
+        return True
 
     def expire(self, now: int) -> None:
         """Drop the rows that are no longer inside at `now`, microseconds UTC."""
         rows = self.rows
         if not rows:
             return
-        span = self.rule.timespan_us
-        if self.rule.window == "sliding":
-            edge = now - span
+        if self._sliding:
+            edge = now - self._span
         elif self.rule.window == "tumbling":
-            edge = now // span * span - 1
+            edge = now // self._span * self._span - 1
         else:
-            edge = now if now - rows[-1].t > span else -(2**63)
-        while rows and rows[0].t <= edge:
+            edge = now if now - rows[-1].t > self._span else -(2**63)
+        while rows and rows[0][0] <= edge:
             self._leave(rows.popleft())
 
     def next_expiry(self) -> int | None:
         """Event time at which the next row leaves; None where there is none."""
         if not self.rows:
             return None
-        span = self.rule.timespan_us
-        if self.rule.window == "sliding":
-            return self.rows[0].t + span
+        if self._sliding:
+            return self.rows[0].t + self._span
         if self.rule.window == "tumbling":
-            return (self.rows[0].t // span + 1) * span
-        return self.rows[-1].t + span + 1
+            return (self.rows[0].t // self._span + 1) * self._span
+        return self.rows[-1].t + self._span + 1
 
     def last_expiry(self) -> int | None:
         """Event time from which nothing is inside if nothing more comes; None where nothing is."""
-        if self.rows and self.rule.window == "sliding":
-            return self.rows[-1].t + self.rule.timespan_us
+        if self.rows and self._sliding:
+            return self.rows[-1].t + self._span
         return self.next_expiry()
 
     @property
@@ -85,10 +88,10 @@ class Window(ABC):
 
     def holds(self) -> bool:
         """True where the condition of the rule does; never of an empty window."""
-        return bool(self.rows) and self._lasts() and self._reached()
-
-    def _lasts(self) -> bool:
-        return not self.rule.lasting_us or self.rows[-1].t - self.rows[0].t >= self.rule.lasting_us
+        rows, lasting = self.rows, self.rule.lasting_us
+        if not rows or (lasting and rows[-1].t - rows[0].t < lasting):
+            return False
+        return self._reached() if self._least is None else self.value >= self._least
 
     def _reached(self) -> bool:
         return any(t.holds(m) for m, t in zip(self.measures(), self.rule.thresholds, strict=True))
@@ -98,6 +101,15 @@ class Window(ABC):
 
     def _leave(self, row: Row) -> None:
         """Uncount a row that left."""
+
+
+def _plain_limit(rule: Rule) -> float | None:
+    """The limit of a rule that has one lower limit of its value and nothing else; None for any other."""
+    if len(rule.thresholds) != 1 or rule.kind in ("sequence", "travel"):
+        return None
+    (limit,) = rule.thresholds
+    plain = limit.lte == inf and limit.neq is None and limit.where is None and limit.per is None
+    return limit.gte if plain else None
 
 
 class EventCount(Window):
@@ -122,28 +134,41 @@ class ValueCount(Window):
 
     def __init__(self, rule: Rule) -> None:
         super().__init__(rule)
-        self.seen: Counter[str] = Counter()
-        self.by_class: Counter[str] = Counter()
-        self.pairs: Counter[str] = Counter()
-        self.by_message: Counter[str] = Counter()
+        self.seen: dict[str, int] = {}
         self._in_parts = any(t.where or t.per for t in rule.thresholds)
+        if self._in_parts:
+            self.by_class: Counter[str] = Counter()
+            self.pairs: Counter[str] = Counter()
+            self.by_message: Counter[str] = Counter()
+
+    def add(self, row: Row) -> bool:
+        """See `Window.add`; older rows make room for new values."""
+        super().add(row)
+        while len(self.seen) > MAX_VALUES and len(self.rows) > 1:
+            self._leave(self.rows.popleft())
+            self.lower_bound = True
+        return True
 
     def _enter(self, row: Row) -> None:
+        seen = self.seen
         for value in row.values:
-            self.seen[value] += 1
-            if self.seen[value] == 1:
+            times = seen.get(value, 0) + 1
+            seen[value] = times
+            if times == 1 and self._in_parts:
                 self._change(value, 1)
 
     def _leave(self, row: Row) -> None:
+        seen = self.seen
         for value in row.values:
-            self.seen[value] -= 1
-            if not self.seen[value]:
-                del self.seen[value]
+            times = seen[value] - 1
+            if times:
+                seen[value] = times
+                continue
+            del seen[value]
+            if self._in_parts:
                 self._change(value, -1)
 
     def _change(self, value: str, by: int) -> None:
-        if not self._in_parts:
-            return
         kind, _, pair = value.partition(VALUE_SEPARATOR)
         self.by_class[kind] += by
         self.pairs[pair] += by

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
+from agents.rules.own import Absence, Concurrent, OwnKind, Quota, Spike, When
 from schemas.kinds import EventKind
 
 VALUE_SEPARATOR = "\x1f"  # between class, group and value inside one counted value; never in a log field
@@ -26,10 +27,15 @@ RULE_KINDS = (
     "temporal_ordered",
     "new_value",
     "sequence",
+    "concurrent",
+    "travel",
+    "spike",
+    "absence",
     "single",
 )
 NUMERIC_KINDS = ("value_sum", "value_avg", "value_median", "value_percentile")
 WINDOWS = ("sliding", "tumbling", "session")
+TRAVEL_COLUMNS = ("source_geo_latitude", "source_geo_longitude", "source_ip", "source_is_proxy", "source_site")
 
 Presence = str | tuple[str, "Presence"] | tuple[str, "Presence", "Presence"]
 """Which rules of a `temporal` correlation must be there: a rule's name, ("not", x), ("and", x, y) or ("or", x, y)."""
@@ -140,6 +146,8 @@ class Rule:
             time and the permit still covers the episode.
         innocent_causes: What else may look like this.
         aliases: Sigma aliases.
+        own: What a kind of our own, or a quota on one of Sigma's, asks for.
+        when: Part of the calendar that its rows must be in; None: any time.
         examples: Raw example mappings, read by `agents.rules.examples`.
         file: File that it stands in.
         line: First line of its document, from 1.
@@ -176,6 +184,8 @@ class Rule:
     permit_tolerance: int = 0
     innocent_causes: tuple[str, ...] = ()
     aliases: tuple[Alias, ...] = ()
+    own: OwnKind | None = None
+    when: When | None = None
     examples: tuple[Mapping[str, Any], ...] = field(default=(), compare=False, repr=False)
     file: str = ""
     line: int = 0
@@ -194,6 +204,38 @@ class Rule:
         if not self.root or self.root == self.id:
             return self.id, group_key
         return self.root, part_of(group_key, self.root_by)
+
+    @property
+    def row_columns(self) -> tuple[str, ...]:
+        """Columns beside the group key that make up what a row counts."""
+        found = [self.value_field] if self.value_field else []
+        if isinstance(self.own, Concurrent):
+            found += [c for c in (self.own.id, self.own.seconds) if c]
+        if self.kind == "travel":
+            found += TRAVEL_COLUMNS
+        if self.when is not None and self.when.named == "bell":
+            found.append("source_site")
+        return tuple(found)
+
+    @property
+    def row_shape(self) -> dict[str, Any]:
+        """What saved rows depend on: with another they are not this rule's."""
+        return {"bases": sorted(set(self.bases)), "group-by": list(self.group_by), "columns": list(self.row_columns)}
+
+    @property
+    def shape(self) -> dict[str, Any]:
+        """What saved windows depend on. Limits, counts, suppression and the like may change without harm."""
+        own: list[Any] = []
+        if isinstance(self.own, Quota):
+            own = [self.own.per]
+        elif isinstance(self.own, Spike):
+            own = [self.own.per, self.own.periods]
+        elif isinstance(self.own, Absence):
+            own = [self.own.within_us, self.own.by]
+        elif isinstance(self.own, Concurrent):
+            own = sorted(self.own.ends)
+        span = {"kind": self.kind, "timespan": self.timespan_us, "window": self.window}
+        return self.row_shape | span | {"own": own}
 
     def column_of(self, name: str, base: str) -> str:
         """Column that a group-by name stands for in the events of a detection."""
