@@ -18,6 +18,7 @@ from typing import Any, Final
 from streams.normalisers import addresses
 from streams.normalisers.abstract import NormaliserSettings
 from streams.normalisers.lines import Unreadable
+from streams.normalisers.mail.exchange_events import mailbox
 from streams.normalisers.mail.join_lines import HELD, JOIN_FIELDS, JoinNormaliser, Single, Taken
 from streams.normalisers.mail.joins import Join
 from streams.normalisers.mail.parts import address, clipped, message_id, outcome_of, subject_facts, whole
@@ -57,6 +58,7 @@ _STATES = (
     ("Relayed", "sent"), ("Accepted", "sent"), ("Quarantined", "quarantined"), ("TempFailed", "deferred"),
     ("Discarded", "discarded"), ("Bounced", "bounced"), ("Rejected", "rejected"),
 )  # fmt: skip
+_OUTCOMES = {status: outcome_of([status]) for _, status in _STATES}
 _MOST_TEXT = 60_000
 
 
@@ -144,17 +146,17 @@ def _summary(said: str, *, keep_subject: bool) -> Single | None:
         fields.setdefault(key, value)
     status = _status(passed == "Passed", actions, quarantined="quarantine" in fields)
     recipients: dict[str, list[Any]] = {
-        _bare(one): ["", status, "", "", status == "sent", 1 if status in {"sent", "bounced"} else 0]
+        mailbox(one): ["", status, "", "", status == "sent", 1 if status in {"sent", "bounced"} else 0]
         for one in (_ADDRESS.findall(to) or [to])
     }
     infected, banned = category == "INFECTED", category == "BANNED"
     hits = fields.get("Hits", "")
     fact: dict[str, Any] = {
-        "event_action": "message", "event_outcome": outcome_of(known[1] for known in recipients.values()),
+        "event_action": "message", "event_outcome": _OUTCOMES[status],
         "event_reason": None if passed == "Passed" else clipped(f"{category} ({detail})" if detail else category),
         "email_message_id": message_id(fields.get("Message-ID", "")) or message_id(fields.get("Resent-Message-ID", "")),
         "email_local_id": fields.get("Queue-ID") or fields.get("mail_id") or None,
-        "email_from_address": _bare(sender), "email_size": whole(fields.get("size")),
+        "email_from_address": mailbox(sender), "email_size": whole(fields.get("size")),
         "email_header_from_address": _header(fields.get("From", "")),
         "email_verdict": _VERDICTS.get(category.partition("-")[0]),
         "email_threat": clipped(detail) if infected and detail else None,
@@ -164,10 +166,6 @@ def _summary(said: str, *, keep_subject: bool) -> Single | None:
         **subject_facts(fields.get("Subject", "").strip('"'), keep=keep_subject),
     }  # fmt: skip
     return Single(fact, recipients, _banned(detail) if banned and detail else ())
-
-
-def _bare(text: str) -> str:
-    return address(text[1:-1] if text[:1] == "<" and text[-1:] == ">" else text)
 
 
 def _header(text: str) -> str | None:

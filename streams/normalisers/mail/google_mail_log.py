@@ -80,15 +80,19 @@ class GoogleMailLogNormaliser(TableNormaliser):
         return timed or (facts[0] if facts else other)
 
     def _record(self, record: Mapping[str, Any], outer: Mapping[str, Any]) -> Fact | IgnoredReason:
-        user = text(at(outer, "actor", "email")) or text(outer.get("email"))
-        client = text(outer.get("ipAddress")) or text(outer.get("ip_address"))
+        user = client = None
+        if len(outer) > 2:  # more than the record itself
+            user = text(at(outer, "actor", "email")) or text(outer.get("email"))
+            client = text(outer.get("ipAddress")) or text(outer.get("ip_address"))
         taken = gmail_fact(record, user, client, keep=self.settings.keep_subject)
         if isinstance(taken, dict):
             taken["timestamp"] = self._when(record, outer)
         return taken
 
     def _when(self, record: Mapping[str, Any], outer: Mapping[str, Any]) -> int | None:
-        micros = integer(at(record, "event_info", "timestamp_usec")) or integer(outer.get("time_usec"))
+        event = record.get("event_info")
+        micros = integer(event.get("timestamp_usec")) if isinstance(event, dict) else None
+        micros = micros or integer(outer.get("time_usec"))
         if micros:
             return self.clock.seen(micros)
         stamp = text(at(outer, "id", "time"))

@@ -77,6 +77,7 @@ _FAMILIES: Mapping[int, str] = {
 _DSN = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])", re.ASCII)
 _HEXADECIMAL = re.compile(r"[0-9A-Fa-f]{32,128}\Z", re.ASCII)
 _TRIED = frozenset({"sent", "bounced", "deferred"})
+_EMPTY: Mapping[str, Any] = {}
 MOST_RECIPIENTS: Final = 10_000
 
 
@@ -128,8 +129,7 @@ def gmail_fact(record: Mapping[str, Any], user: str | None, client: str | None, 
         client: Address that stands outside the record.
         keep: Whether to store the subject.
     """
-    event, message = record.get("event_info"), record.get("message_info")
-    event, message = event if isinstance(event, dict) else {}, message if isinstance(message, dict) else {}
+    event, message = _object(record, "event_info"), _object(record, "message_info")
     number, stage = integer(event.get("mail_event_type")), integer(message.get("action_type"))
     kind = _kind(number, stage)
     if kind is None:
@@ -140,26 +140,33 @@ def gmail_fact(record: Mapping[str, Any], user: str | None, client: str | None, 
         action, status = "rejected", "rejected"
     elif failed and status == "sent":
         status = "bounced"
-    connection = message.get("connection_info")
-    connection = connection if isinstance(connection, dict) else {}
+    connection, source = _object(message, "connection_info"), _object(message, "source")
     to = destinations(message)
     recipients = _recipients(to, status, stage, _relay(connection))
-    statuses = [known[1] for known in recipients.values()]
-    source = message.get("source")
-    source = source if isinstance(source, dict) else {}
-    return {
-        "event_action": action, "event_outcome": _outcome(action, statuses, failed=failed),
-        "event_reason": _reason(message, connection, failed=failed or status not in {"sent", "accepted"}),
-        "email_message_id": message_id(text(message.get("rfc2822_message_id")) or ""),
+    found_id, subject = message.get("rfc2822_message_id"), message.get("subject")
+    fact: Fact = {
+        "event_action": action,
+        "event_outcome": _outcome(action, [known[1] for known in recipients.values()], failed=failed),
+        "email_message_id": message_id(found_id) if isinstance(found_id, str) else None,
         "email_from_address": _address(source.get("address")),
         "email_header_from_address": _address(source.get("from_header_address")),
-        "email_size": integer(message.get("payload_size")),
-        "email_direction": _direction(connection, source, to), **_dangers(message),
-        "source_ip": _client(connection, client),
-        "user_name": text(at(event, "client_context", "session_context", "delegate_user_email"))
-        or (user if number in {1, 35} else None),
-        **subject_facts(text(message.get("subject")), keep=keep), **recipient_lists(recipients),
+        "email_size": integer(message.get("payload_size")), "email_direction": _direction(connection, source, to),
+        "source_ip": _client(connection, client), "user_name": user if number in {1, 35} else None,
+        **_dangers(message), **recipient_lists(recipients),
     }  # fmt: skip
+    if isinstance(subject, str):
+        fact |= subject_facts(subject, keep=keep)
+    if failed or status not in {"sent", "accepted"}:
+        fact["event_reason"] = _reason(message, connection)
+    if "client_context" in event:
+        delegate = text(at(event, "client_context", "session_context", "delegate_user_email"))
+        fact["user_name"] = delegate or fact["user_name"]
+    return fact
+
+
+def _object(outer: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = outer.get(name)
+    return found if isinstance(found, dict) else _EMPTY
 
 
 def _kind(number: int | None, stage: int | None) -> tuple[str, str] | None:
@@ -174,16 +181,13 @@ def _kind(number: int | None, stage: int | None) -> tuple[str, str] | None:
 
 def integer(value: Any) -> int | None:
     """A number without sign, logged as number or text; None for anything else."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
+    if type(value) is int:  # no boolean
         return value if 0 <= value < 2**63 else None
     return whole(value) if isinstance(value, str) else None
 
 
 def _address(value: Any) -> str | None:
-    found = text(value)
-    return mailbox(found) if found is not None else None
+    return mailbox(value) if isinstance(value, str) and value else None
 
 
 def destinations(message: Mapping[str, Any]) -> list[To]:
@@ -220,7 +224,10 @@ def _recipients(to: Sequence[To], status: str, stage: int | None, relay: str) ->
 
 
 def _relay(connection: Mapping[str, Any]) -> str:
-    host, ip = text(connection.get("smtp_out_remote_host")), text(connection.get("smtp_out_connect_ip"))
+    host, ip = connection.get("smtp_out_remote_host"), connection.get("smtp_out_connect_ip")
+    if not host and not ip:
+        return ""
+    host, ip = text(host), text(ip)
     return clipped(f"{host}[{ip}]" if host and ip else host or ip or "")
 
 
@@ -230,9 +237,7 @@ def _outcome(action: str, statuses: Sequence[str], *, failed: bool) -> str:
     return "failure" if action in {"rejected", "discarded"} else "unknown"
 
 
-def _reason(message: Mapping[str, Any], connection: Mapping[str, Any], *, failed: bool) -> str | None:
-    if not failed:
-        return None
+def _reason(message: Mapping[str, Any], connection: Mapping[str, Any]) -> str | None:
     words = text(message.get("description")) or text(connection.get("smtp_response_reason"))
     return None if words in {None, "", "No Error"} else clipped(words or "")
 
@@ -257,7 +262,7 @@ def _dangers(message: Mapping[str, Any]) -> dict[str, Any]:
         if name or kind or digest:
             attachments.append((clipped(name), clipped(kind), hexadecimal(digest), -1))
         threat = threat or _FAMILIES.get(integer(one.get("malware_family")) or 0)
-    verdict = _VERDICTS.get(integer(at(message, "spam_info", "disposition")) or 0)
+    verdict = _VERDICTS.get(integer(_object(message, "spam_info").get("disposition")) or 0)
     if threat is not None:
         verdict = "malware"
     elif message.get("is_spam") is True and verdict in {None, "clean"}:
