@@ -66,6 +66,7 @@ class AgentSettings(BaseModel):
         session_timeout_s: Kafka session time-out.
         status: Folder for one status file a worker; None: none are written.
         rules: Folders and files of rules.
+        shadow: Ids of rules that record and notify nobody.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -79,5 +80,6 @@ class AgentSettings(BaseModel):
     session_timeout_s: float = 10.0
     status: Path | None = None
     rules: tuple[Path, ...] = ()
+    shadow: tuple[str, ...] = ()
     district: DistrictSettings = DistrictSettings()
     notify: NotifySettings = NotifySettings()

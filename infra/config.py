@@ -124,6 +124,7 @@ class Rules(BaseModel):
     model_config = _STRICT
 
     paths: tuple[Path, ...] = ()
+    shadow: tuple[str, ...] = Field(default=(), description="Rules that record and notify nobody, by id.")
 
 
 class Config(BaseSettings):
@@ -198,6 +199,7 @@ class Config(BaseSettings):
             session_timeout_s=self.agents.session_timeout_s,
             status=status,
             rules=self.rules.paths,
+            shadow=self.rules.shadow,
             district=self.district,
             notify=self.notify,
         )

@@ -125,6 +125,7 @@ class Violation:
     thresholds: tuple[Threshold, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     related: tuple[str, ...] = ()
+    shadow: bool | None = None
 
     @property
     def group_text(self) -> str:

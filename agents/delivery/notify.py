@@ -41,6 +41,8 @@ class NotifyStage(Stage):
         except AupstreamError as error:
             log.warning("%s: record cannot be read, passed over: %s", message.where, error)
             return ()
+        if violation.get("shadow"):
+            return ()  # its rule is being tried; should that end while it is open, the next version is news
         before = self._told.pop(violation["id"], None)
         self._told[violation["id"]] = violation["status"]
         if len(self._told) > REMEMBERED:

@@ -167,6 +167,7 @@ class Episode:
             "incomplete": incomplete,
             "timeline": timeline,
             "related": [],
+            "shadow": rule.shadow,
         }
 
     def to_state(self) -> list[object]:

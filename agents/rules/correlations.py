@@ -198,6 +198,7 @@ class RuleReader:
             ),
             "innocent_causes": causes,
             "examples": self._examples(),
+            "shadow": check.flag(self.own, "shadow", "aupstream"),
             "file": self.document.file,
             "line": self.document.line,
         }

@@ -148,6 +148,7 @@ class Rule:
         aliases: Sigma aliases.
         own: What a kind of our own, or a quota on one of Sigma's, asks for.
         when: Part of the calendar that its rows must be in; None: any time.
+        shadow: True where its violations are for the books alone: nobody is notified.
         examples: Raw example mappings, read by `agents.rules.examples`.
         file: File that it stands in.
         line: First line of its document, from 1.
@@ -186,6 +187,7 @@ class Rule:
     aliases: tuple[Alias, ...] = ()
     own: OwnKind | None = None
     when: When | None = None
+    shadow: bool = False
     examples: tuple[Mapping[str, Any], ...] = field(default=(), compare=False, repr=False)
     file: str = ""
     line: int = 0

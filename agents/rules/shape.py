@@ -27,7 +27,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "condition": ("gte", "gt", "lt", "lte", "eq", "neq", "field", "percentile"),
     "aupstream": (
         "clause", "kind", "counts", "thresholds", "learn", "informational-bases", "permit-tolerance", "group-by",
-        "examples", "window", "lasting", "suppress", "rearm",
+        "examples", "window", "lasting", "suppress", "rearm", "shadow",
     ),
     "threshold": ("name", "gte", "where", "per"),
     "learn": ("time", "unless"),
@@ -100,6 +100,13 @@ class Checker:
             self.error(f"{key} must be a whole number from {low} to {high}, not {value!r}", *path, key)
             return default
         return value
+
+    def flag(self, holder: Mapping[str, Any], key: str, *path: str | int) -> bool:
+        """True or false; false where it is not said."""
+        value = holder.get(key, False)
+        if not isinstance(value, bool):
+            self.error(f"{key} must be true or false, not {value!r}", *path, key)
+        return value is True
 
     def timespan(self, value: Any, *path: str | int) -> int:
         """Sigma time span in microseconds; 0 where it is wrong. A month is 30.4368 days, a year twelve of them."""

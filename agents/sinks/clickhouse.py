@@ -142,14 +142,14 @@ def insert_violations(store: ClickHouse, records: Iterable[Mapping[str, Any]]) -
     for r in records:
         times = [None if r[name] is None else utc(r[name]) for name in _TIMES]
         limits = [[t[part] for t in r["thresholds"]] for part in ("name", "limit", "value")]
-        violations.append((*(r[name] for name in _VIOLATION), *times, *limits))
+        violations.append((*(r[name] for name in _VIOLATION), bool(r.get("shadow")), *times, *limits))
         for number, e in enumerate(r["evidence"]):
             parts = (e[name] for name in _EVIDENCE)
             evidence.append((r["id"], r["version"], number, utc(r["first_seen"]), utc(e["timestamp"]), *parts))
     heads = ("violation_id", "violation_version", "number", "first_seen", "timestamp")
     store.insert_rows("evidence", (*heads, *_EVIDENCE), evidence)
     names = ("threshold_names", "threshold_limits", "threshold_values")
-    store.insert_rows("violations", (*_VIOLATION, *_TIMES, *names), violations)
+    store.insert_rows("violations", (*_VIOLATION, "shadow", *_TIMES, *names), violations)
 
 
 def insert_ledger(store: ClickHouse, records: Iterable[Mapping[str, Any]]) -> None:

@@ -11,7 +11,7 @@ from infra.cli.output import iso, line, on_terminal, table
 _KEYS = (
     "id version rule_id clause status group_key first_seen last_seen count value permit evidence rule_version "
     "rule_title policy severity state opened_at closed_at value_lower_bound thresholds evidence_dropped incomplete "
-    "timeline related"
+    "timeline related shadow"
 ).split()
 _TIMES = ("first_seen", "last_seen", "opened_at", "closed_at")
 _COLUMNS = ("first seen (UTC)", "clause", "rule", "status", "who", "count", "value", "id")
@@ -26,7 +26,7 @@ def shown(record: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         Times as ISO 8601 in UTC; permit and summaries as objects.
     """
-    made = {key: record[key] for key in _KEYS}
+    made = {key: record[key] for key in _KEYS if key != "shadow"} | {"shadow": bool(record.get("shadow"))}
     for key in _TIMES:
         made[key] = None if made[key] is None else iso(made[key])
     made["permit"] = None if made["permit"] is None else json.loads(made["permit"])
@@ -52,7 +52,7 @@ def show_table(violations: Sequence[Mapping[str, Any]]) -> None:
             v["first_seen"][:19].replace("T", " "),
             v["clause"],
             v["rule_id"],
-            v["status"],
+            v["status"] + (" (shadow)" if v["shadow"] else ""),
             ", ".join(f"{k}={x}" for k, x in v["group_key"].items()),
             v["count"],
             v["value"],
@@ -64,5 +64,5 @@ def show_table(violations: Sequence[Mapping[str, Any]]) -> None:
 
 
 def has_violation(violations: Sequence[Mapping[str, Any]]) -> bool:
-    """True where one is of status `violation`: not permitted, informational or withdrawn."""
-    return any(v["status"] == "violation" for v in violations)
+    """True where one is of status `violation`, not permitted, informational or withdrawn, and of no rule in shadow."""
+    return any(v["status"] == "violation" and not v["shadow"] for v in violations)

@@ -26,7 +26,7 @@ _AT_ONCE = 500  # violations whose evidence is asked for in one statement
 _ROW = (
     "id version rule_id clause status group_key first_seen last_seen count value permit rule_version rule_title policy "
     "severity state opened_at closed_at value_lower_bound threshold_names threshold_limits threshold_values "
-    "evidence_dropped incomplete timeline related"
+    "evidence_dropped incomplete timeline related shadow"
 ).split()
 _EVIDENCE = "event_id timestamp log_source log_generation log_offset log_hash base summary facts".split()
 
