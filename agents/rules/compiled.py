@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 from sigma.conditions import (
@@ -14,6 +14,7 @@ from sigma.conditions import (
     ConditionOR,
     ConditionValueExpression,
 )
+from sigma.rule import SigmaRule
 from sigma.types import SigmaFieldReference, SigmaType
 
 from agents.rules.columns import ColumnType, column_types, identity_columns, keyword_columns
@@ -37,6 +38,7 @@ class Compiled:
         waits: True where it reads a column that waits for identity.
         trigger: What a row must contain for `possible` to be true; None: nothing that a scan could find.
         route: Which events it is about; None: all of the kind.
+        sigma: The rule as pySigma has it, fields mapped to columns: to be explained and converted.
     """
 
     exact: pl.Expr
@@ -45,6 +47,7 @@ class Compiled:
     waits: bool
     trigger: Trigger | None = None
     route: Route | None = None
+    sigma: SigmaRule | None = field(default=None, compare=False, repr=False)
 
 
 class Compiler:
@@ -82,7 +85,7 @@ class Compiler:
         elif isinstance(tree, ConditionValueExpression):
             columns.update(self.keyword_columns)
         else:
-            for part in _parts(tree):
+            for part in condition_parts(tree):
                 self._collect(part, columns)
 
     def _exact(self, tree: Tree) -> pl.Expr:
@@ -91,8 +94,8 @@ class Compiler:
         if isinstance(tree, ConditionValueExpression):
             return keyword(tree.value, self.types, self.keyword_columns)
         if isinstance(tree, ConditionOR):
-            return any_of(self._alternatives(_parts(tree)))
-        return _joined(tree, [self._exact(part) for part in _parts(tree)])
+            return any_of(self._alternatives(condition_parts(tree)))
+        return _joined(tree, [self._exact(part) for part in condition_parts(tree)])
 
     def _alternatives(self, parts: Sequence[Tree]) -> list[pl.Expr]:
         """Parts of an OR; values of the same column are compared together, which is quicker for long lists."""
@@ -115,9 +118,9 @@ class Compiler:
             texts = all(self.types[name] is ColumnType.TEXT for name in self.keyword_columns)
             return value_trigger(EVERYWHERE, tree.value) if positive and texts else None
         if isinstance(tree, ConditionNOT):
-            return self._trigger(_parts(tree)[0], positive=not positive)
+            return self._trigger(condition_parts(tree)[0], positive=not positive)
         every = isinstance(tree, ConditionAND) is positive
-        found = [self._trigger(part, positive=positive) for part in _parts(tree)]
+        found = [self._trigger(part, positive=positive) for part in condition_parts(tree)]
         return all_trigger(found) if every else any_trigger(found)
 
     def _possible(self, tree: Tree, *, positive: bool) -> pl.Expr:
@@ -128,7 +131,7 @@ class Compiler:
         if isinstance(tree, ConditionValueExpression) or not self._waits(tree):
             return self._exact(tree)
         inside = positive is not isinstance(tree, ConditionNOT)
-        return _joined(tree, [self._possible(part, positive=inside) for part in _parts(tree)])
+        return _joined(tree, [self._possible(part, positive=inside) for part in condition_parts(tree)])
 
     def _waits(self, tree: Tree) -> bool:
         read: set[str] = set()
@@ -146,7 +149,8 @@ class Compiler:
         return leaf(column, self.types, value)
 
 
-def _parts(tree: ConditionItem) -> list[Tree]:
+def condition_parts(tree: ConditionItem) -> list[Tree]:
+    """Parts of AND, OR or NOT."""
     return [part for part in tree.args if part is not None]
 
 

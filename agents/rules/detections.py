@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sigma.exceptions import SigmaError
@@ -183,7 +183,7 @@ class DetectionReader:
             if not trees:
                 self.check.error("the condition matches nothing", "detection", "condition")
                 return None
-            return Compiler(route.kind).compile(trees, route)
+            return replace(Compiler(route.kind).compile(trees, route), sigma=rule)
         except LeafError as error:
             self.check.error(error.what, "detection", hint=error.hint)
         except (SigmaError, TypeError, ValueError, AttributeError, RecursionError) as error:

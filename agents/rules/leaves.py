@@ -106,14 +106,24 @@ def keyword(value: SigmaType, types: dict[str, ColumnType], columns: list[str]) 
     """
     if isinstance(value, SigmaExpansion):
         return any_of([keyword(v, types, columns) for v in value.values])
+    value = keyword_value(value)
+    return any_of([leaf(c, types, value) for c in columns])
+
+
+def keyword_value(value: SigmaType) -> SigmaString | SigmaRegularExpression:
+    """What is looked for in each text column: text anywhere inside, or a regular expression.
+
+    Raises:
+        LeafError: the value is neither.
+    """
     if isinstance(value, SigmaNumber) and not isinstance(value, SigmaTimestampPart):
         value = SigmaString(str(value.number))
     if isinstance(value, SigmaString):
         parts = [*([] if _starts_open(value) else [SpecialChars.WILDCARD_MULTI]), *value.s]
-        value = _rebuilt(value, [*parts, *([] if _ends_open(value) else [SpecialChars.WILDCARD_MULTI])])
-    elif not isinstance(value, SigmaRegularExpression):
+        return _rebuilt(value, [*parts, *([] if _ends_open(value) else [SpecialChars.WILDCARD_MULTI])])
+    if not isinstance(value, SigmaRegularExpression):
         raise LeafError("a keyword must be text, a number or a regular expression", "name the field")
-    return any_of([leaf(c, types, value) for c in columns])
+    return value
 
 
 def any_of(parts: Sequence[pl.Expr]) -> pl.Expr:
