@@ -74,8 +74,9 @@ def _rate(name: str, good: Sequence[bytes], rounds: int) -> float:
     plain = _events(name, good)
     changes: tuple[Change, ...] = (identifiers, addresses, same)
     best = next(change for change in changes if _events(name, [change(line, 5) for line in good]) == plain)
-    copies = -(-LINES // len(good))
-    lines = [best(line, copy) for copy in range(copies) for line in good][:LINES]
+    rows = [line for line in good if not _names_columns(name, line)]
+    copies = -(-LINES // len(rows))
+    lines = [*good, *(best(line, copy) for copy in range(1, copies) for line in rows)][:LINES]
     chunks = [
         LineChunk(lines[start : start + CHUNK_LINES], range(start, min(start + CHUNK_LINES, len(lines))))
         for start in range(0, len(lines), CHUNK_LINES)
@@ -118,11 +119,19 @@ def _main_form(name: str) -> list[bytes]:
     chosen: list[bytes] = []
     found = 0
     for line in lines:
+        if found and _names_columns(name, line):
+            break
         chosen.append(line)
         found += _events(name, chosen) > found
         if found >= MAIN:
             break
     return chosen
+
+
+def _names_columns(name: str, line: bytes) -> bool:
+    """Whether a line heads a table: in a log it stands once, not between every two rows."""
+    made = make(name, SETTINGS).normalise(LineChunk([line], [0]))
+    return not made.events.height and [str(reason) for _, reason in made.ignored] == ["header"]
 
 
 if __name__ == "__main__":
