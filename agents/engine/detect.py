@@ -158,12 +158,15 @@ class Detector:
         plan = self._plans[kind]
         self.counters.rows += frame.height
         if not plan.expressions or not frame.height:
-            return Matched(kind, frame.clear().with_columns(row=pl.lit(0, pl.Int32)), pl.DataFrame())
+            return _nothing(frame, kind)
         full = self._enricher.add(frame, kind, plan.derived)
         found = []
         for scanner, part, rows in self._parts(full, kind):
             masks = scanner.find(part)
-            found.append(masks if rows is None else masks.with_columns(row=pl.Series(rows)[masks["row"]]))
+            if masks.height:
+                found.append(masks if rows is None else masks.with_columns(row=pl.Series(rows)[masks["row"]]))
+        if not found:
+            return _nothing(full, kind)
         some = pl.concat(found, how="diagonal").sort("row").with_columns(pl.col("row").cast(pl.Int32))
         some = some.with_columns(pl.exclude("row").fill_null(value=False))
         self.counters.candidates += some.height
@@ -316,6 +319,10 @@ def _plan(ruleset: RuleSet, kind: EventKind) -> _Plan:
     if kind is EventKind.MAIL and feeds:
         used.update(("recipients_internal", "recipients_outside"))  # evidence says how many, not who
     return _Plan(feeds, expressions, matching, frozenset(used) & derived - matching)
+
+
+def _nothing(frame: pl.DataFrame, kind: EventKind) -> Matched:
+    return Matched(kind, frame.clear().with_columns(row=pl.lit(0, pl.Int32)), pl.DataFrame())
 
 
 def _no_mac(frame: pl.DataFrame) -> pl.Series:

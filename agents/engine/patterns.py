@@ -46,6 +46,8 @@ class Patterns:
             Row numbers and indices of literals, parallel, in no order and maybe repeated. The index -1 stands for all:
             the row has a character whose lower case is not known to the scan. None where there are too many to list.
         """
+        if column.null_count() == len(column):
+            return np.empty(0, np.int64), np.empty(0, np.int64)
         array = column.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
         _, offsets_buffer, data = array.buffers()
         if data is None or not data.size:

@@ -92,7 +92,7 @@ class Scanner:
             return {}
         rows = next(iter(names.values()))
         columns = sorted({column for name in names for column in self._conditions[name].columns})
-        part = frame.select(columns) if rows is None else frame.select(columns)[rows]
+        part = frame.select(columns) if rows is None else frame.select(pl.col(columns).gather(rows))
         # Lazily, so that what several conditions have in common (a column in lower case) is computed once.
         masks = part.lazy().select(self._conditions[name].possible.alias(name) for name in names).collect()
         hits = {mask.name: mask.arg_true().to_numpy().astype(np.int64) for mask in masks.iter_columns() if mask.any()}
@@ -181,6 +181,8 @@ def _by_owner(rows: Rows, hits: Rows, look: _Column) -> Iterable[tuple[str, Rows
 
 def _by_value(column: pl.Series, owners: Mapping[str, list[str]]) -> Iterable[tuple[str, Rows]]:
     """Rows of each of the values looked up that is there."""
+    if column.null_count() == len(column):
+        return
     lowered = column.str.to_lowercase()
     rows = lowered.is_in(list(owners)).fill_null(value=False).arg_true()
     if len(rows):

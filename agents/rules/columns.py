@@ -67,8 +67,12 @@ DERIVED: tuple[Derived, ...] = (
     Derived("source_mac_random", ColumnType.BOOL, _DEVICES, identity=True),
 )
 
-# Columns that say where a row stood, not what happened: no keyword is looked for in them.
-PLACE_COLUMNS = frozenset({"event_id", "log_source", "log_generation", "log_hash"})
+# No keyword is looked for in columns that say where a row stood, that are our own words and not the log's, or that are
+# parts of a column which is looked in (of the URL).
+NO_KEYWORDS = frozenset(
+    "event_id log_source log_generation log_hash event_dataset event_action event_outcome "
+    "url_scheme url_domain url_path url_query url_extension".split()
+)
 
 # Sigma's field names (taxonomy appendix of the Sigma specification, and W3C extended log format for proxies).
 _COMMON_FIELDS = {
@@ -156,7 +160,7 @@ def keyword_columns(kind: EventKind) -> tuple[str, ...]:
         name
         for name, of_type in column_types(kind).items()
         if of_type in (ColumnType.TEXT, ColumnType.TEXTS)
-        and name not in PLACE_COLUMNS
+        and name not in NO_KEYWORDS
         and name not in derived_columns(kind)
     )
 

@@ -82,7 +82,7 @@ def lint_files(paths: Iterable[Path], beside: Beside = _NOTHING_BESIDE) -> Lint:
             continue
         read, wrong = read_documents(text, str(path))
         documents.extend(read)
-        errors.extend(wrong)
+        (left_out if beside.lenient(str(path)) else errors).extend(wrong)
     ruleset = _build(prepare(documents, folders, beside, errors), errors, left_out)
     return Lint(None if errors else ruleset, tuple(errors), len(files), tuple(left_out))
 
@@ -119,22 +119,22 @@ def _names(document: Document) -> list[str]:
 def _build(prepared: Prepared, errors: list[RuleError], left_out: list[RuleError]) -> RuleSet:
     """Detections first, then what refers to them. Errors are noted and the rest is read all the same."""
     documents = prepared.documents
-    _refuse_doubles(documents, errors)
+    asides = [left_out if prepared.lenient(document.file) else errors for document in documents]
+    _refuse_doubles(documents, asides)
     detections: dict[str, tuple[Detection, Document]] = {}
     broken: set[str] = set()
     correlations = [d for d in documents if "correlation" in d.data]
-    for document in documents:
+    for document, aside in zip(documents, asides, strict=True):
         if "correlation" in document.data:
             continue
         if "detection" not in document.data:
-            errors.append(
+            aside.append(
                 document.error("neither a detection nor a correlation", hint="add `detection:` or `correlation:`")
             )
             broken.update(_names(document))
             continue
-        lenient = prepared.lenient(document)
-        check = Checker(document, left_out if lenient else errors)
-        detection = DetectionReader(document, check, prepared.taxonomy, lenient).read()
+        reader = DetectionReader(document, Checker(document, aside), prepared.taxonomy, aside is left_out)
+        detection = reader.read()
         if detection is None:
             broken.update(_names(document))
         else:
@@ -225,9 +225,9 @@ def _chained(rules: Sequence[Rule]) -> list[Rule]:
     return [replace(r, root=end_of(r.id), root_by=by_id[end_of(r.id)].group_by) for r in rules]
 
 
-def _refuse_doubles(documents: Sequence[Document], errors: list[RuleError]) -> None:
+def _refuse_doubles(documents: Sequence[Document], asides: Sequence[list[RuleError]]) -> None:
     first: dict[str, Document] = {}
-    for document in documents:
+    for document, errors in zip(documents, asides, strict=True):
         for key in ("name", "id"):
             value = document.data.get(key)
             if not isinstance(value, str):

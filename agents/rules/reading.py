@@ -28,6 +28,11 @@ class Beside:
     collections: tuple[Path, ...] = ()
     pipelines: tuple[Path, ...] = ()
 
+    def lenient(self, file: str) -> bool:
+        """True for a file of a collection."""
+        roots = [str(path).rstrip("/") for path in self.collections]
+        return any(file == root or file.startswith(root + "/") for root in roots)
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -36,12 +41,12 @@ class Prepared:
     Attributes:
         documents: Without filters and lists.
         taxonomy: Pipelines and lists.
-        lenient: True for a document of a collection.
+        lenient: True for a file of a collection.
     """
 
     documents: Sequence[Document]
     taxonomy: Taxonomy = NO_TAXONOMY
-    lenient: Callable[[Document], bool] = lambda _: False
+    lenient: Callable[[str], bool] = lambda _: False
 
 
 def prepare(
@@ -58,9 +63,4 @@ def prepare(
     lists = [d for d in documents if "placeholders" in d.data]
     rules = filtered([d for d in documents if "placeholders" not in d.data], errors)
     taxonomy = Taxonomy(read_pipelines(beside.pipelines, errors), read_lists(folders, lists, errors))
-    roots = tuple(str(path) for path in beside.collections)
-
-    def lenient(document: Document) -> bool:
-        return any(document.file == root or document.file.startswith(root.rstrip("/") + "/") for root in roots)
-
-    return Prepared(rules, taxonomy, lenient)
+    return Prepared(rules, taxonomy, beside.lenient)

@@ -163,6 +163,8 @@ OTHERS: dict[str, Any] = {
     ),
     "cookie_yml": PLAIN.replace("rule", "cookie").replace("c-uri", "cs-cookie"),
     "list_yml": RULE.replace("rule", "list"),
+    "notes_yml": "no: rule",
+    "broken_yml": "a: [",
 }
 
 
@@ -173,7 +175,8 @@ def test_of_a_collection_what_cannot_run_is_left_out_and_counted(tmp_path: Path)
     assert [d.name for d in lint.ruleset.detections] == ["rule"] if lint.ruleset else False
     left_out = " ".join(str(e) for e in lint.left_out)
     assert all(
-        word in left_out for word in ("'windows/image_load' is none that is collected", "'cs-cookie'", "%pages%")
+        word in left_out
+        for word in ("'windows/image_load' is none that is collected", "'cs-cookie'", "%pages%", "not YAML")
     )
 
 
@@ -181,7 +184,7 @@ def test_the_same_rules_among_ones_own_are_mistakes(tmp_path: Path) -> None:
     lint = lint_files([_files(tmp_path, **OTHERS)])
     assert lint.ruleset is None
     assert lint.left_out == ()
-    assert len(lint.errors) == 4
+    assert len(lint.errors) == 6
 
 
 def _vendor(logsource: str, selection: str) -> pl.Expr:
