@@ -34,8 +34,8 @@ def district_of(settings: DistrictSettings) -> District:
     Raises:
         Errors: every value that is wrong.
     """
-    sites = [Site(s.name, s.networks, s.access_points) for s in settings.sites]
-    return District.of(settings.name, settings.timezone, settings.domains, sites)
+    sites = [Site(s.name, s.networks, s.access_points, s.latitude, s.longitude) for s in settings.sites]
+    return District.of(settings.name, settings.timezone, settings.domains, sites, settings.calendar)
 
 
 def inventory_of(settings: DistrictSettings) -> Inventory:
@@ -71,7 +71,14 @@ def stage_factory(agent: str, settings: AgentSettings) -> StageFactory:
         return _detect(settings, rules, Detector(rules, district, inventory), context)
     Feed(settings.kafka, context, topics=(SOURCES,)).start()
     judge = judge_of(settings.district, district)
-    return lambda *_: CorrelateStage(rules, judge, context, inventory=inventory.present)
+    return lambda _, partition: CorrelateStage(
+        rules,
+        judge,
+        context,
+        inventory=inventory.present,
+        calendar=district.calendar,
+        partition=(partition, settings.detection_partitions),
+    )
 
 
 def _detect(settings: AgentSettings, rules: RuleSet, detector: Detector, context: Context) -> StageFactory:

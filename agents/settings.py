@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agents.context.calendar_settings import CalendarSettings
 from schemas.kinds import DEAD_LETTERS, DETECTIONS, LEDGER, VIOLATIONS, EventKind
 
 AGENTS = ("identify", "detect", "correlate", "persist", "notify")
@@ -20,13 +21,15 @@ INPUTS: dict[str, tuple[str, ...]] = {
 
 
 class SiteSettings(BaseModel):
-    """A site: name, networks (CIDR) and globs of its access points' names."""
+    """A site: name, networks (CIDR), globs of its access points' names, and where it is (degrees)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     networks: tuple[str, ...] = ()
     access_points: tuple[str, ...] = ()
+    latitude: float | None = None
+    longitude: float | None = None
 
 
 class DistrictSettings(BaseModel):
@@ -38,6 +41,7 @@ class DistrictSettings(BaseModel):
     timezone: str = "UTC"
     domains: tuple[str, ...] = ()
     sites: tuple[SiteSettings, ...] = ()
+    calendar: CalendarSettings = CalendarSettings()
     policy: str = ""
     inventory: Path | None = None
     permits: Path | None = None

@@ -44,6 +44,11 @@ class Calendar:
     bell: Hours = (480, 900)
     bell_by_site: Mapping[str, Hours] = field(default_factory=dict)
 
+    def content(self) -> list[object]:
+        """Plain values, for a version; the zone is the district's."""
+        dates = [[[str(a), str(b)] for a, b in some] for some in (self.holidays, self.terms)]
+        return [*dates, list(self.duty), list(self.bell), sorted((s, list(h)) for s, h in self.bell_by_site.items())]
+
     def period(self, t_us: int, per: str) -> tuple[int, int]:
         """Start and end of the local day, or week from Monday, that a time lies in."""
         day = self._local(t_us, self.zone).date()

@@ -10,6 +10,8 @@ from functools import cached_property
 from ipaddress import ip_network
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from agents.context.calendar import Calendar
+from agents.context.calendar_settings import CalendarSettings
 from agents.context.networks import Network, NetworkIndex
 from agents.context.versions import content_version
 from schemas.errors import AupstreamError, ConfigError, Errors
@@ -26,11 +28,15 @@ class Site:
         networks: Address ranges in CIDR notation that are used at this site and nowhere else.
         access_points: Globs (`*`, `?`, `[...]`, case ignored) of access points and switches there, by the name or
             address that logins are logged with.
+        latitude: Degrees; None where it is not said.
+        longitude: Degrees; None where it is not said.
     """
 
     name: str
     networks: tuple[str, ...] = ()
     access_points: tuple[str, ...] = ()
+    latitude: float | None = None
+    longitude: float | None = None
 
 
 @dataclass(frozen=True)
@@ -42,16 +48,24 @@ class District:
         timezone: Local zone; times in context files without a zone are in it.
         domains: Mail domains, lower case. Their sub-domains are the district's too.
         sites: Its sites.
+        calendar: Its school days and hours, in its zone.
     """
 
     name: str = "District"
     timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
     domains: tuple[str, ...] = ()
     sites: tuple[Site, ...] = ()
+    calendar: Calendar = field(default_factory=Calendar)
 
     @staticmethod
     def of(
-        name: str, timezone: str, domains: Iterable[str], sites: Sequence[Site] = (), *, where: str = "[district]"
+        name: str,
+        timezone: str,
+        domains: Iterable[str],
+        sites: Sequence[Site] = (),
+        calendar: CalendarSettings | None = None,
+        *,
+        where: str = "[district]",
     ) -> District:
         """A district from configuration values.
 
@@ -71,15 +85,16 @@ class District:
             hint = "use a name of the time zone database such as America/Denver"
             errors.append(ConfigError(f"time zone {timezone!r} is not known", where=f"{where}.timezone", hint=hint))
         errors.extend(_site_errors(sites, where))
+        days = (calendar or CalendarSettings()).read(zone, errors, f"{where}.calendar")
         if errors:
             raise Errors(errors)
-        return District(name, zone, lowered, tuple(sites))
+        return District(name, zone, lowered, tuple(sites), days)
 
     @cached_property
     def version(self) -> str:
         """12 hexadecimal digits of a hash of its content."""
-        sites = [[s.name, list(s.networks), list(s.access_points)] for s in self.sites]
-        return content_version([self.name, self.timezone.key, list(self.domains), sites])
+        sites = [[s.name, list(s.networks), list(s.access_points), s.latitude, s.longitude] for s in self.sites]
+        return content_version([self.name, self.timezone.key, list(self.domains), sites, self.calendar.content()])
 
     @cached_property
     def network_index(self) -> NetworkIndex:
@@ -120,6 +135,12 @@ def _networks(site: Site) -> Iterable[Network]:
     return (ip_network(n, strict=False) for n in site.networks)
 
 
+def _on_earth(site: Site) -> bool:
+    if site.latitude is None or site.longitude is None:
+        return site.latitude is site.longitude
+    return abs(site.latitude) <= 90 and abs(site.longitude) <= 180
+
+
 def _site_errors(sites: Sequence[Site], where: str) -> list[AupstreamError]:
     errors: list[AupstreamError] = []
     owner: dict[Network, str] = {}
@@ -130,6 +151,9 @@ def _site_errors(sites: Sequence[Site], where: str) -> list[AupstreamError]:
             what = f"site name {site.name!r} stands here twice" if site.name else "the site has no name"
             errors.append(ConfigError(what, where=f"{place}.name", hint="give every site a name of its own"))
         names.add(site.name)
+        if not _on_earth(site):
+            hint = "give latitude (-90 to 90) and longitude (-180 to 180), or neither"
+            errors.append(ConfigError(f"site {site.name!r} is at no place", where=f"{place}.latitude", hint=hint))
         for text in site.networks:
             try:
                 network = ip_network(text, strict=False)

@@ -5,20 +5,24 @@ from __future__ import annotations
 import logging
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
+from agents.context.calendar import Calendar
 from agents.delivery.feed import Context
 from agents.delivery.link import NOTHING, Link, RowMark
 from agents.delivery.snapshots import META, pack, unpack
 from agents.delivery.stage import Message, Output, Stage
 from agents.engine.correlate import Bucket, RuleTime
 from agents.engine.episodes import Judge
+from agents.engine.keystore import HOT_KEYS
 from agents.engine.progress import ProgressTable
 from agents.engine.rows import KeyedRow, rows_of
 from agents.rules.model import Rule, RuleSet
 from schemas.codec import decode
 from schemas.errors import CorruptBatchError, StateError
 from schemas.headers import FOREVER, NEVER
+from schemas.ids import key_partition
 from schemas.kinds import VIOLATIONS
 from schemas.records import encode_record
 
@@ -35,10 +39,34 @@ def bucket_of(rule_id: str, group_key: str) -> int:
 class CorrelateStage(Stage):
     """See `Stage`. Only the live timeline has windows yet; rows of others wait for their own stage to be built."""
 
-    def __init__(self, rules: RuleSet, judge: Judge, context: Context, *, inventory: bool) -> None:
+    def __init__(
+        self,
+        rules: RuleSet,
+        judge: Judge,
+        context: Context,
+        *,
+        inventory: bool,
+        calendar: Calendar | None = None,
+        partition: tuple[int, int] = (0, 1),
+    ) -> None:
         self._rules: Mapping[str, Rule] = {r.id: r for r in rules.rules}
         self._context = context
-        self._buckets = [Bucket(self._rules, judge, inventory=inventory) for _ in range(BUCKETS)]
+
+        def owns(bucket: int, rule_id: str, group_key: str) -> bool:
+            kept = self._rules[rule_id].kept_by(group_key)
+            return bucket_of(*kept) == bucket and key_partition(*kept, partition[1]) == partition[0]
+
+        self._buckets = [
+            Bucket(
+                self._rules,
+                judge,
+                inventory=inventory,
+                calendar=calendar,
+                hot_keys=HOT_KEYS // BUCKETS,
+                owns=partial(owns, number),
+            )
+            for number in range(BUCKETS)
+        ]
         self._bucket_applied = [-1] * BUCKETS
         self._marks: dict[_PLACE, RowMark] = {}
         self._progress = ProgressTable()
@@ -162,6 +190,8 @@ class CorrelateStage(Stage):
             "late": sum(b.counters.late for b in self._buckets),
             "behind": sum(b.counters.behind for b in self._buckets),
             "applied_rows": sum(b.counters.applied for b in self._buckets),
+            "coverage_gaps": sum(b.gaps for b in self._buckets),
+            "new_values_missed": sum(b.missed for b in self._buckets),
             "repeats": self.repeats,
             "refused": self.refused,
             "watermark_s": min(watermarks, default=0) / 1e6,

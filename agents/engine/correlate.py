@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from agents.context.calendar import Calendar
+from agents.engine.absence import AbsenceKey
 from agents.engine.episodes import Episode, Judge, Records
 from agents.engine.key import Setting
 from agents.engine.keystore import HOT_KEYS, KeyStore
@@ -22,7 +23,7 @@ from agents.engine.newvalues import NewValues
 from agents.engine.rows import KeyedRow, Row
 from agents.engine.waiting import Waiter, Waiting
 from agents.rules.model import NUMERIC_KINDS, Rule, part_of
-from agents.rules.own import NewValue
+from agents.rules.own import Absence, NewValue
 from schemas.errors import StateError
 from schemas.headers import FOREVER, NEVER
 
@@ -61,13 +62,14 @@ class Counters:
 class _RuleState:
     """What a bucket has of one rule."""
 
-    __slots__ = ("keys", "passed", "rule", "seen", "setting", "waiting")
+    __slots__ = ("expecting", "keys", "passed", "rule", "seen", "setting", "waiting")
 
     def __init__(self, rule: Rule, setting: Setting, hot_keys: int) -> None:
         self.rule, self.setting = rule, setting
         self.waiting = Waiting()
         self.keys = KeyStore(partial(key_for, setting), hot_keys)
         self.seen = NewValues(rule.own if isinstance(rule.own, NewValue) else NewValue())
+        self.expecting = False  # of an absence: the expected keys are there
         self.passed = NEVER  # watermark reached: an older row comes from a source that was told to be past it
 
 
@@ -186,7 +188,7 @@ class Bucket:
                 # Only a source that had ended and goes on, or came back from absence, can do this: its rows belong
                 # into a timeline of their own. Windows that are judged are not judged again.
                 self.counters.behind += 1
-            else:
+            elif not isinstance(rule.own, Absence) or item.group_key in rule.own.expect:
                 state.waiting.add(item.row, item.group_key)
         if self.pending > MAX_PENDING:
             raise StateError(
@@ -204,6 +206,8 @@ class Bucket:
                 continue
             self._set(state, time)
             tell = partial(self._tell, state.rule, out)
+            if isinstance(state.rule.own, Absence) and not state.expecting and time.earliest is not None:
+                self._expect(state, state.rule.own, max(time.earliest, state.passed))
             due = state.waiting.due(time.watermark)
             if due:
                 self.counters.applied += len(due)
@@ -229,6 +233,16 @@ class Bucket:
         if time.incomplete and setting.covered_to > setting.blind_until:
             setting.blind_until = setting.covered_to
             self.dirty = True
+
+    def _expect(self, state: _RuleState, own: Absence, earliest: int) -> None:
+        """Begin to expect the keys of the rule that are this bucket's."""
+        state.expecting = self.dirty = True
+        for group_key in sorted(own.expect):
+            if group_key not in state.keys and self._owns(state.rule.id, group_key):
+                key = state.keys.find(group_key, earliest)
+                assert isinstance(key, AbsenceKey)
+                key.start(earliest)
+                state.keys.watch(group_key, key.alarm())
 
     def _new_values(
         self, state: _RuleState, due: Iterable[Waiter], time: RuleTime, tell: Callable[[str, Records], None]

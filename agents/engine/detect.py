@@ -20,8 +20,9 @@ from agents.engine.enrich import Enricher
 from agents.engine.evidence import SUMMARY_COLUMNS, summaries
 from agents.engine.jsoncolumns import json_objects
 from agents.engine.patterns import Rows
+from agents.engine.rowvalues import inside, needs_values, number_of, values_of
 from agents.engine.scan import Scanner
-from agents.rules.columns import ColumnType, column_types, derived_columns, identity_columns, keyword_columns
+from agents.rules.columns import derived_columns, identity_columns, keyword_columns
 from agents.rules.compiled import Compiled
 from agents.rules.model import NUMERIC_KINDS, Detection, Rule, RuleSet
 from schemas.kinds import EventKind
@@ -145,7 +146,7 @@ class Detector:
         used = {c for e in plan.expressions.values() for c in e.columns} | set(_ALWAYS) | set(SUMMARY_COLUMNS[kind])
         for rule, base in plan.feeds:
             used.update(rule.column_of(name, base.name) for name in rule.group_by)
-            used.update([rule.value_field] if rule.value_field else [])
+            used.update(rule.row_columns)
         return tuple(c for c in column_names(kind.value) if c in used)
 
     def match(self, frame: pl.DataFrame, kind: EventKind) -> Matched:
@@ -267,10 +268,12 @@ class Detector:
     def _feed(self, rows: pl.DataFrame, rule: Rule, base: Detection) -> pl.DataFrame:
         """Detection rows of one base of one rule; rows without a group key or a value are counted and left out."""
         keys = [self._enricher.key(rule.column_of(n, base.name), rows.columns).alias(f"_{n}") for n in rule.group_by]
-        rows = rows.with_columns(*keys, values=self._values(rule, base, rows), number=_number(rule))
+        if rule.when is not None and rule.kind != "absence":
+            rows = rows.filter(inside(rows, rule.when, self._enricher.district.calendar))
+        rows = rows.with_columns(*keys, values=values_of(rule, base, rows, self._enricher), number=number_of(rule))
         keyed = rows.drop_nulls([f"_{n}" for n in rule.group_by])
         self.counters.missing_key += rows.height - keyed.height
-        if rule.kind == "value_count":
+        if needs_values(rule):
             counted = keyed.filter(pl.col("values").list.len() > 0)
             self.counters.missing_value += keyed.height - counted.height
             keyed = counted
@@ -298,14 +301,6 @@ class Detector:
             row=pl.col("row").cast(pl.Int32),
         )
 
-    def _values(self, rule: Rule, base: Detection, rows: pl.DataFrame) -> pl.Expr:
-        if rule.kind != "value_count" or rule.value_field is None:
-            return _EMPTY
-        if column_types(base.kind)[rule.value_field] is ColumnType.TEXTS:
-            return pl.col(rule.value_field)
-        key = self._enricher.key(rule.value_field, rows.columns)
-        return pl.when(key.is_not_null()).then(pl.concat_list(key)).otherwise(_EMPTY)
-
 
 def _plan(ruleset: RuleSet, kind: EventKind) -> _Plan:
     feeds = tuple(ruleset.feeds(kind))
@@ -315,7 +310,7 @@ def _plan(ruleset: RuleSet, kind: EventKind) -> _Plan:
     used: set[str] = set()
     for rule, base in feeds:
         used.update(rule.column_of(name, base.name) for name in rule.group_by)
-        used.update([rule.value_field] if rule.value_field else [])
+        used.update(rule.row_columns)
     if kind is EventKind.MAIL and feeds:
         used.update(("recipients_internal", "recipients_outside"))  # evidence says how many, not who
     return _Plan(feeds, expressions, matching, frozenset(used) & derived - matching)
@@ -329,9 +324,3 @@ def _no_mac(frame: pl.DataFrame) -> pl.Series:
     if "source_mac" not in frame.columns:
         return pl.Series([True] * frame.height)
     return frame["source_mac"].is_null()
-
-
-def _number(rule: Rule) -> pl.Expr:
-    if rule.kind in NUMERIC_KINDS and rule.value_field is not None:
-        return pl.col(rule.value_field).cast(pl.Float64)
-    return pl.lit(None, dtype=pl.Float64)

@@ -15,7 +15,6 @@ from typing import Any, Protocol
 
 from agents.engine.evidence import acted_at
 from agents.engine.rows import Row
-from agents.engine.windows import Window
 from agents.rules.model import Rule, Threshold
 from schemas.ids import violation_id
 
@@ -24,6 +23,20 @@ NEWEST_KEPT = 40  # newest rows kept as evidence
 Records = list[dict[str, Any]]  # in the `violation` schema, times in microseconds UTC
 
 UPDATE_EVERY_US = 300_000_000  # an open episode is told again at most this often, in event time
+
+
+class Measured(Protocol):
+    """What has a measure: a window, or the tally of a period."""
+
+    rule: Rule
+    lower_bound: bool
+
+    @property
+    def value(self) -> float:
+        """The aggregate that the violation reports."""
+
+    def measures(self) -> Sequence[float]:
+        """Current value of each threshold of the rule, in its order; empty where there is none."""
 
 
 class PermitBook(Protocol):
@@ -105,7 +118,7 @@ class Episode:
             self.dropped += 1
         self.tail.append(row)
 
-    def measure(self, window: Window) -> None:
+    def measure(self, window: Measured) -> None:
         """Keep the highest aggregate reached."""
         value = window.value
         self.value = max(self.value, value)

@@ -19,7 +19,7 @@ from agents.engine.episodes import Judge, Records
 from agents.engine.identity import FactIndex, facts_of
 from agents.engine.rows import rows_of
 from agents.rules.model import RuleSet
-from schemas.headers import FOREVER
+from schemas.headers import FOREVER, NEVER
 from schemas.kinds import EventKind
 
 
@@ -37,8 +37,10 @@ class Pipeline:
         self._rules = rules
         self._detector = Detector(rules, district, inventory)
         self._facts = FactIndex()
-        self._bucket = Bucket({r.id: r for r in rules.rules}, judge, inventory=inventory.present)
+        by_id = {r.id: r for r in rules.rules}
+        self._bucket = Bucket(by_id, judge, inventory=inventory.present, calendar=district.calendar)
         self._earliest: dict[EventKind, int] = {}
+        self._latest: dict[EventKind, int] = {}
         self._records: Records = []
         self._attributed: list[Any] = []
 
@@ -52,9 +54,10 @@ class Pipeline:
         """
         if frame.is_empty():
             return
-        if earliest is None:
-            inside = frame.filter(~pl.col("late") & ~pl.col("time_suspect"))["timestamp"].dt.timestamp("us")
-            earliest = int(inside.min()) if len(inside) else None  # type: ignore[arg-type]
+        inside = frame.filter(~pl.col("late") & ~pl.col("time_suspect"))["timestamp"].dt.timestamp("us")
+        if len(inside):
+            self._latest[kind] = max(int(inside.max()), self._latest.get(kind, NEVER))  # type: ignore[arg-type]
+            earliest = int(inside.min()) if earliest is None else earliest  # type: ignore[arg-type]
         if earliest is not None:
             self._earliest[kind] = min(earliest, self._earliest.get(kind, FOREVER))
         self._facts.add(facts_of(frame, kind))
@@ -69,12 +72,15 @@ class Pipeline:
             rows = self._detector.rows(matched, "attributed", self._facts)
             self._records += self._bucket.take(rows_of(rows))
         self._attributed = []
-        times = {r.id: RuleTime(FOREVER, self._start(r.kinds)) for r in self._rules.rules}
+        times = {r.id: RuleTime(FOREVER, self._start(r.kinds), latest=self._end(r.kinds)) for r in self._rules.rules}
         self._records += self._bucket.advance(times)
         return self._records
 
     def _start(self, kinds: Iterable[EventKind]) -> int | None:
         return min((self._earliest[k] for k in kinds if k in self._earliest), default=None)
+
+    def _end(self, kinds: Iterable[EventKind]) -> int | None:
+        return min((self._latest[k] for k in kinds if k in self._latest), default=None)
 
 
 def last_versions(records: Records) -> Records:

@@ -105,7 +105,7 @@ class Window(ABC):
 
 def _plain_limit(rule: Rule) -> float | None:
     """The limit of a rule that has one lower limit of its value and nothing else; None for any other."""
-    if len(rule.thresholds) != 1 or rule.kind in ("sequence", "travel"):
+    if len(rule.thresholds) != 1 or rule.kind == "sequence":
         return None
     (limit,) = rule.thresholds
     plain = limit.lte == inf and limit.neq is None and limit.where is None and limit.per is None

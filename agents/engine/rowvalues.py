@@ -1,0 +1,85 @@
+"""What a matched row counts, by kind of rule: its values and its number; and whether the calendar lets it in."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+
+import polars as pl
+
+from agents.context.calendar import Calendar
+from agents.context.district import District
+from agents.context.networks import NetworkIndex
+from agents.engine.enrich import Enricher
+from agents.rules.columns import ColumnType, column_types
+from agents.rules.model import NUMERIC_KINDS, Detection, Rule
+from agents.rules.own import Concurrent, Travel, When
+
+_NONE = pl.lit([], dtype=pl.List(pl.String))
+
+
+def inside(rows: pl.DataFrame, when: When, calendar: Calendar) -> pl.Series:
+    """Which rows lie in a part of the calendar; it changes at whole minutes, so each minute is asked once."""
+    minutes = rows["timestamp"].dt.timestamp("us") // 60_000_000
+    sites: list[str | None] = [None] * rows.height
+    if when.named == "bell" and "source_site" in rows.columns:
+        sites = rows["source_site"].to_list()
+    asked = list(zip(minutes.to_list(), sites, strict=True))
+    known = {(m, s): calendar.inside(m * 60_000_000, when, s) for m, s in set(asked)}
+    return pl.Series([known[one] for one in asked], dtype=pl.Boolean)
+
+
+def needs_values(rule: Rule) -> bool:
+    """True where a row without values counts nothing."""
+    return rule.kind in ("value_count", "concurrent", "travel")
+
+
+def values_of(rule: Rule, base: Detection, rows: pl.DataFrame, enricher: Enricher) -> pl.Expr:
+    """Values that a row counts, a list of texts; empty where there are none. See the windows of each kind."""
+    if isinstance(rule.own, Concurrent):
+        return _session(rule, rule.own, base, rows, enricher)
+    if isinstance(rule.own, Travel):
+        return _place(rule.own, rows, enricher.district)
+    if rule.kind != "value_count" or rule.value_field is None:
+        return _NONE
+    if column_types(base.kind)[rule.value_field] is ColumnType.TEXTS:
+        return pl.col(rule.value_field)
+    key = enricher.key(rule.value_field, rows.columns)
+    return pl.when(key.is_not_null()).then(pl.concat_list(key)).otherwise(_NONE)
+
+
+def number_of(rule: Rule) -> pl.Expr:
+    """The number that a row counts; null where the kind counts none."""
+    if isinstance(rule.own, Concurrent) and rule.own.seconds is not None:
+        return pl.col(rule.own.seconds).cast(pl.Float64)
+    if rule.kind in NUMERIC_KINDS and rule.value_field is not None:
+        return pl.col(rule.value_field).cast(pl.Float64)
+    return pl.lit(None, dtype=pl.Float64)
+
+
+def _session(rule: Rule, own: Concurrent, base: Detection, rows: pl.DataFrame, enricher: Enricher) -> pl.Expr:
+    """Place and session. The end of a session needs no place, its begin no identifier."""
+    assert rule.value_field is not None
+    place = enricher.key(rule.value_field, rows.columns)
+    session = enricher.key(own.id, rows.columns) if own.id is not None else pl.lit(None, dtype=pl.String)
+    needed = session if base.name in own.ends else place
+    both = pl.concat_list(place.fill_null(""), session.fill_null(""))
+    return pl.when(needed.is_not_null()).then(both).otherwise(_NONE)
+
+
+def _place(own: Travel, rows: pl.DataFrame, district: District) -> pl.Expr:
+    """Latitude, longitude and address: as logged, else of the site; none for a proxy, or where the place is unknown."""
+    columns = set(rows.columns)
+    unknown = pl.Series([None] * rows.height, dtype=pl.Float64)
+    geo = {"source_geo_latitude", "source_geo_longitude"} <= columns
+    logged = (rows["source_geo_latitude"], rows["source_geo_longitude"]) if geo else (unknown, unknown)
+    sites = {s.name: (s.latitude, s.longitude) for s in district.sites if s.latitude is not None}
+    names = rows["source_site"].to_list() if "source_site" in columns else [None] * rows.height
+    addresses = rows["source_ip"] if "source_ip" in columns else pl.Series([None] * rows.height, dtype=pl.String)
+    proxies = NetworkIndex((ip_network(n, strict=False), n) for n in own.proxies).names_of(addresses).to_list()
+    stated = rows["source_is_proxy"].to_list() if "source_is_proxy" in columns else [None] * rows.height
+    found: list[list[str]] = []
+    for lat, lon, name, address, proxy, said in zip(*logged, names, addresses, proxies, stated, strict=True):
+        at = (lat, lon) if lat is not None and lon is not None else sites.get(name)
+        good = at is not None and proxy is None and said is not True
+        found.append([repr(at[0]), repr(at[1]), address or ""] if good and at is not None else [])
+    return pl.lit(pl.Series(found, dtype=pl.List(pl.String)))
