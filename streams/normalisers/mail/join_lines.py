@@ -149,7 +149,9 @@ class JoinNormaliser(Normaliser):
         if "message repeated " in message[:17]:
             self._decide(raw, self._repeated(head))
         elif message:
-            self._decide(raw, self.take(head))
+            taken = self.take(head)
+            if taken is not HELD:
+                self._decide(raw, taken)
         else:
             self._ignored.append((at.index, Ignored.BLANK_LINE))
 

@@ -262,7 +262,9 @@ class Messages:
         self.events.add(fact, (at.index, at.sub), join.recipients, join.offsets, join.attachments)
         at.sub += 1
         notes = {name: join.notes[name] for name in self._kept_notes if name in join.notes}
-        facts = {name: value for name, value in join.facts.items() if name not in _OF_ONE_EVENT}
+        facts = join.facts
+        if not _OF_ONE_EVENT.isdisjoint(facts):
+            facts = {name: value for name, value in facts.items() if name not in _OF_ONE_EVENT}
         (self.done if complete else self.flushed).keep(join.key, [facts, notes])
 
     def add(self, fact: dict[str, Any], recipients: Mapping[str, Any], attachments: Sequence[Any] = ()) -> None:

@@ -110,6 +110,7 @@ class Refusal(NamedTuple):
     words: str
 
 
+@lru_cache(maxsize=16_384)
 def bare(text: str) -> str:
     """An address without its angle brackets, its domain in lower case."""
     return address(text[1:-1] if text[:1] == "<" and text[-1:] == ">" else text)
@@ -162,13 +163,25 @@ def delivery(rest: str) -> Delivery | None:
     middle, stat, words = rest[match.end() - 2 :].partition(", stat=")
     if not stat:
         return None
-    said = dict(part.partition("=")[::2] for part in middle.split(", "))
-    dsn, relay = said.get("dsn", ""), said.get("relay", "")
+    dsn, relay = _value(middle, "dsn="), _value(middle, "relay=")
     status = _status(words, dsn)
     to_filter = status == "sent" and bool(_LOOPBACK.search(relay)) and bool(_ACCEPTED_HERE.search(words))
-    to = [bare(one) for one in _ADDRESS.findall(match[1])]
-    control = _OWNER.sub("", match[2] or "")
-    return Delivery(to, bare(control), status, dsn, clipped(relay), words, to_filter)
+    named = match[1]
+    to = [bare(one) for one in _ADDRESS.findall(named)] if "," in named else [bare(named)] if named else []
+    control = match[2]
+    return Delivery(
+        to, bare(_OWNER.sub("", control)) if control else "", status, dsn, clipped(relay), words, to_filter
+    )  # fmt: skip
+
+
+def _value(text: str, key: str) -> str:
+    """What stands behind a key, up to the next comma; empty where the key is missing."""
+    start = text.find(f" {key}") + 1
+    if not start:
+        return ""
+    start += len(key)
+    end = text.find(",", start)
+    return text[start:] if end < 0 else text[start:end]
 
 
 def _status(words: str, dsn: str) -> str:
