@@ -33,6 +33,7 @@ from streams.config import CollectorSettings, SourceConfig
 from streams.memory import MemorySink
 from streams.normalisers.abstract import LineChunk
 from streams.normalisers.registry import make
+from streams.runner import collect_garbage_seldom
 from streams.sources.make import make_source
 
 CHUNK_LINES = 5_000
@@ -214,4 +215,5 @@ def measure(config_file: Path, rounds: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    collect_garbage_seldom()  # as the collectors' process does
     sys.stdout.write(json.dumps(measure(Path(sys.argv[1]), int(sys.argv[2]))) + "\n")

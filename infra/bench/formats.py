@@ -20,6 +20,7 @@ from infra.bench.cores import CHUNK_LINES, timed
 from infra.run.system import ROOT
 from streams.normalisers.abstract import LineChunk, NormaliserSettings
 from streams.normalisers.registry import make, types
+from streams.runner import collect_garbage_seldom
 
 GOLDEN = ROOT / "tests" / "normalisers" / "golden"
 LINES = 20_000
@@ -135,4 +136,5 @@ def _names_columns(name: str, line: bytes) -> bool:
 
 
 if __name__ == "__main__":
+    collect_garbage_seldom()  # as the collectors' process does
     sys.stdout.write(json.dumps(measure(int(sys.argv[1]))) + "\n")

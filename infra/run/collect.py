@@ -25,7 +25,7 @@ from streams.collector import Collector, CollectorSettings
 from streams.positions import PositionFile
 from streams.producer import KafkaSink
 from streams.register import register_all
-from streams.runner import run
+from streams.runner import collect_garbage_seldom, run
 from streams.sources.make import make_source
 
 log = logging.getLogger("aupstream.collect")
@@ -116,6 +116,7 @@ def main(argv: list[str]) -> int:
     """Run as a process."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("kafka").setLevel(logging.WARNING)
+    collect_garbage_seldom()
     try:
         return collect(Path(argv[0]) if argv and argv[0] else None)
     except AupstreamError as error:
