@@ -1,0 +1,96 @@
+"""Rules that would take for ever are refused with their place, or take no longer than others."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import polars as pl
+import pytest
+
+from agents.engine.scan import Scanner
+from agents.rules.columns import keyword_columns
+from agents.rules.compiled import Compiled
+from agents.rules.detections import MAX_NESTING
+from agents.rules.examples import frame_of
+from agents.rules.loader import parse_rules
+from agents.rules.taxonomy import MAX_VALUES
+from schemas.errors import Errors
+from schemas.kinds import EventKind
+
+
+def _text(selection: Any, condition: str = "s") -> str:
+    rule = {"title": "t", "name": "n", "logsource": {"category": "proxy"}, "level": "low"}
+    return json.dumps(rule | {"detection": {"s": selection, "condition": condition}}, indent=1)
+
+
+def _errors(text: str) -> list[str]:
+    with pytest.raises(Errors) as raised:
+        parse_rules(text, "r.yml")
+    return [str(error) for error in raised.value.errors]
+
+
+def _compiled(text: str) -> Compiled:
+    expression = parse_rules(text).detection("n").expression
+    assert isinstance(expression, Compiled)
+    return expression
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["(a{1000}){1000}", "((a{100}){100}){100}", "x{9999}", r"(a)\1", "(?=a)b", "(" * 1_000 + "a" + ")" * 1_000, "["],
+)
+def test_an_expression_that_cannot_be_run_in_bounded_space_is_refused_where_it_stands(pattern: str) -> None:
+    assert any(error.startswith("r.yml:10:16: ") for error in _errors(_text({"c-uri|re": pattern})))
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|aa)+b", "(.*a){9}$", "(x+x+)+y"])
+def test_an_expression_that_makes_others_backtrack_takes_time_by_the_length_of_the_text(pattern: str) -> None:
+    frame = frame_of(EventKind.PROXY, [{"url_original": letter * 20_000 + "!"} for letter in "ax"])
+    condition = _compiled(_text({"c-uri|re": pattern}))
+    started = time.process_time()
+    assert frame.filter(condition.exact).is_empty()
+    assert time.process_time() - started < 5
+
+
+def test_a_list_beyond_the_limit_is_refused_where_it_stands() -> None:
+    errors = _errors(_text({"c-uri": [f"v{i}" for i in range(MAX_VALUES + 1)]}))
+    assert errors == [
+        f"r.yml:10:13: {MAX_VALUES + 1} values are more than {MAX_VALUES} (split the list over several rules)"
+    ]
+
+
+@pytest.mark.parametrize("field", ["c-uri", "c-uri|contains", "c-uri|startswith", "c-uri|cased"])
+def test_a_list_at_the_limit_runs(field: str) -> None:
+    condition = _compiled(_text({field: [f"value-{i}-" for i in range(MAX_VALUES)]}))
+    frame = frame_of(EventKind.PROXY, [{"url_original": f"value-{i * 7}-"} for i in range(2_000)])
+    expected = [i * 7 < MAX_VALUES for i in range(2_000)]
+    assert frame.select(hit=condition.exact)["hit"].to_list() == expected
+    found = Scanner({"n": condition}, keyword_columns(EventKind.PROXY)).find(frame)
+    assert found["row"].to_list() == [i for i, hit in enumerate(expected) if hit]
+
+
+@pytest.mark.parametrize(
+    "condition",
+    ["(" * (MAX_NESTING + 1) + "s" + ")" * (MAX_NESTING + 1), " and ".join(["s"] * 2_000), "not " * 2_000 + "s"],
+)
+def test_a_condition_that_is_too_much_for_a_parser_is_refused(condition: str) -> None:
+    assert any("r.yml:" in error for error in _errors(_text({"c-uri": "x"}, condition)))
+
+
+def test_a_condition_of_many_selections_runs() -> None:
+    selections = {f"s{i}": {"c-uri|contains|all": [f"a{i}b", "z"]} for i in range(500)}
+    rule = {"title": "t", "name": "n", "logsource": {"category": "proxy"}, "level": "low"}
+    condition = _compiled(json.dumps(rule | {"detection": selections | {"condition": "1 of s*"}}))
+    frame = frame_of(EventKind.PROXY, [{"url_original": f"a{i}b{'z' * (i % 2)}"} for i in range(600)])
+    assert frame.select(hit=condition.exact)["hit"].sum() == 250
+    assert Scanner({"n": condition}, ()).find(frame).height == 250
+
+
+def test_a_text_with_many_wildcards_takes_time_by_the_length_of_the_text() -> None:
+    condition = _compiled(_text({"c-uri": "*a" * 40 + "*b"}))
+    frame = pl.concat([frame_of(EventKind.PROXY, [{"url_original": "a" * 20_000}])] * 5)
+    started = time.process_time()
+    assert frame.filter(condition.exact).is_empty()
+    assert time.process_time() - started < 5
