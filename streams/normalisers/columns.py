@@ -84,9 +84,9 @@ def event_frame(kind: EventKind, columns: Mapping[str, Sequence[Any] | pl.Series
 
 def _nested(lists: Sequence[Sequence[Any] | None], kind: pa.DataType) -> pl.Series:
     """Lists as a column, by way of Arrow: ten times as fast as handing Polars one list a row."""
-    counts = (len(one) if one else 0 for one in lists)
-    ends = np.fromiter(accumulate(counts, initial=0), dtype=np.int64, count=len(lists) + 1)
-    flat = pa.array(list(chain.from_iterable(one for one in lists if one)), type=kind)
+    full = [one or () for one in lists]
+    ends = np.fromiter(accumulate(map(len, full), initial=0), dtype=np.int64, count=len(lists) + 1)
+    flat = pa.array(list(chain.from_iterable(full)), type=kind)
     made = pl.from_arrow(pa.LargeListArray.from_arrays(pa.array(ends), flat))
     assert isinstance(made, pl.Series)
     return made

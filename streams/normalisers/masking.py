@@ -85,16 +85,27 @@ def mask_text(text: str) -> str:
     lower = text.lower()
     if "authorization" in lower or "cookie" in lower:
         text = header[0].sub(header[1], text)
+    if "=" not in text and "%3" not in text:
+        return text
     return parameter[0].sub(parameter[1], text)
 
 
 def mask_bytes(line: bytes) -> tuple[bytes, bool]:
     """The line with every known secret pattern masked, and whether there was one."""
+    userinfo, connect, header, parameter = _BYTES
     masked = line
-    for pattern, replacement in _BYTES:
-        masked = pattern.sub(replacement, masked)
-    masked = _RADIUS_BYTES.sub(rb"\1" + MASK.encode(), masked)
-    masked = _TYPED_NAME_BYTES.sub(_typed_name, masked)
+    if b"@" in line:
+        masked = userinfo[0].sub(userinfo[1], masked)
+        masked = connect[0].sub(connect[1], masked)
+    lower = line.lower()
+    if b"authorization" in lower or b"cookie" in lower:
+        masked = header[0].sub(header[1], masked)
+    if b"=" in line or b"%3" in line:
+        masked = parameter[0].sub(parameter[1], masked)
+    if b": [" in line:
+        masked = _RADIUS_BYTES.sub(rb"\1" + MASK.encode(), masked)
+    if b"user " in line or b"FOR " in line:
+        masked = _TYPED_NAME_BYTES.sub(_typed_name, masked)
     masked = _NAME_FIELD_BYTES.sub(_typed_name, masked)
     return masked, masked != line
 

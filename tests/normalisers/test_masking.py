@@ -6,8 +6,11 @@ import re
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from schemas.kinds import EventKind
+from streams.normalisers import masking
 from streams.normalisers.abstract import LineChunk
 from streams.normalisers.masking import MASK, TRIGGERS, looks_like_password, mask_bytes, mask_text
 from streams.normalisers.registry import make, types
@@ -111,3 +114,27 @@ def test_a_source_may_name_further_parameters_whose_values_are_masked(name: str)
     for reject in out.rejects:
         for parameter, value in re.findall(rb"[?&]([A-Za-z0-9_]+)=([^&#\s\"'<>;|,]+)", reject.raw):
             assert parameter.decode().lower() not in plain or value.startswith(MASK.encode()), reject.raw
+
+
+PARTS = [
+    *MASKED, "@", "://u:p@h", "CONNECT a:b@c:1", "Authorization: x", "COOKIE%3aa", "password=", "token%3Dq", "?",
+    "&sid=1", "Login OK: [bob/pw] (from client x)", "invalid user xK7pQ2w9", "FOR 'hunter2!", "UserName=hunter2!",
+    "é", "\xff", " ",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PARTS) | st.text(max_size=5)))
+def test_what_no_pattern_can_find_is_not_looked_for(parts: list[str]) -> None:
+    """The quick looks before the patterns change nothing."""
+    text = "".join(parts)
+    line = text.encode("utf-8", "surrogatepass")
+    slow_text, slow = text, line
+    for pattern, replacement in masking._TEXT:
+        slow_text = pattern.sub(replacement, slow_text)
+    for pattern_bytes, replacement_bytes in masking._BYTES:
+        slow = pattern_bytes.sub(replacement_bytes, slow)
+    slow = masking._RADIUS_BYTES.sub(rb"\1" + MASK.encode(), slow)
+    for names in (masking._TYPED_NAME_BYTES, masking._NAME_FIELD_BYTES):
+        slow = names.sub(masking._typed_name, slow)
+    assert mask_text(text) == slow_text
+    assert mask_bytes(line) == (slow, slow != line)
