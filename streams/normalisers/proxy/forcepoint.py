@@ -22,7 +22,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from itertools import pairwise
 from typing import Any, Final
 
 from schemas.errors import ConfigError
@@ -33,6 +32,7 @@ from streams.normalisers.moments import Order, numbers, since_1970, zoned
 from streams.normalisers.payload import cef, leef
 from streams.normalisers.proxy.appliance import RAW, Appliance
 from streams.normalisers.proxy.facts import URL_FIELDS
+from streams.normalisers.proxy.unquoted import Unquoted
 from streams.normalisers.proxy.values import column, stated, with_scheme
 from streams.normalisers.reasons import Ignored, Refused
 from streams.normalisers.records import Fact, Head, Read
@@ -49,8 +49,7 @@ _LAST = (
     "http_proxy_status_code reason disposition policy role duration url logRecordSource cloud_app cloudAppName "
     "file_name"
 ).split()
-_KEY = re.compile(rf"(?:(?<=\s)|\A)({'|'.join(sorted([*_FIRST, *_LAST], key=len, reverse=True))})=")
-_KEYS, _BEHIND = frozenset((*_FIRST, *_LAST)), frozenset(_LAST)
+_PASSED_OVER = "vendor product product_version severity role duration logRecordSource".split()
 _START = re.compile(r"CEF: ?\d+\||LEEF: ?\d|(?<![^\s>])vendor=(?:Websense|Forcepoint)\b")
 _CEF_NAMES = {
     "act": "action", "app": "protocol", "dst": "dst_ip", "dhost": "dst_host", "dpt": "dst_port", "src": "src_host",
@@ -125,13 +124,14 @@ class ForcepointNormaliser(Appliance):
         if order not in ("dmy", "mdy", "ymd"):
             raise ConfigError(f"no such order: {order!r}", where="options.date_order", hint="known are: dmy, mdy, ymd")
         self._order: Order = order
+        self._unquoted = Unquoted(_FIRST, _LAST, _PASSED_OVER)
         self.names: tuple[str, ...] = ()
 
     def read(self, head: Head) -> Read:
         """See `RecordNormaliser.read`."""
         message = head.message
         if message.startswith("vendor="):
-            return self._event(_pairs(message), None)
+            return self._event(self._unquoted.pairs(message), None)
         if message.startswith("CEF:"):
             return self._cef(message)
         if message.startswith("LEEF:"):
@@ -217,32 +217,6 @@ class ForcepointNormaliser(Appliance):
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise ValueError(f"names of columns are {names!r:.80}")
         self.names = tuple(names)
-
-
-def _pairs(message: str) -> dict[str, str]:
-    """Pairs without quotes; see the module."""
-    first, *pieces = message.split("=")
-    key, values = first, dict[str, str]()
-    for piece in pieces:
-        value, _, word = piece.rpartition(" ")
-        if word not in _KEYS:  # a sign of equality inside a value, or the last value
-            values[key] = f"{values[key]}={piece}" if key in values else piece
-            continue
-        values[key] = f"{values[key]}={value}" if key in values else value
-        if word in values:
-            return _pairs_of_doubt(message)
-        key = word
-    return values
-
-
-def _pairs_of_doubt(message: str) -> dict[str, str]:
-    """As `_pairs`, where a key comes twice: one of them is part of what a client wrote."""
-    chosen: dict[str, tuple[int, int]] = {}
-    for key in _KEY.finditer(message):
-        if key[1] in _BEHIND or key[1] not in chosen:
-            chosen[key[1]] = (key.start(), key.end())
-    following = dict(pairwise([*sorted(start for start, _ in chosen.values()), len(message)]))
-    return {key: message[end : following[start]].strip() for key, (start, end) in chosen.items()}
 
 
 @lru_cache(maxsize=4096)

@@ -1,0 +1,36 @@
+"""Pairs without quotes: the quick way to read a line gives what the slow one gives."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.normalisers.proxy.unquoted import Unquoted
+
+FIRST, LAST = ("vendor", "action", "user", "agent"), ("reason", "url", "role")
+WORDS = st.sampled_from((*FIRST, *LAST, "OU", "DC", "a,DC", "q", "?q", "policy", "xurl", "\t", "\xa0", "é", "", "\\"))
+SIGNS = st.sampled_from(("=", " ", "= ", "", "\t", ",", " =", "=="))
+TEXTS = st.lists(st.tuples(WORDS, SIGNS), max_size=16).map(lambda parts: "".join(map("".join, parts)))
+
+
+@given(st.lists(TEXTS.map("vendor=x {}".format), min_size=1, max_size=4))
+def test_a_line_is_read_the_same_whatever_lines_came_before(texts: list[str]) -> None:
+    quick = Unquoted(FIRST, LAST, ("role",))
+    for text in [*texts, *texts]:
+        slow = {name: value for name, value in quick._read(text).items() if name != "role"}
+        assert quick.pairs(text) == slow
+
+
+@given(TEXTS, st.text("abz =,?\t", max_size=8), st.text("abz =,?\t", max_size=8))
+def test_other_values_in_a_known_order_are_read_as_the_slow_way_reads_them(tail: str, one: str, other: str) -> None:
+    quick = Unquoted(FIRST, LAST)
+    for value in (one, other):
+        text = f"vendor={value} action=a user={value},DC=b agent={value} {tail} url={value}"
+        assert quick.pairs(text) == quick._read(text)
+
+
+def test_a_forged_key_behind_what_a_client_wrote_does_not_count() -> None:
+    quick = Unquoted(FIRST, LAST)
+    for agent in ("x", "y action=no url=forged", "z action=no url=forged"):
+        read = quick.pairs(f"vendor=v action=yes user=u agent={agent} reason=r url=http://www.example.org/?a=b")
+        assert (read["action"], read["url"]) == ("yes", "http://www.example.org/?a=b")
