@@ -40,8 +40,16 @@ def program(names: str) -> re.Pattern[bytes]:
     Args:
         names: A pattern of program names, e.g. `sshd|su|sudo`.
     """
-    return re.compile(
-        rb"(?:^|[\s/])(?:" + names.encode() + rb")(?:\[[^\]\s]{0,20}\])?:(?:\s|$)"
+    return re.compile(rb"(?:^|[\s/])(?:" + names.encode() + rb")(?:\[[^\]\s]{0,20}\])?:(?:\s|$)" + enveloped(names))
+
+
+def enveloped(names: str) -> bytes:
+    """The alternatives of `program` where no colon ends the tag: RFC 5424 and the journal's JSON.
+
+    Args:
+        names: A pattern of program names.
+    """
+    return (
         rb"|^<\d{1,3}>1 \S+ \S+ (?:\S{0,64}/)?(?:" + names.encode() + rb") "
-        rb'|"SYSLOG_IDENTIFIER":"(?:' + names.encode() + rb')"'
+        rb'|"SYSLOG_IDENTIFIER" ?: ?"(?:' + names.encode() + rb')"'
     )

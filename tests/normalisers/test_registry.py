@@ -32,6 +32,32 @@ def test_claims_take_no_line_that_another_type_makes_an_event_of(name: str) -> N
         assert not [line for line in own if other != name and claims_of(other)(line)], other
 
 
+@pytest.mark.parametrize(
+    ("name", "program", "message"),
+    [
+        ("amavis", "amavis", "(00001-01) Passed CLEAN"),
+        ("dovecot", "dovecot", "auth: pam(bob,192.0.2.1): unknown user"),
+        ("exim", "exim", "1tqABC-0001Ab-2C Completed"),
+        ("freeradius", "radiusd", "(15) Login OK: [bob] (from client ap1 port 0)"),
+        ("infoblox", "dhcpd", "r-l-e:192.0.2.9,Issued,,02:00:5e:00:53:01,1,2,1,$"),
+        ("openldap", "slapd", "conn=1 op=0 UNBIND"),
+        ("openssh", "sshd", "Connection closed by 192.0.2.1 port 5"),
+        ("postfix", "postfix/qmgr", "3C5F6A1B2C: removed"),
+        ("postfix", "postfix/submission/smtpd", "connect from unknown[192.0.2.1]"),
+        ("proftpd", "proftpd", "host - session opened"),
+        ("pure_ftpd", "pure-ftpd", "(?@192.0.2.1) [INFO] New connection"),
+        ("sendmail", "sm-mta", "526FGE12000100: to=<a@district.example>, stat=Sent"),
+        ("vsftpd", "vsftpd", "[bob] OK LOGIN"),
+    ],
+)
+def test_a_program_is_known_in_rfc_3164_and_in_rfc_5424(name: str, program: str, message: str) -> None:
+    """A listener without `programs` sorts by this, and rsyslog's protocol 23 template writes RFC 5424."""
+    old = f"<22>Mar  1 08:00:00 host {program}[12]: {message}"
+    new = f"<22>1 2026-03-01T08:00:00Z host {program} 12 - - {message}"
+    for line in (old, new):
+        assert [other for other in types() if claims_of(other)(line.encode())] == [name], line
+
+
 def test_an_unknown_type_names_the_known_ones() -> None:
     with pytest.raises(ConfigError, match=r"no log type 'squib'.*normalise --list"):
         make("squib", NormaliserSettings())

@@ -62,7 +62,10 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
         "streams.normalisers.dhcp.infoblox:InfobloxNormaliser",
         "Infoblox NIOS: dhcpd and dhcpdv6 through syslog",
         needs="Grid properties, Monitoring: log to external syslog servers, category DHCP",
-        claims=re.compile(rb"(?:^|[\s/])dhcpd(?:v6(?:\[\d{1,10}\])?: |(?:\[\d{1,10}\])?: .*(?:" + _NIOS + rb"))"),
+        claims=re.compile(
+            rb"(?:^|[\s/])dhcpd(?:v6(?:\[\d{1,10}\])?: |(?:\[\d{1,10}\])?: .*(?:" + _NIOS + rb"))"
+            rb"|^<\d{1,3}>1 \S+ \S+ dhcpd(?:v6 | .*(?:" + _NIOS + rb"))"
+        ),
     ),
     "mikrotik": NormaliserType(
         EventKind.DHCP,

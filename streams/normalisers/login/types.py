@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from schemas.kinds import EventKind
-from streams.normalisers.types import NormaliserType, program
+from streams.normalisers.types import NormaliserType, enveloped, program
 
 TYPES: Final[Mapping[str, NormaliserType]] = {
     "openssh": NormaliserType(
@@ -28,6 +28,7 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
         claims=re.compile(
             rb"(?:^|[ /])dovecot(?:\[\d+\])?: |"
             rb"(?:^|[\d\s])(?:imap|pop3|managesieve|submission)-login: (?:Info: )?(?:Login|Disconnected|Aborted login)"
+            + enveloped("dovecot")
         ),
     ),
     "exchange_imap_pop": NormaliserType(
@@ -59,14 +60,14 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
         "streams.normalisers.login.proftpd:ProftpdNormaliser",
         "ProFTPD, through syslog or its SystemLog",
         needs="UseReverseDNS off, so that addresses stay addresses",
-        claims=re.compile(rb"(?:^|[ /])proftpd\[\d+\]:? "),
+        claims=re.compile(rb"(?:^|[ /])proftpd\[\d+\]:? " + enveloped("proftpd")),
     ),
     "pure_ftpd": NormaliserType(
         EventKind.LOGIN,
         "streams.normalisers.login.pure_ftpd:PureFtpdNormaliser",
         "Pure-FTPd, through syslog",
         needs="DontResolve yes (-H), so that addresses stay addresses; VerboseLog no will do",
-        claims=re.compile(rb"(?:^|[ /])pure-ftpd(?:-\w+)?(?:\[\d+\])?: "),
+        claims=re.compile(rb"(?:^|[ /])pure-ftpd(?:-\w+)?(?:\[\d+\])?: " + enveloped(r"pure-ftpd(?:-\w+)?")),
     ),
     "vsftpd": NormaliserType(
         EventKind.LOGIN,
@@ -75,6 +76,7 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
         needs="xferlog_enable=YES, xferlog_std_format=NO; log_ftp_protocol=YES to see users whom the list denies",
         claims=re.compile(
             rb"^[A-Z][a-z]{2} [A-Z][a-z]{2} {1,2}\d{1,2} [\d:]{8} \d{4} \[pid \d+\] |(?:^|[ /])vsftpd(?:\[\d+\])?: "
+            + enveloped("vsftpd")
         ),
     ),
     "imap_pop": NormaliserType(
@@ -94,6 +96,7 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
         needs="olcLogLevel: stats (256)",
         claims=re.compile(
             rb"(?:^|[ /])slapd\[\d+\]: |conn=\d+ (?:op|fd)=\d+ (?:BIND|ACCEPT|RESULT tag=97|UNBIND|SRCH)"
+            + enveloped("slapd")
         ),
     ),
     "samba": NormaliserType(

@@ -53,8 +53,8 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
         "FreeRADIUS radius.log: 802.1X and VPN logins",
         needs="auth = yes in the log section of radiusd.conf; auth_badpass and auth_goodpass = no",
         claims=re.compile(
-            rb"(?:radiusd?(?:\[\d{1,10}\])?: (?:Auth: )?|: Auth: )(?:\(\d{1,10}\) {1,4})?"
-            rb"(?:Login OK|Login incorrect|Invalid user|Rejected in post-auth|Multiple logins)"
+            rb"(?:radiusd?(?:\[\d{1,10}\])?: (?:Auth: )?|: Auth: |^<\d{1,3}>1 \S+ \S+ (?:free)?radiusd? .{0,512}?)"
+            rb"(?:\(\d{1,10}\) {1,4})?(?:Login OK|Login incorrect|Invalid user|Rejected in post-auth|Multiple logins)"
         ),
     ),
     "freeradius_detail": NormaliserType(

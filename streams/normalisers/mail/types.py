@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from schemas.kinds import EventKind
-from streams.normalisers.types import NormaliserType
+from streams.normalisers.types import NormaliserType, enveloped
 
 TYPES: Final[Mapping[str, NormaliserType]] = {
     "amavis": NormaliserType(
@@ -15,7 +15,9 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
         "streams.normalisers.mail.amavis:AmavisNormaliser",
         "amavis (amavisd-new, Zimbra's zimbra.log) through syslog: verdict, recipients, score",
         needs="$log_level = 0 or higher and $log_templ as it comes; $do_syslog = 1",
-        claims=re.compile(rb"(?:^|[\s/])amavis(?:d|d-new|-new)?(?:\[\d{1,10}\])?: "),
+        claims=re.compile(
+            rb"(?:^|[\s/])amavis(?:d|d-new|-new)?(?:\[\d{1,10}\])?: " + enveloped("amavis(?:d|d-new|-new)?")
+        ),
     ),
     "exchange_smtp": NormaliserType(
         EventKind.MAIL,
@@ -54,6 +56,7 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
             rb"|^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})?(?: [+-]\d{4})?(?: \[\d{1,18}\])? "
             rb"(?:[0-9A-Za-z]{6}-[0-9A-Za-z]{6,11}-[0-9A-Za-z]{2,4} (?:<=|[=-]>|>>|\*[>*]|==|Completed)"
             rb"|(?:H=|U=)\S.{0,512}(?:rejected|sender verify) |\S{1,128} authenticator failed for )"
+            + enveloped(r"exim\d?")
         ),
     ),
     "google_mail_log": NormaliserType(
@@ -81,13 +84,18 @@ TYPES: Final[Mapping[str, NormaliserType]] = {
         EventKind.MAIL,
         "streams.normalisers.mail.postfix:PostfixNormaliser",
         "Postfix through syslog: mail, joined by queue id",
-        claims=re.compile(rb"(?:^|\s)postfix[\w.\-]*/[\w/\-]+(?:\[\d+\])?:"),
+        claims=re.compile(
+            rb"(?:^|\s)postfix[\w.\-]*/[\w/\-]+(?:\[\d+\])?:" + enveloped(r"postfix[\w.\-]{0,64}/[\w/\-]{1,64}")
+        ),
     ),
     "sendmail": NormaliserType(
         EventKind.MAIL,
         "streams.normalisers.mail.sendmail:SendmailNormaliser",
         "sendmail through syslog: mail, joined by queue id",
         needs="LogLevel 9 or higher in sendmail.cf (O LogLevel=9, the default)",
-        claims=re.compile(rb"(?:^|[\s>])(?:sendmail|sm-mta|sm-msp-queue|sm-client)(?:\[\d{1,10}\])?: "),
+        claims=re.compile(
+            rb"(?:^|[\s>])(?:sendmail|sm-mta|sm-msp-queue|sm-client)(?:\[\d{1,10}\])?: "
+            + enveloped("sm-mta|sm-msp-queue|sm-client")  # `sendmail` in RFC 5424 is as likely Proofpoint's
+        ),
     ),
 }
