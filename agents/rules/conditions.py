@@ -215,8 +215,6 @@ class ConditionReader:
     def _counts(self) -> tuple[int, ...]:
         counts = self._own.get("counts")
         if self._kind != "sequence":
-            if counts is not None:
-                self._check.error("counts belong to kind sequence", "aupstream", "counts", key=True, hint="remove them")
             return ()
         good = isinstance(counts, list) and all(
             isinstance(c, int) and not isinstance(c, bool) and 1 <= c <= MAX_ROWS_OF_SEQUENCE for c in counts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sigma.correlations import SigmaCorrelationRule
@@ -13,9 +13,12 @@ from agents.rules.columns import ColumnType, column_types, identity_columns
 from agents.rules.compiled import Compiled
 from agents.rules.conditions import MAX_COUNT, OPERATORS, ConditionReader
 from agents.rules.detections import ERROR_PATHS, column_for, first_line
-from agents.rules.model import WINDOWS, Alias, Detection, Rule
+from agents.rules.model import WINDOWS, Alias, Detection, Rule, Threshold
+from agents.rules.own import Absence, OwnKind, Travel
+from agents.rules.ownkinds import MEASURED_AS, PARTS, OwnReader
 from agents.rules.positions import Document
 from agents.rules.shape import LAST_CLAUSE, LEVELS, NAME, OWN_KINDS, Checker, suggestion
+from agents.rules.whens import read_when
 from schemas.kinds import EventKind
 
 TYPES = (
@@ -30,6 +33,7 @@ TYPES = (
 )
 OF_CORRELATIONS = (
     "kind", "counts", "thresholds", "learn", "informational-bases", "window", "lasting", "suppress", "rearm",
+    *(part for parts in PARTS.values() for part in parts),
 )  # fmt: skip
 # A rule without `group-by` (SigmaHQ's have none) is kept apart by where it came from.
 DEFAULT_GROUP: Mapping[EventKind, str] = {
@@ -84,14 +88,16 @@ class RuleReader:
         aliases = self._aliases(part, bases)
         group_by = self._group_by(part.get("group-by"), bases, aliases, "correlation", "group-by")
         timespan = self.check.timespan(part.get("timespan"), "correlation", "timespan")
-        condition = ConditionReader(
-            self.check,
-            self.own,
-            kind,
-            [_name_of(b) for b in bases],
-            lambda name, allowed, place: next(iter(self._column(name, bases, allowed, *place)), None),
-        )
+        names = [_name_of(b) for b in bases]
+        measured = str(part.get("type")) if kind == "quota" else MEASURED_AS.get(kind, kind)
+
+        def column(name: str, allowed: tuple[ColumnType, ...], place: tuple[str | int, ...]) -> str | None:
+            return next(iter(self._column(name, bases, allowed, *place)), None)
+
+        condition = ConditionReader(self.check, self.own, measured, names, column)
         condition.read(part)
+        own = OwnReader(self.check, self.own, kind, names, column).read(group_by, timespan, condition.thresholds)
+        self._placed(kind, bases)
         learn_us, unless = self._learn(kind)
         informational = self._informational(bases)
         common = self._common()
@@ -103,7 +109,7 @@ class RuleReader:
         used = {*group_by, *([condition.value_field] if condition.value_field else [])}
         return Rule(
             **common,
-            kind=kind,
+            kind=measured if kind == "quota" else kind,
             bases=tuple(_name_of(b) for b in bases),
             kinds=frozenset(k for b in bases for k in (b.kinds if isinstance(b, Rule) else (b.kind,))),
             group_by=group_by,
@@ -115,15 +121,27 @@ class RuleReader:
             presence=condition.presence,
             percentile=condition.percentile,
             inner=frozenset(b.id for b in inner),
-            thresholds=condition.thresholds,
+            thresholds=_limits(kind, own, condition.thresholds),
             counts=condition.counts,
-            value_field=condition.value_field,
+            value_field=None if kind == "travel" else condition.value_field,
             learn_us=learn_us,
             learn_unless_inventory=unless,
             informational_when=frozenset(informational),
             attributed=any(b.attributed if isinstance(b, Rule) else _waits(b, used, aliases) for b in bases),
             aliases=aliases,
+            own=own,
         )
+
+    def _placed(self, kind: str, bases: Sequence[Base]) -> None:
+        """Note what a kind cannot be made of."""
+        for i, base in enumerate(bases):
+            what = ""
+            if isinstance(base, Rule) and (kind in ("concurrent", "travel", "absence") or base.kind == "absence"):
+                what = f"{base.id} is a correlation: {kind} and absence are no parts of a chain"
+            elif isinstance(base, Detection) and kind == "travel" and base.kind is EventKind.MAIL:
+                what = "mail events know no place"
+            if what:
+                self.check.error(what, "correlation", "rules", i, hint="name detections of logins")
 
     def _window(self, kind: str) -> str:
         window = self.own.get("window", WINDOWS[0])
@@ -199,6 +217,7 @@ class RuleReader:
             "innocent_causes": causes,
             "examples": self._examples(),
             "shadow": check.flag(self.own, "shadow", "aupstream"),
+            "when": read_when(check, self.own),
             "file": self.document.file,
             "line": self.document.line,
         }
@@ -222,8 +241,8 @@ class RuleReader:
             return str(sigma_type)
         if not isinstance(own, str) or own not in OWN_KINDS:
             self.check.error(f"kind {own!r} is not known", "aupstream", "kind", hint=suggestion(str(own), OWN_KINDS))
-        elif sigma_type != OWN_KINDS[own]:
-            what = f"kind {own} must stand on correlation type {OWN_KINDS[own]}"
+        elif sigma_type not in OWN_KINDS[own]:
+            what = f"kind {own} must stand on correlation type {' or '.join(OWN_KINDS[own])}"
             hint = "so that tools which know only Sigma read the nearest there is"
             self.check.error(what, "correlation", "type", hint=hint)
         return str(own)
@@ -308,7 +327,6 @@ class RuleReader:
         if learn is None:
             return 0, False
         if kind != "new_value":
-            self.check.error("learn belongs to kind new_value", "aupstream", "learn", key=True, hint="remove it")
             return 0, False
         learn = self.check.mapping(learn, "aupstream", "learn")
         self.check.keys("learn", learn, "aupstream", "learn")
@@ -331,7 +349,17 @@ class RuleReader:
 def references(part: Mapping[str, Any]) -> tuple[str, ...]:
     """Names of the rules that the `correlation` part of a document refers to."""
     rules = part.get("rules")
-    return (rules,) if isinstance(rules, str) else tuple(r for r in rules or () if isinstance(r, str))
+    listed = rules if isinstance(rules, list) else [rules]
+    return tuple(r for r in listed if isinstance(r, str))
+
+
+def _limits(kind: str, own: OwnKind | None, limits: tuple[Threshold, ...]) -> tuple[Threshold, ...]:
+    """Thresholds as the kind measures them."""
+    if isinstance(own, Travel):
+        return (Threshold("km-per-h", own.km_per_h),)
+    if isinstance(own, Absence):
+        return ()
+    return tuple(replace(t, name=kind) for t in limits) if kind in ("quota", "spike", "concurrent") else limits
 
 
 def _name_of(base: Base) -> str:

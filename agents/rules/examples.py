@@ -3,7 +3,7 @@
 An example under `aupstream: examples:` has
 
 - `name`: a sentence;
-- `context` (optional): `domains`, `timezone`, `sites`, `inventory`, `permits`, as a district's own configuration has
+- `context` (optional): `domains`, `timezone`, `calendar`, `sites`, `inventory`, `permits`, as a district writes
   them (without `inventory` there is none; the district is `school.example` in America/Denver);
 - `events`: each with `kind`, `at` (ISO 8601 with an offset) and columns of that kind. `repeat: {times, every}` makes
   several of one, `{n}` in its texts standing for 1, 2, … A list may be written `{text: "p{i}@x", from: 1, to: 40}`,
@@ -23,6 +23,7 @@ from typing import Any
 
 import polars as pl
 
+from agents.context.calendar_settings import CalendarSettings
 from agents.context.district import District, Site
 from agents.context.inventory import Device, Inventory
 from agents.context.mac import normalise_mac
@@ -133,14 +134,25 @@ def read_example(raw: Mapping[str, Any], where: str) -> Example:
         if unknown or "group_key" not in violation:
             raise RuleError(f"violation {violation!r} cannot be read", where=place, hint=suggestion("", _EXPECTED))
     sites = [
-        Site(s["name"], tuple(s.get("networks", ())), tuple(s.get("access_points", ())))
+        Site(
+            s["name"],
+            tuple(s.get("networks", ())),
+            tuple(s.get("access_points", ())),
+            s.get("latitude"),
+            s.get("longitude"),
+        )
         for s in context.get("sites", ())
     ]
+    try:
+        calendar = CalendarSettings.model_validate(context.get("calendar", {}))
+    except ValueError as error:
+        raise RuleError(f"calendar cannot be read: {' '.join(str(error).split())[:200]}", where=place) from error
     district = District.of(
         "Example",
         context.get("timezone", "America/Denver"),
         context.get("domains", ["school.example"]),
         sites,
+        calendar,
         where=place,
     )
     inventory = _inventory(context.get("inventory"), place)

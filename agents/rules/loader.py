@@ -11,6 +11,7 @@ from pathlib import Path
 from agents.rules.correlations import Known, RuleReader, references
 from agents.rules.detections import DetectionReader
 from agents.rules.model import Detection, Rule, RuleSet
+from agents.rules.own import Absence, NewValue
 from agents.rules.positions import Document, read_documents
 from agents.rules.reading import Beside, Prepared, prepare
 from agents.rules.shape import Checker
@@ -199,7 +200,7 @@ def _rules(
             continue
         made_of = [document.data, *(detections[b][1].data for b in rule.bases if b not in rule.inner)]
         versions = [inner[name].version for name in sorted(rule.inner)]
-        rule = replace(rule, version=_hash([*map(_without_examples, made_of), *versions]))
+        rule = replace(rule, version=_hash([*map(_without_examples, made_of), *versions, *_lists(rule)]))
         rules.append(rule)
         inner.update(dict.fromkeys(_names(document), rule))
     for detection, document in {id(doc): (d, doc) for d, doc in detections.values()}.values():
@@ -236,6 +237,13 @@ def _refuse_doubles(documents: Sequence[Document], asides: Sequence[list[RuleErr
             if other is not document:
                 what = f"{key} {value!r} is taken by {other.where(key)}"
                 errors.append(document.error(what, key, hint="every rule needs one of its own"))
+
+
+def _lists(rule: Rule) -> list[list[str]]:
+    """Lists that may stand in files of their own: another list is another version."""
+    listed = rule.own.known if isinstance(rule.own, NewValue) else ()
+    listed = rule.own.expect if isinstance(rule.own, Absence) else listed
+    return [sorted(listed)] if listed else []
 
 
 def _without_examples(data: dict[str, object]) -> dict[str, object]:

@@ -12,7 +12,15 @@ from schemas.errors import RuleError
 
 LEVELS = ("informational", "low", "medium", "high", "critical")
 LAST_CLAUSE = 13
-OWN_KINDS = {"new_value": "event_count", "sequence": "temporal_ordered"}  # our kind: Sigma type nearest to it
+OWN_KINDS: Mapping[str, tuple[str, ...]] = {  # our kind: Sigma types nearest to it
+    "new_value": ("event_count",),
+    "sequence": ("temporal_ordered",),
+    "concurrent": ("value_count",),
+    "travel": ("value_count",),
+    "quota": ("event_count", "value_count", "value_sum"),
+    "spike": ("event_count",),
+    "absence": ("event_count",),
+}
 TIMESPAN = re.compile(r"([1-9][0-9]{0,6})([smhdwMy])")
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
@@ -27,10 +35,15 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "condition": ("gte", "gt", "lt", "lte", "eq", "neq", "field", "percentile"),
     "aupstream": (
         "clause", "kind", "counts", "thresholds", "learn", "informational-bases", "permit-tolerance", "group-by",
-        "examples", "window", "lasting", "suppress", "rearm", "shadow",
+        "examples", "window", "lasting", "suppress", "rearm", "shadow", "when", "known", "known-list",
+        "forget", "session", "travel", "per", "spike", "expect", "within", "by",
     ),
     "threshold": ("name", "gte", "where", "per"),
     "learn": ("time", "unless"),
+    "session": ("id", "ends", "seconds"),
+    "travel": ("km", "km-per-h", "proxies"),
+    "spike": ("per", "periods", "least", "factor", "deviations"),
+    "when": ("hours", "days", "school-days", "outside", "zone"),
     "logsource": ("category", "product", "service", "definition"),
     "example": ("name", "context", "events", "violations"),
 }  # fmt: skip
