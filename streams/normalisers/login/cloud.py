@@ -16,7 +16,7 @@ from streams.normalisers import addresses
 from streams.normalisers.json_records import text
 from streams.normalisers.lines import Unreadable
 from streams.normalisers.login.login_fields import MAX_REASON
-from streams.normalisers.masking import masked_user
+from streams.normalisers.masking import MASK, masked_user
 from streams.normalisers.moments import since_1970
 from streams.normalisers.reasons import Refused
 from streams.normalisers.records import Fact
@@ -90,7 +90,10 @@ def name_account(fact: Fact, name: str | None, *, unknown: bool = False) -> None
     """
     if unknown:
         fact["user_known"] = False
-        name = masked_user(name) if name else name
+        logged, name = name, masked_user(name) if name else name
+        why = fact.get("event_reason")
+        if logged and why and name != logged:
+            fact["event_reason"] = why.replace(logged, MASK)  # it may repeat the name
     if name and ("@" in name or "\\" in name):
         user, domain = addresses.account(name)
         fact["user_name"], fact["user_domain"] = user, domain and (domain if "\\" in name else domain.lower())
