@@ -290,7 +290,7 @@ class RuleSet:
     def feeds(self, kind: EventKind) -> Iterator[tuple[Rule, Detection]]:
         """Every (rule, base) that reads events of a kind, in a fixed order."""
         for rule in self.rules:
-            for base in rule.bases:
+            for base in dict.fromkeys(rule.bases):  # an order may name one twice; its rows come once
                 if base in rule.inner:
                     continue
                 detection = self.detection(base)
