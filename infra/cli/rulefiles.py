@@ -16,6 +16,7 @@ from agents.engine.pipeline import run as judge
 from agents.rules.examples import ExampleResult, Frames, run_examples
 from agents.rules.loader import POLICY_FOLDER, lint_files, load_rules
 from agents.rules.model import Rule, RuleSet
+from agents.rules.shape import suggestion
 from infra.cli.configuration import choose
 from infra.cli.failures import BAD_RULES, FINDINGS
 from infra.cli.output import count, json_line, line, on_terminal, printable, table, talk
@@ -38,6 +39,30 @@ def not_empty(ruleset: RuleSet | None, paths: Sequence[Path]) -> RuleSet:
         where = ", ".join(map(str, paths))
         raise RuleError("there is no rule", where=where, hint="name a file, or a folder with *.yml or *.yaml files")
     return ruleset
+
+
+def rules_of(named: Sequence[Path], config: Path | None) -> RuleSet:
+    """Rules of the command line, else of the configuration, else those that come along.
+
+    Raises:
+        Errors: of `RuleError`, the rules are wrong.
+        RuleError: there is none.
+    """
+    paths = _paths(named, config)
+    return not_empty(load_rules(paths), paths)
+
+
+def one_rule(rules: RuleSet, name: str) -> Rule:
+    """The rule of a name.
+
+    Raises:
+        RuleError: there is none.
+    """
+    try:
+        return rules.rule(name)
+    except KeyError:
+        known = [rule.id for rule in rules.rules]
+        raise RuleError(f"there is no rule {name!r}", where="RULE", hint=suggestion(name, known)[:200]) from None
 
 
 def lint(named: Sequence[Path], config: Path | None, *, as_json: bool) -> None:

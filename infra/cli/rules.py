@@ -1,4 +1,4 @@
-"""`aupstream rules`: lint, test, list."""
+"""`aupstream rules`: lint, test, list, explain, convert."""
 
 from __future__ import annotations
 
@@ -19,12 +19,20 @@ PathsArgument = Annotated[
 ]
 
 
+RuleArgument = Annotated[str, typer.Argument(metavar="RULE", help="Its name.")]
+RulesOption = Annotated[
+    list[Path] | None,
+    typer.Option("--rules", metavar="PATH", help="Files and folders of rules, as for `lint`; repeatable."),
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     rules = typer.Typer(no_args_is_help=True, help="Check, try and list rules.")
     rules.command("lint")(lint)
     rules.command("test")(try_rules)
     rules.command("list")(list_rules)
+    rules.command("convert")(convert)
     app.add_typer(rules, name="rules")
 
 
@@ -62,3 +70,27 @@ def list_rules(paths: PathsArgument = None, *, config: ConfigOption = None, as_j
     from infra.cli.rulefiles import list_all as run  # noqa: PLC0415 - heavy
 
     run(paths or (), config, as_json=as_json)
+
+
+def convert(
+    rule: RuleArgument,
+    *,
+    rules: RulesOption = None,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="WHEN", help="Only events since: 12h, 7d, or ISO 8601.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="WHEN", help="Only events before.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Print a rule as ClickHouse SQL over the tables of events, to be run over the past.
+
+    The query gives what the engine makes of the same events: group key, first and last event, count, the time at which
+    the condition held first and no longer, and the highest value; of a rule without a window one row an event. A window
+    at --from begins with nothing inside. The district's domains, sites and inventory are those of the configuration.
+    What SQL cannot say is refused in words, with exit code 3.
+
+    Example: `aupstream rules convert guessed-password --from 30d | aupstream sql -`
+    """
+    from infra.cli.converting import run  # noqa: PLC0415 - heavy
+
+    run(rule, tuple(rules or ()), config, start, end)
