@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from schemas.errors import ConfigError, StateError
 from streams.normalisers.abstract import LineChunk, NormaliserSettings
+from streams.normalisers.login import clearpass
 from streams.normalisers.login.segments import MAX_CHARACTERS, MAX_OPEN, WAIT_LINES
 from streams.normalisers.login.windows_events import _exact, _fast
 from streams.normalisers.registry import make
@@ -299,3 +300,12 @@ def test_an_answer_of_nps_has_the_device_of_its_request() -> None:
     assert (step["event_action"], login["event_action"]) == ("login_step", "login")
     for name in ("source_mac", "access_point", "network_ssid"):
         assert login[name] == step[name] is not None
+
+
+@given(st.lists(st.sampled_from([
+    "Common.Username=", "Common.Service=", "RADIUS.VLAN=", "login_status=", "Other.Key=", "a b", ",", " ", ", ", "=",
+    "x", ",Common.Username=", ",Common.Roles =", ",Foo.Bar=", ",\n", ",\u00a0Common.A=",
+])))  # fmt: skip
+def test_pairs_of_clearpass_are_the_same_read_at_once_or_one_by_one(parts: list[str]) -> None:
+    text = "".join(parts)
+    assert clearpass._pairs(text) == clearpass._pairs_one_by_one(text)
