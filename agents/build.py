@@ -18,8 +18,9 @@ from agents.delivery.persist import PersistStages
 from agents.delivery.stage import Stage
 from agents.engine.detect import Detector
 from agents.engine.episodes import Judge
-from agents.rules.loader import load_rules
+from agents.rules.loader import POLICY_FOLDER, load_rules
 from agents.rules.model import RuleSet
+from agents.rules.reading import Beside
 from agents.rules.shadow import in_shadow
 from agents.settings import AgentSettings, DistrictSettings
 from schemas.kinds import SOURCES, EventKind
@@ -63,7 +64,10 @@ def stage_factory(agent: str, settings: AgentSettings) -> StageFactory:
     if agent == "notify":
         n = settings.notify
         return lambda *_: NotifyStage(Alerts(n.webhook, n.timeout_s, n.tries, stop))
-    rules = in_shadow(load_rules(settings.rules) if settings.rules else load_rules(), settings.shadow)
+    rules = in_shadow(
+        load_rules(settings.rules or (POLICY_FOLDER,), Beside(settings.collections, settings.pipelines)),
+        settings.shadow,
+    )
     district, inventory = district_of(settings.district), inventory_of(settings.district)
     context = Context(settings.event_partitions)
     if agent == "detect":

@@ -70,6 +70,8 @@ class AgentSettings(BaseModel):
         session_timeout_s: Kafka session time-out.
         status: Folder for one status file a worker; None: none are written.
         rules: Folders and files of rules.
+        collections: Folders and files of other people's Sigma rules, of which what cannot run here is left out.
+        pipelines: Folders and files of Sigma processing pipelines.
         shadow: Ids of rules that record and notify nobody.
     """
 
@@ -84,6 +86,8 @@ class AgentSettings(BaseModel):
     session_timeout_s: float = 10.0
     status: Path | None = None
     rules: tuple[Path, ...] = ()
+    collections: tuple[Path, ...] = ()
+    pipelines: tuple[Path, ...] = ()
     shadow: tuple[str, ...] = ()
     district: DistrictSettings = DistrictSettings()
     notify: NotifySettings = NotifySettings()

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from agents.rules.reading import Beside
 from agents.settings import AgentSettings, DistrictSettings, NotifySettings
 from infra.config_errors import ConfigFile, contradictions, unknown_types
 from infra.listening import Listener, expanded, listening
@@ -124,7 +125,16 @@ class Rules(BaseModel):
     model_config = _STRICT
 
     paths: tuple[Path, ...] = ()
+    collections: tuple[Path, ...] = Field(
+        default=(), description="Other people's Sigma rules: what cannot run here is left out and counted."
+    )
+    pipelines: tuple[Path, ...] = Field(default=(), description="Sigma processing pipelines, applied to all rules.")
     shadow: tuple[str, ...] = Field(default=(), description="Rules that record and notify nobody, by id.")
+
+    @property
+    def beside(self) -> Beside:
+        """What stands beside the rules."""
+        return Beside(self.collections, self.pipelines)
 
 
 class Config(BaseSettings):
@@ -199,6 +209,8 @@ class Config(BaseSettings):
             session_timeout_s=self.agents.session_timeout_s,
             status=status,
             rules=self.rules.paths,
+            collections=self.rules.collections,
+            pipelines=self.rules.pipelines,
             shadow=self.rules.shadow,
             district=self.district,
             notify=self.notify,
@@ -260,8 +272,9 @@ def _resolve(data: dict[str, Any], folder: Path) -> None:
             if isinstance(listener, dict) and isinstance(listener.get(key), str):
                 listener[key] = str(folder / listener[key])
     rules = data.get("rules", {})
-    if isinstance(rules, dict) and isinstance(rules.get("paths"), list):
-        rules["paths"] = [str(folder / p) if isinstance(p, str) else p for p in rules["paths"]]
+    for key in ("paths", "collections", "pipelines"):
+        if isinstance(rules, dict) and isinstance(rules.get(key), list):
+            rules[key] = [str(folder / p) if isinstance(p, str) else p for p in rules[key]]
 
 
 __all__ = ["Config", "Source", "load"]

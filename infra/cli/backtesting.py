@@ -19,6 +19,7 @@ from agents.build import district_of, inventory_of, judge_of
 from agents.engine.episodes import Records
 from agents.engine.pipeline import Pipeline, last_versions
 from agents.rules.loader import POLICY_FOLDER, load_rules
+from agents.rules.reading import Beside
 from agents.rules.shadow import in_shadow
 from agents.settings import DistrictSettings
 from infra.cli.configuration import Chosen, choose
@@ -63,7 +64,10 @@ def run(asked: Asked, *, fail: bool) -> None:
     chosen = choose(asked.config)
     district = _district(chosen, asked)
     paths = asked.rules or chosen.config.rules.paths or (POLICY_FOLDER,)
-    rules = in_shadow(not_empty(load_rules(paths), paths), chosen.config.rules.shadow if not asked.rules else ())
+    beside = Beside() if asked.rules else chosen.config.rules.beside
+    rules = in_shadow(
+        not_empty(load_rules(paths, beside), paths), chosen.config.rules.shadow if not asked.rules else ()
+    )
     made = district_of(district)
     pipeline = Pipeline(rules, made, inventory_of(district), judge_of(district, made))
     sources = _sources(chosen, asked)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from agents.engine.pipeline import run as judge
 from agents.rules.examples import ExampleResult, Frames, run_examples
 from agents.rules.loader import POLICY_FOLDER, lint_files, load_rules
 from agents.rules.model import Rule, RuleSet
+from agents.rules.reading import Beside
 from agents.rules.shape import suggestion
 from infra.cli.configuration import choose
 from infra.cli.failures import BAD_RULES, FINDINGS
@@ -27,6 +29,12 @@ _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
 def _paths(named: Sequence[Path], config: Path | None) -> tuple[Path, ...]:
     return tuple(named) or choose(config).config.rules.paths or (POLICY_FOLDER,)
+
+
+def _beside(named: Sequence[Path], config: Path | None) -> Beside:
+    """The configuration's collections and pipelines; of files that are named only its pipelines."""
+    beside = choose(config).config.rules.beside
+    return Beside(pipelines=beside.pipelines) if named else beside
 
 
 def not_empty(ruleset: RuleSet | None, paths: Sequence[Path]) -> RuleSet:
@@ -65,10 +73,13 @@ def one_rule(rules: RuleSet, name: str) -> Rule:
         raise RuleError(f"there is no rule {name!r}", where="RULE", hint=suggestion(name, known)[:200]) from None
 
 
-def lint(named: Sequence[Path], config: Path | None, *, as_json: bool) -> None:
-    """Print every mistake; end with 3 where there is one."""
-    found = lint_files(_paths(named, config))
-    for error in found.errors:
+def lint(named: Sequence[Path], config: Path | None, *, lenient: bool, as_json: bool) -> None:
+    """Print every mistake; end with 3 where there is one. With `lenient` what is named is a collection."""
+    paths, beside = _paths(named, config), _beside(named, config)
+    if lenient:
+        paths, beside = (), replace(beside, collections=(*paths, *beside.collections))
+    found = lint_files(paths, beside)
+    for error in (*found.errors, *found.left_out):
         if as_json:
             json_line({"where": error.where, "what": error.what, "hint": error.hint})
         else:
@@ -76,8 +87,10 @@ def lint(named: Sequence[Path], config: Path | None, *, as_json: bool) -> None:
     if found.errors:
         talk(f"{count(len(found.errors), 'mistake')} in {count(found.files, 'file')}")
         raise typer.Exit(BAD_RULES)
-    ruleset = not_empty(found.ruleset, _paths(named, config))
-    talk(f"{count(found.files, 'file')}, {count(len(ruleset.rules), 'rule')}, no mistakes")
+    ruleset = not_empty(found.ruleset, (*paths, *beside.collections))
+    without = len({error.where.partition(":")[0] for error in found.left_out})
+    left_out = f", {count(without, 'file')} with rules that cannot run here" if without else ""
+    talk(f"{count(found.files, 'file')}, {count(len(ruleset.rules), 'rule')}, no mistakes{left_out}")
 
 
 def test(named: Sequence[Path], config: Path | None, *, as_json: bool) -> None:
@@ -87,7 +100,7 @@ def test(named: Sequence[Path], config: Path | None, *, as_json: bool) -> None:
         Errors: of `RuleError`, the rules themselves are wrong.
     """
     paths = _paths(named, config)
-    rules = not_empty(load_rules(paths), paths)
+    rules = not_empty(load_rules(paths, _beside(named, config)), paths)
     results = run_examples(rules, _judged)
     for result in results:
         if as_json:
@@ -124,7 +137,7 @@ def list_all(named: Sequence[Path], config: Path | None, *, as_json: bool) -> No
     Raises:
         Errors: of `RuleError`, the rules are wrong.
     """
-    rules = load_rules(_paths(named, config)).rules
+    rules = load_rules(_paths(named, config), _beside(named, config)).rules
     if as_json:
         for rule in rules:
             json_line(_plain(rule))

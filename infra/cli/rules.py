@@ -36,7 +36,15 @@ def register(app: typer.Typer) -> None:
     app.add_typer(rules, name="rules")
 
 
-def lint(paths: PathsArgument = None, *, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def lint(
+    paths: PathsArgument = None,
+    *,
+    config: ConfigOption = None,
+    lenient: Annotated[
+        bool, typer.Option("--lenient", help="These are other people's rules: what cannot run here is no mistake.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Say everything that is wrong with rule files.
 
     One line a mistake on standard output: file:line:column, what is wrong, and what to do. Ends with 3 where there is
@@ -46,7 +54,7 @@ def lint(paths: PathsArgument = None, *, config: ConfigOption = None, as_json: J
     """
     from infra.cli.rulefiles import lint as run  # noqa: PLC0415 - heavy
 
-    run(paths or (), config, as_json=as_json)
+    run(paths or (), config, lenient=lenient, as_json=as_json)
 
 
 def try_rules(paths: PathsArgument = None, *, config: ConfigOption = None, as_json: JsonOption = False) -> None:

@@ -160,3 +160,23 @@ def test_a_path_that_is_not_there_is_named(command: str) -> None:
     ran = aupstream("rules", command, "nowhere")
     assert ran.code == 3
     assert "nowhere: there is no such file or folder" in ran.out + ran.err
+
+
+def test_of_other_peoples_rules_what_cannot_run_here_is_named_and_no_mistake(good: Path) -> None:
+    (good.parent / "load.yml").write_text(
+        GOOD.replace("printer-login", "load").replace("authentication", "image_load").partition("aupstream:")[0]
+    )
+    strict, lenient = aupstream("rules", "lint", good.parent), aupstream("rules", "lint", "--lenient", good.parent)
+    assert (strict.code, lenient.code) == (3, 0)
+    assert "load.yml:6:5: logsource 'image_load' is none that is collected" in lenient.out
+    assert "2 files, 1 rule, no mistakes, 1 file with rules that cannot run here" in lenient.err
+
+
+def test_a_collection_and_a_pipeline_of_the_configuration_are_read(good: Path) -> None:
+    folder = good.parent.parent
+    good.write_text(GOOD.replace("observer_hostname: printer1", "box: printer1", 1))
+    (folder / "names.yml").write_text("transformations: [{type: field_name_mapping, mapping: {box: Computer}}]\n")
+    (folder / "aupstream.toml").write_text('[rules]\ncollections = ["rules"]\npipelines = ["names.yml"]\n')
+    listed = aupstream("rules", "list", "--config", folder / "aupstream.toml")
+    assert listed.code == 0
+    assert "printer-login" in listed.out
