@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from operator import itemgetter
 from typing import Any, ClassVar, TypeAlias
 
 import polars as pl
@@ -43,8 +42,7 @@ class Shapes:
 
     A line is of a shape where its pairs are separated by one sign and nothing else stands between them, where quoted
     values hold no quote, and bare ones neither backslash, blank, comma, semicolon nor quote: then there is one way to
-    read it. It is cut at its quotes; what stands outside of them must be the shape's keys. Any other line is `pairs`'
-    to read.
+    read it, by the shape's expression. Any other line is `pairs`' to read.
 
     Args:
         wanted: Keys whose values are given, by what they are called in the result; others are passed over.
@@ -59,17 +57,16 @@ class Shapes:
         """Values of the wanted keys; where a key comes twice, the first."""
         escaped = '\\"' in text
         plain = text.replace('\\"', _QUOTE) if escaped and '\\\\"' not in text and _QUOTE not in text else text
-        parts = plain.split('"')
+        quotes = plain.count('"')
         if not escaped or plain is not text:
-            for match, bare, quoted, places in self._known.get(len(parts), ()):
-                found = match('"'.join(parts[::2]))
+            for match, names in self._known.get(quotes, ()):
+                found = match(plain)
                 if found is not None:
-                    values = dict(zip(bare, found.groups(), strict=True))
-                    values.update(zip(quoted, places(parts), strict=True))
+                    values = dict(zip(names, found.groups(), strict=True))
                     return _unescaped(values) if escaped else values
             self._missed += 1
             if self._missed <= _MANY or self._missed % 16 == 0:  # learning costs more than one line can bring
-                self._learn(plain, len(parts))
+                self._learn(plain, quotes)
         values = {}
         for key, value in pairs(text).items():
             name = self._wanted.get(key)
@@ -77,35 +74,30 @@ class Shapes:
                 values[name] = value
         return values
 
-    def _learn(self, text: str, size: int) -> None:
-        outside: list[str] = []
-        bare: list[str] = []
-        quoted: list[str] = []
-        places: list[int] = []
-        at, place, sign = 0, 1, ""
+    def _learn(self, text: str, quotes: int) -> None:
+        expression: list[str] = []
+        names: list[str] = []
+        at, quoted, sign = 0, 0, ""
         for pair in _PAIR.finditer(text):
             if pair.start() != at or (sign and pair[4] not in (sign, "")):
                 return
             sign = sign or pair[4]
             at = pair.end()
             name = self._wanted.get(pair[1], "")
-            wanted = name and name not in bare and name not in quoted
+            start, end = ("(", ")") if name and name not in names else ("", "")
+            if start:
+                names.append(name)
             if pair[2] is None:
-                outside.append(f"{re.escape(pair[1])}=" + (f"({_BARE})" if wanted else _BARE))
-                if wanted:
-                    bare.append(name)
+                expression.append(f"{re.escape(pair[1])}={start}{_BARE}{end}")
             else:
-                outside.append(f'{re.escape(pair[1])}="')
-                if wanted:
-                    quoted.append(name)
-                    places.append(place)
-                place += 2
-        if at == len(text) and len(places) > 1:
+                expression.append(f'{re.escape(pair[1])}="{start}[^"]*+{end}"')
+                quoted += 1
+        if at == len(text) and quoted and names:
             if len(self._known) >= MAX_SIZES:
                 self._known.clear()
-            alike = self._known.setdefault(size, [])
-            whole = re.compile(re.escape(sign).join(outside) + r"\Z", re.ASCII)
-            alike.insert(0, (whole.match, tuple(bare), tuple(quoted), itemgetter(*places)))
+            alike = self._known.setdefault(quotes, [])
+            whole = re.compile(re.escape(sign).join(expression) + r"\Z", re.ASCII)
+            alike.insert(0, (whole.match, tuple(names)))
             del alike[MAX_ALIKE:]
 
 
@@ -117,14 +109,9 @@ def _unescaped(values: dict[str, str]) -> dict[str, str]:
     return values
 
 
-_QUOTE = "\0"  # stands for an escaped quote while a line is cut at its quotes
+_QUOTE = "\0"  # stands for an escaped quote while a line is matched
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
-_Shape: TypeAlias = tuple[
-    Callable[[str], re.Match[str] | None],
-    tuple[str, ...],
-    tuple[str, ...],
-    Callable[[list[str]], tuple[str, ...]],
-]
+_Shape: TypeAlias = tuple[Callable[[str], re.Match[str] | None], tuple[str, ...]]
 _QUOTED = r'(?:[^"\\]|\\[^"])*+'
 _BARE = r"[^\s,;\"'\\]*+"
 _PAIR = re.compile(rf'([A-Za-z_][\w.\-/]*+)=(?:"({_QUOTED})"|({_BARE}))( |,|\Z)', re.ASCII)
@@ -153,7 +140,7 @@ class RawFacts(ProxyFacts):
         """See `RecordNormaliser.columns`."""
         types = event_columns(EventKind.PROXY)
         made = columns_of([fact[RAW] for fact in facts], self.KEYS, self.COLUMNS)
-        for name in {name for fact in facts for name in fact} - {"timestamp", RAW}:
+        for name in set().union(*facts) - {"timestamp", RAW}:
             given = pl.Series(name, [fact.get(name) for fact in facts], dtype=types[name])
             made[name] = given if name not in made else given.zip_with(given.is_not_null(), made[name])
         return {"timestamp": [fact["timestamp"] for fact in facts], **completed(made, len(facts), self.masker)}
@@ -180,16 +167,21 @@ class Appliance(RawFacts, RecordNormaliser):
             out.ignored.append((index, Ignored.BLANK_LINE))
             return
         taken = self.read(head)
-        if type(taken) is dict and "timestamp" in taken:  # most lines by far; the header's time is not looked at
-            taken.setdefault("event_dataset", self.DATASET)
-            if head.host is not None:
-                taken.setdefault("observer_hostname", head.host)
-            if head.program is not None:
-                taken["process_name"], taken["process_pid"] = head.program, head.pid
-            out.facts.append(self.kept(taken))
-            out.lines.append(index)
-            out.subs.append(0)
-            return
+        if type(taken) is dict:  # most lines by far; where it has a time, the header's is not looked at
+            if "timestamp" not in taken and head.stamp:
+                taken["timestamp"] = self.clock.micros(head.stamp)
+            if taken.get("timestamp") is not None:
+                if "event_dataset" not in taken:
+                    taken["event_dataset"] = self.DATASET
+                if head.host is not None and "observer_hostname" not in taken:
+                    taken["observer_hostname"] = head.host
+                if head.program is not None:
+                    taken["process_name"], taken["process_pid"] = head.program, head.pid
+                taken[RAW] = tuple(map(taken[RAW].get, self.KEYS))
+                out.facts.append(taken)
+                out.lines.append(index)
+                out.subs.append(0)
+                return
         if isinstance(taken, IgnoredReason):
             out.ignored.append((index, taken))
             return
