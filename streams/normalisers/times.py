@@ -192,6 +192,20 @@ class LocalZone:
         return (offset.days * 86_400 + offset.seconds) * _SECOND + offset.microseconds
 
 
+def _within_hour(stamp: str) -> int | None:
+    """Microseconds since the hour of `yyyy-mm-dd hh:mm:ss` with three, six or no decimals; None for any other form."""
+    minute, second, length = _SIXTY.get(stamp[14:16]), _SIXTY.get(stamp[17:19]), len(stamp)
+    if minute is None or second is None or stamp[16] != ":":
+        return None
+    whole = (minute * 60 + second) * _SECOND
+    if length == 19:
+        return whole
+    decimals = stamp[20:]
+    if length not in (23, 26) or stamp[19] != "." or not (decimals.isascii() and decimals.isdigit()):
+        return None
+    return whole + int(decimals) * (1_000 if length == 23 else 1)
+
+
 class SourceClock:
     """Reads the times of one source's lines, in the order of the lines.
 
@@ -207,6 +221,8 @@ class SourceClock:
         self._stamp = ""
         self._hour = ""  # `Mmm dd hh:` of the last year-less line, where its hour has one offset
         self._hour_start = 0  # that hour's start, microseconds UTC
+        self._iso_hour = ""  # `yyyy-mm-dd hh:` of the last ISO time without a zone, where its hour has one offset
+        self._iso_start = 0
 
     def micros(self, stamp: str) -> int | None:
         """Microseconds since 1970 UTC; None where it is no time, or outside years 1 to 9999. Moves the clock."""
@@ -218,6 +234,9 @@ class SourceClock:
                 self._stamp = stamp
                 self._previous = self._hour_start + (minute * 60 + second) * _SECOND
                 return self._previous
+        if stamp[:14] == self._iso_hour and (within := _within_hour(stamp)) is not None:
+            self._previous, self._stamp = self._iso_start + within, stamp
+            return self._previous
         try:
             if stamp[4:5] == "-":
                 found = self._iso(stamp)
@@ -239,8 +258,12 @@ class SourceClock:
         moment = datetime.fromisoformat(stamp)
         if moment.tzinfo is not None:
             return micros_of(moment)
-        of_day = ((moment.hour * 60 + moment.minute) * 60 + moment.second) * _SECOND + moment.microsecond
-        return self._zone.micros(moment.toordinal(), of_day, self._previous)
+        of_hour = (moment.minute * 60 + moment.second) * _SECOND + moment.microsecond
+        ordinal = moment.toordinal()
+        found = self._zone.micros(ordinal, moment.hour * 3_600 * _SECOND + of_hour, self._previous)
+        if 1 < moment.year < 9999 and self._zone.offset(ordinal, moment.hour) is not None:
+            self._iso_hour, self._iso_start = stamp[:14], found - of_hour
+        return found
 
     def _bsd(self, stamp: str) -> int | None:
         match = _BSD.match(stamp)
@@ -267,6 +290,7 @@ class SourceClock:
     def use_zone(self, zone: str) -> None:
         """Read times without a zone in another one than the source's."""
         self._zone = LocalZone(ZoneInfo(zone))
+        self._hour = self._iso_hour = ""
 
     def wall(self, day: date, of_day: int) -> int | None:
         """Microseconds UTC of a local time in the source's zone; None outside years 1 to 9999. Moves the clock.

@@ -189,6 +189,25 @@ def test_a_log_in_order_is_read_back_across_years_and_daylight_saving(
         moment += timedelta(seconds=step)
 
 
+@given(
+    minutes=st.lists(st.integers(0, 300), min_size=1, max_size=20),
+    ends=st.lists(
+        st.sampled_from(["00", "59", "60", "07.125", "07,125", "07.125000", "07.12", "7", "07Z", "xx", "0٣"])
+    ),
+    zone=st.sampled_from([NEW_YORK, LORD_HOWE, "UTC", "Asia/Kathmandu"]),
+)
+def test_a_time_in_the_hour_of_the_line_before_is_read_as_if_it_stood_alone(
+    minutes: list[int], ends: list[str], zone: str
+) -> None:
+    """Around the nights when New York's and Lord Howe's clocks change."""
+    quick, slow = (SourceClock(NormaliserSettings(ZoneInfo(zone), 2024)) for _ in range(2))
+    for start in (datetime(2024, 11, 2, 23), datetime(2024, 4, 6, 23), datetime(1, 1, 1), datetime(9999, 12, 31, 18)):  # noqa: DTZ001
+        for minute, end in zip(minutes, [*ends, *["00"] * len(minutes)], strict=False):
+            stamp = f"{(start + timedelta(minutes=minute)).strftime('%Y-%m-%d %H:%M').zfill(16)}:{end}"
+            slow._iso_hour = ""
+            assert quick.micros(stamp) == slow.micros(stamp), stamp
+
+
 @pytest.mark.parametrize("state", [{"years": 3}, {"years": {"newest": "x"}}, {"years": {}, "previous": 1.5},
                                    {"years": {"newest": 0}}])  # fmt: skip
 def test_a_state_that_is_none_is_refused(state: dict[str, object]) -> None:
