@@ -95,6 +95,8 @@ class FortimailNormaliser(JoinNormaliser):
             if own is None:
                 return line
         date, other_date, time, message = own.groups()
+        if not message.startswith(("tz=", "eventtime=")):
+            return SyslogLine(f"{date or other_date} {time}", host, None, None, message)
         exact = _EVENT_TIME.match(message)
         if exact is not None:
             return SyslogLine(_since_1970(exact[1]), host, None, None, message)
@@ -127,16 +129,15 @@ class FortimailNormaliser(JoinNormaliser):
         return f"{said.get('device_id') or host or ''} {session}" if session else None
 
     def _history(self, said: dict[str, str], host: str | None) -> Taken:
-        status = status_of(said.get("disposition", ""))
-        recipients = facts.recipients(
-            facts.Recipient(facts.bare_address(one), status) for one in re.split(r"[,;] *", said.get("to", ""))
-        )
-        words = [classifier(said.get("classifier", "")), said.get("disposition", ""), said.get("detail", "")]
-        reason = clipped(": ".join(word for word in words if word)) or None
+        disposition, virus = said.get("disposition", ""), said.get("virus", "")
+        status = status_of(disposition)
+        words = [classifier(said.get("classifier", "")), disposition, said.get("detail", "")]
+        reason = clipped(": ".join([word for word in words if word])) or None
         common = self._message_facts(said)
-        common["email_verdict"] = verdict_of(words[0], status, said.get("virus", ""))
-        common["email_threat"] = said.get("virus") or None
-        to = dict(zip(recipients.get("email_to_address", ()), _lists(recipients), strict=True))
+        common["email_verdict"] = verdict_of(words[0], status, virus)
+        common["email_threat"] = virus or None
+        each = list(dict.fromkeys(_addresses(said.get("to", ""))))[: facts.MOST_RECIPIENTS]
+        to: dict[str, list[Any]] = {one: ["", status, "", "", False, 0] for one in each}
         key = self._key(said, host)
         if status == "rejected" or key is None or not to:
             action = "rejected" if status == "rejected" else "message"
@@ -235,8 +236,8 @@ class FortimailNormaliser(JoinNormaliser):
             "email_verdict": verdict or verdict_of(category[1] if category else words, "", "") or "spam",
             "email_threat": threat,
         }
-        to = [facts.bare_address(one) for one in re.split(r"[,;] *", said.get("to", "")) if one]
-        return Single(fact, {one: ["", "accepted", "", "", False, 0] for one in to if one}, attachments)
+        to = _addresses(said.get("to", ""))
+        return Single(fact, {one: ["", "accepted", "", "", False, 0] for one in to}, attachments)
 
     def _released(self, said: dict[str, str], words: str) -> Single:
         fact = {
@@ -266,10 +267,12 @@ def _ended(join: Join) -> bool:
     return all(known[1] in _FINAL for known in join.recipients.values())
 
 
-def _lists(columns: dict[str, Any]) -> list[list[Any]]:
-    """The recipients of `gateway_facts` as `Join` has them: a list each."""
-    names = ("original_address", "status", "dsn", "relay", "filter", "attempts")
-    return [list(row) for row in zip(*(columns.get(f"email_to_{name}", ()) for name in names), strict=True)]
+def _addresses(text: str) -> list[str]:
+    """The addresses of a list, each as often as it stands there."""
+    if "," not in text and ";" not in text:  # most by far
+        alone = facts.bare_address(text)
+        return [alone] if alone else []
+    return [address for one in re.split(r"[,;] *", text) if (address := facts.bare_address(one))]
 
 
 def _since_1970(digits: str) -> str:

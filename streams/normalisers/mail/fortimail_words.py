@@ -7,6 +7,7 @@ to a syslog server has words; in raw log files that were downloaded from the uni
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from streams.normalisers.mail.gateway_facts import disentangled
@@ -90,12 +91,14 @@ def classifier(word: str) -> str:
     return word
 
 
+@lru_cache(maxsize=4_096)
 def status_of(disposition: str) -> str:
     """What becomes of a recipient by the dispositions of a history record, several separated by semicolons."""
     words = disposition.lower()
     return next((status for pattern, status in _STATUSES if pattern.search(words)), "accepted")
 
 
+@lru_cache(maxsize=4_096)
 def verdict_of(scanner: str, status: str, virus: str) -> str | None:
     """What a message was taken for, by the scanner that decided; `virus` names one where one was found."""
     if virus:
