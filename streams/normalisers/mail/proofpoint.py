@@ -102,7 +102,7 @@ class ProofpointNormaliser(JoinNormaliser):
         except ValueError as error:
             self._refuse(raw, Unreadable(Refused.BROKEN_PAYLOAD, f"no JSON: {error}"[:200]), None)
             return
-        found = list(self._objects(value, None, 0))
+        found = [(records.kind_of(value), value)] if _is_record(value) else list(self._objects(value, None, 0))
         now = next((when for _, obj in found if (when := records.moment_of(obj)) is not None), None)
         if found and now is None:
             self._refuse(raw, Unreadable(Refused.BAD_TIME, "no time, or none that exists"), None)
@@ -116,7 +116,7 @@ class ProofpointNormaliser(JoinNormaliser):
 
     def head(self, text_: str) -> SyslogLine | None:
         """The envelope taken off."""
-        own = _OWN.match(text_)
+        own = _OWN.match(text_) if text_[:1] == "[" else None
         if own is not None:
             return SyslogLine(f"{own[1]}{own[2]}", None, "filter_instance", None, own[3])
         if "ProofpointTAP" in text_[:160]:
@@ -146,7 +146,8 @@ class ProofpointNormaliser(JoinNormaliser):
         return Ignored.OTHER_PROGRAM
 
     def _refuse(self, raw: bytes, why: Unreadable, timestamp: int | None) -> None:
-        bare = _BODY.sub(rb'"\1":"(masked)"', raw)
+        has_body = b'"dataBase64"' in raw or b'"textExtracted"' in raw
+        bare = _BODY.sub(rb'"\1":"(masked)"', raw) if has_body else raw
         super()._refuse(bare, why, timestamp)
         if bare != raw:
             last = self._rejects[-1]
@@ -172,7 +173,7 @@ class ProofpointNormaliser(JoinNormaliser):
     def _unwrapped(
         self, obj: dict[str, Any], kind: str | None, depth: int
     ) -> Iterator[tuple[str | None, dict[str, Any]]]:
-        if records.is_click(obj) or records.is_tap_message(obj) or records.is_pod_message(obj) or "sm" in obj:
+        if _is_record(obj):
             yield kind or records.kind_of(obj), obj
             return
         lists = [name for name in records.PAGES if isinstance(obj.get(name), list)]
@@ -250,9 +251,10 @@ class ProofpointNormaliser(JoinNormaliser):
             return GatewaysIgnored.GATEWAY_ENGINE
         number = said.get("x") or (f"{session}-{said['m']}" if "m" in said else None)
         if module == "session" and command in ("connect", "resolve"):
-            known = {**(self.messages.recent.get(f"session {host} {session}") or {})}
+            place = f"session {host} {session}"
+            known = {**(self.messages.recent.get(place) or {})}
             known |= {name: value for name, value in connection(said).items() if value is not None}
-            self.messages.recent.keep(f"session {host} {session}", known)
+            self.messages.recent.keep(place, known)
             return ServicesIgnored.MAIL_CONNECTION
         if number is None:
             return ServicesIgnored.MAIL_CONNECTION
@@ -266,7 +268,9 @@ class ProofpointNormaliser(JoinNormaliser):
     def _of_filter(self, key: str, host: str, session: str, said: dict[str, str]) -> Taken:
         module, command = said.get("mod", ""), said.get("cmd", "")
         join = self.messages.of(key)
-        join.learn(**(self.messages.recent.get(f"session {host} {session}") or {}))
+        client = self.messages.recent.get(f"session {host} {session}")
+        if client:
+            join.learn(**client)
         qid = said.get("qid")
         if qid:
             join.facts["email_local_id"] = qid
@@ -378,6 +382,12 @@ class ProofpointNormaliser(JoinNormaliser):
         }  # fmt: skip
         to = sendmail.bare(refused.about) if refused.stage in ("check_rcpt", "to") else ""
         return Single(fact, {to: ["", "rejected", refused.dsn, "", False, 0]} if to else {})
+
+
+def _is_record(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    return records.is_click(value) or records.is_tap_message(value) or records.is_pod_message(value) or "sm" in value
 
 
 def _ended(join: Join) -> bool:
