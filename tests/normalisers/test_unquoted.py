@@ -1,11 +1,13 @@
-"""Pairs without quotes: the quick way to read a line gives what the slow one gives."""
+"""Pairs without quotes, feeds of names: the quick way to read a line gives what the slow one gives."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.normalisers.abstract import LineChunk, Normaliser, NormaliserSettings
 from streams.normalisers.proxy.unquoted import Unquoted
+from streams.normalisers.registry import make
 
 FIRST, LAST = ("vendor", "action", "user", "agent"), ("reason", "url", "role")
 WORDS = st.sampled_from((*FIRST, *LAST, "OU", "DC", "a,DC", "q", "?q", "policy", "xurl", "\t", "\xa0", "é", "", "\\"))
@@ -34,3 +36,35 @@ def test_a_forged_key_behind_what_a_client_wrote_does_not_count() -> None:
     for agent in ("x", "y action=no url=forged", "z action=no url=forged"):
         read = quick.pairs(f"vendor=v action=yes user=u agent={agent} reason=r url=http://www.example.org/?a=b")
         assert (read["action"], read["url"]) == ("yes", "http://www.example.org/?a=b")
+
+
+FEED = ("action", "url", "user", "hostname", "status", "time", "ua", "x", "login")
+VALUES = st.sampled_from(("", "None", "a=b", '"q"', "www.example.org/a", "2024-03-01 08:00:00", "Blocked", "200", '="'))
+
+
+@st.composite
+def feed_lines(draw: st.DrawFn) -> bytes:
+    """Lines of a Zscaler feed of names, some with a name that comes twice or a part without one."""
+    names = draw(st.one_of(st.permutations(FEED), st.lists(st.sampled_from(FEED), min_size=1, max_size=9)))
+    parts = [f"{name}={draw(VALUES)}" for name in names]
+    parts += draw(st.sampled_from(([], [], ["no pair"])))
+    return (
+        draw(st.sampled_from(("", "2024-03-01 08:00:01\t", "<134>2024-03-01 08:00:01\t"))) + "\t".join(parts)
+    ).encode()
+
+
+def read_alone(lines: list[bytes]) -> list[object]:
+    """What becomes of every line where no line came before it."""
+    return [fate(make("zscaler_nss", NormaliserSettings()), line) for line in lines]
+
+
+def fate(normaliser: Normaliser, line: bytes) -> object:
+    """What becomes of a line."""
+    out = normaliser.normalise(LineChunk([line], [0]))
+    return out.events.to_dicts(), out.rejects, out.ignored
+
+
+@given(st.lists(feed_lines(), min_size=1, max_size=4))
+def test_a_feed_of_names_is_read_the_same_whatever_lines_came_before(lines: list[bytes]) -> None:
+    one = make("zscaler_nss", NormaliserSettings())
+    assert [fate(one, line) for line in lines * 2] == read_alone(lines) * 2

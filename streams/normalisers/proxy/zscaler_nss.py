@@ -16,9 +16,10 @@ NSS Feeds for Web Logs"; its deployment guides for Splunk, QRadar and ArcSight.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from schemas.errors import ConfigError
@@ -53,22 +54,30 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]{1,15}://", re.ASCII)
 _HOST_PORT = re.compile(r"[^/?#\s]{1,255}:\d{1,5}\Z", re.ASCII)
 _CEF_NAMES = {"cat": "urlcategory", "app": "protocol"}
 _LEEF_NAMES = {"cat": "action", "policy": "reason", "appproto": "protocol"}
-_OTHER_KEYS = (
-    "action",
-    "protocol",
-    "proto",
-    "epochtime",
-    "time",
-    "datetime",
-    "recordtime",
-    "tz",
-    "eurl",
-    "hostname",
-    "ehost",
-    "host",
-    "url",
+_FACT_KEYS = (  # of a feed of names, what makes the verdict, the time and the URL
+    *("action", "epochtime", "rt", "devTime", "time", "datetime", "recordtime", "tz", "url", "eurl", "request"),
+    *("protocol", "proto", "requestmethod", "reqmethod", "requestMethod", "hostname", "ehost", "dhost", "host"),
 )
+_MOST_NAMES, _MAX_ALIKE, _LEARNT_ALWAYS = 256, 6, 256
 _WEB_KEYS = ("url", "eurl", "request", "hostname", "ehost", "dhost", "host")
+
+
+class _Order(NamedTuple):
+    """Names of a feed in their order.
+
+    Attributes:
+        match: Matches a line of these names, a group for every value that is read.
+        names: Those that a fact itself is made of.
+        few: Their values, from the groups and a None behind them.
+        whole: The values of `KEYS`, from the same.
+        web: Whether such a line is a web record.
+    """
+
+    match: Callable[[str, int], re.Match[str] | None]
+    names: tuple[str, ...]
+    few: Callable[[Sequence[str | None]], tuple[Any, ...]]
+    whole: Callable[[Sequence[str | None]], tuple[str | None, ...]]
+    web: bool
 
 
 class ZscalerNormaliser(RawFacts, RecordNormaliser):
@@ -118,7 +127,8 @@ class ZscalerNormaliser(RawFacts, RecordNormaliser):
         names = names.replace(",", " ").split() if isinstance(names, str) else names
         if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
             raise ConfigError("fields is no list of names", where="options.fields", hint="give NSS' names, in order")
-        self._shapes: dict[int, tuple[tuple[str, ...], tuple[tuple[str, int, int], ...]]] = {}
+        self._orders: dict[int, list[_Order]] = {}
+        self._missed = 0
         self._order = [re.sub(r"^%0?\d*[sd]\{(\w+)\}$", r"\1", name) for name in names]
 
     def _head(self, text: str) -> Head:
@@ -195,7 +205,13 @@ class ZscalerNormaliser(RawFacts, RecordNormaliser):
         start = _PAIRS.match(message)
         if start is None:
             return self._values(message.split("\t"))
-        values = self._pairs(message[start.end() :].split("\t"))
+        taken = self._known(message, start)
+        if taken is not None:
+            return taken
+        parts = message[start.end() :].split("\t")
+        values = dict(part.split("=", 1) for part in parts if "=" in part)
+        if len(values) == len(parts) <= _MOST_NAMES:  # all are pairs, and no name comes twice
+            self._learn(list(values))
         if '="' in message:
             values = {key: value.strip('"') for key, value in values.items()}
         if start[1]:
@@ -204,18 +220,48 @@ class ZscalerNormaliser(RawFacts, RecordNormaliser):
             return LogIgnored.FILTER_NETWORK
         return self._fact(values)
 
-    def _pairs(self, parts: list[str]) -> dict[str, str]:
-        """Values by name; of equal names the last. A feed has its names in one order, which is remembered."""
-        prefixes, known = self._shapes.get(len(parts), ((), ()))
-        if prefixes and all(map(str.startswith, parts, prefixes)):
-            return {name: parts[place][start:] for name, place, start in known}
-        names = [part.partition("=")[0] for part in parts]
-        values = dict(part.split("=", 1) for part in parts if "=" in part)
-        if len(values) == len(parts):  # all are pairs, and no name comes twice
-            wanted = [name for name in (*self.KEYS, *_OTHER_KEYS) if name in values]
-            places = tuple((name, names.index(name), len(name) + 1) for name in wanted)
-            self._shapes[len(parts)] = (tuple(f"{name}=" for name in names), places)
-        return values
+    def _known(self, message: str, start: re.Match[str]) -> Read | None:
+        """A line of names in an order seen before, read by one expression; None for any other.
+
+        Of equal names the last counts, so that a line where one comes twice is of no order.
+        """
+        for order in self._orders.get(message.count("\t", start.end()), ()):
+            found = order.match(message, start.end())
+            if found is not None:
+                break
+        else:
+            return None
+        if not order.web:
+            return LogIgnored.FILTER_NETWORK
+        given: tuple[str, ...] = found.groups()
+        if '="' in message:
+            given = tuple(value.strip('"') for value in given)
+        groups = (*given, None)
+        values = dict(zip(order.names, order.few(groups), strict=True))
+        if start[1]:
+            values.setdefault("time", start[1])
+        return self._fact(values, order.whole(groups))
+
+    def _learn(self, names: list[str]) -> None:
+        self._missed += 1
+        if self._missed <= _LEARNT_ALWAYS or self._missed % 16 == 0:  # learning costs more than one line can bring
+            alike = self._orders.setdefault(len(names) - 1, [])
+            alike.insert(0, self._order_of(names))
+            del alike[_MAX_ALIKE:]
+
+    def _order_of(self, names: list[str]) -> _Order:
+        read = {*self.KEYS, *_FACT_KEYS}
+        taken = [name for name in names if name in read]
+        expression = "\t".join(f"{re.escape(name)}=" + ("([^\t]*+)" if name in read else "[^\t]*+") for name in names)
+        few = [name for name in _FACT_KEYS if name in taken]
+        # one more than there are, so that `itemgetter` gives a tuple; it stands for None
+        return _Order(
+            re.compile(rf"{expression}\Z").match,
+            (*few, ""),
+            itemgetter(*map(taken.index, few), len(taken)),
+            itemgetter(*(taken.index(key) if key in taken else len(taken) for key in self.KEYS)),
+            any(key in names for key in _WEB_KEYS) and "action" in names,
+        )
 
     def _values(self, row: list[str]) -> Read:
         if len(row) < 10 or len(row) > len(self._order) + 20:
@@ -225,11 +271,11 @@ class ZscalerNormaliser(RawFacts, RecordNormaliser):
             return Unreadable(Refused.UNKNOWN_FORM, "the values do not stand in the order of the fields")
         return self._fact(values)
 
-    def _fact(self, values: Mapping[str, str]) -> Fact | Unreadable:
+    def _fact(self, values: Mapping[str, str], kept: tuple[str | None, ...] | None = None) -> Fact | Unreadable:
         fact: Fact = {
             "event_action": "denied" if values.get("action", "").lower().startswith("block") else "allowed",
             "url_original": _url(values),
-            RAW: values,
+            RAW: tuple(map(values.get, self.KEYS)) if kept is None else kept,
         }
         when = values.get("epochtime") or values.get("rt") or values.get("devTime") or values.get("time")
         when = when or values.get("datetime") or values.get("recordtime")
@@ -238,7 +284,7 @@ class ZscalerNormaliser(RawFacts, RecordNormaliser):
             if micros is None:
                 return Unreadable(Refused.BAD_TIME, f"no such time: {when}"[:100])
             fact["timestamp"] = micros
-        return self.kept(fact)
+        return fact
 
     def _micros(self, when: str, zone: str) -> int | None:
         if when[:10].isdigit():
