@@ -44,6 +44,8 @@ BAD_AGENTS = (
     "RookIE/1.0",
     "x pxyscand y",
 )  # of SigmaHQ's proxy_ua_malware
+QUIET = ("--quiet", "--no-stats", "--input-format", "json")
+ROUTED = (*QUIET, "--logsource-routing", "--event-logsource", "category=proxy")
 SIGMA_NAMES = {
     "source_ip": "c-ip", "user_name": "cs-username", "http_request_method": "cs-method", "url_original": "c-uri",
     "url_domain": "cs-host", "url_path": "cs-uri-stem", "url_query": "cs-uri-query", "url_extension": "c-uri-extension",
@@ -103,13 +105,13 @@ def ours(rules: Path, frames: Sequence[pl.DataFrame], rounds: int) -> dict[str, 
     }
 
 
-def theirs(binary: Path, rules: Path, frames: Sequence[pl.DataFrame], rounds: int, folder: Path) -> dict[str, Any]:
+def theirs(command: Sequence[str], frames: Sequence[pl.DataFrame], rounds: int, folder: Path) -> dict[str, Any]:
     """The same through rsigma, its start not counted."""
     file, empty = folder / "events.ndjson", folder / "empty.ndjson"
     file.write_text("".join(json_lines(frames)), encoding="utf-8")
     empty.write_text("", encoding="utf-8")
-    start = min(processor_time(binary, rules, empty)[0] for _ in range(3))
-    runs = [processor_time(binary, rules, file) for _ in range(rounds)]
+    start = min(processor_time(command, empty)[0] for _ in range(3))
+    runs = [processor_time(command, file) for _ in range(rounds)]
     rows = sum(frame.height for frame in frames)
     return {"lines_out": runs[0][1], **rates(rows, [max(taken - start, 1e-6) for taken, _ in runs])}
 
@@ -117,17 +119,15 @@ def theirs(binary: Path, rules: Path, frames: Sequence[pl.DataFrame], rounds: in
 def json_lines(frames: Sequence[pl.DataFrame]) -> Iterator[str]:
     """Events with Sigma's names, nulls left out."""
     for frame in frames:
-        for row in frame.select(SIGMA_NAMES).rename(SIGMA_NAMES).iter_rows(named=True):
+        for row in frame.select(list(SIGMA_NAMES)).rename(SIGMA_NAMES).iter_rows(named=True):
             yield json.dumps({k: v for k, v in row.items() if v is not None}, ensure_ascii=False) + "\n"
 
 
-def processor_time(binary: Path, rules: Path, file: Path) -> tuple[float, int]:
+def processor_time(command: Sequence[str], file: Path) -> tuple[float, int]:
     """Seconds of processor time of one run, and the lines it wrote."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with file.open("rb") as stdin:
-        run = subprocess.run(
-            [str(binary), "engine", "eval", "-r", str(rules)], stdin=stdin, capture_output=True, check=False
-        )
+        run = subprocess.run(command, stdin=stdin, capture_output=True, check=False)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert run.returncode in (0, 1), run.stderr[-2_000:]
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, run.stdout.count(b"\n")
@@ -155,7 +155,9 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     for name, (rules, frames) in lines.items():
         line: dict[str, Any] = {"ours": ours(rules, frames, options.rounds)}
         if options.rsigma is not None:
-            line["rsigma"] = theirs(options.rsigma, rules, frames, options.rounds, folder)
+            command = [str(options.rsigma), "engine", "eval", "-r", str(rules)]
+            command += ROUTED if name == "routing" else QUIET
+            line["rsigma"] = theirs(command, frames, options.rounds, folder)
             line["ratio"] = round(line["ours"]["median"] / line["rsigma"]["median"], 2)
         figures[name] = line
     return {"rows": options.rows, "rounds": options.rounds, "lines": figures}
