@@ -221,7 +221,6 @@ def _plain_address(sql: str) -> str:
     return f"if(isNull({sql}) OR match({bare}, '(^|[.])0[0-9]'), NULL, {bare})"
 
 
-
 def columns_asked(tree: Tree) -> set[str]:
     """Columns that a condition depends on; of a keyword that may be part of a MAC address, `source_mac`.
 

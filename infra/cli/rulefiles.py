@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from agents.engine.episodes import Judge
 from agents.engine.pipeline import run as judge
 from agents.rules.examples import ExampleResult, Frames, run_examples
 from agents.rules.loader import POLICY_FOLDER, lint_files, load_rules
-from agents.rules.model import Rule, RuleSet
+from agents.rules.model import Presence, Rule, RuleSet, Threshold
 from agents.rules.reading import Beside
 from agents.rules.shape import suggestion
 from infra.cli.configuration import choose
@@ -57,7 +58,7 @@ def rules_of(named: Sequence[Path], config: Path | None) -> RuleSet:
         RuleError: there is none.
     """
     paths = _paths(named, config)
-    return not_empty(load_rules(paths), paths)
+    return not_empty(load_rules(paths, _beside(named, config)), paths)
 
 
 def one_rule(rules: RuleSet, name: str) -> Rule:
@@ -140,38 +141,90 @@ def list_all(named: Sequence[Path], config: Path | None, *, as_json: bool) -> No
     rules = load_rules(_paths(named, config), _beside(named, config)).rules
     if as_json:
         for rule in rules:
-            json_line(_plain(rule))
+            json_line(describe(rule))
         return
-    cells = [(r.clause, r.id, r.title, r.severity, r.kind, ", ".join(r.group_by), _when(r)) for r in rules]
+    cells = [(r.clause, r.id, r.title, r.severity, r.kind, ", ".join(r.group_by), held_at(r)) for r in rules]
     table(("clause", "rule", "title", "severity", "kind", "per", "holds at"), cells, empty="no rules there")
 
 
-def _plain(rule: Rule) -> dict[str, Any]:
-    return {
-        "id": rule.id,
-        "version": rule.version,
-        "title": rule.title,
-        "description": rule.description,
-        "clause": rule.clause,
-        "severity": rule.severity,
-        "kind": rule.kind,
-        "reads": sorted(rule.kinds),
-        "group_by": list(rule.group_by),
-        "timespan_s": rule.timespan_us / 1_000_000,
-        "thresholds": [{"name": t.name, "gte": t.gte, "where": t.where, "per": t.per} for t in rule.thresholds],
-        "innocent_causes": list(rule.innocent_causes),
-        "examples": len(rule.examples),
-        "file": rule.file,
-        "line": rule.line,
-    }
+def describe(rule: Rule) -> dict[str, Any]:
+    """Every attribute of a rule as plain values: spans in seconds, no limit as null, examples as their number."""
+    made: dict[str, Any] = {}
+    for one in fields(rule):
+        value = getattr(rule, one.name)
+        if one.name == "examples":
+            value = len(value)
+        name = one.name
+        if name.endswith("_us"):
+            name, value = f"{name.removesuffix('_us')}_s", value / 1_000_000
+        made[{"kinds": "reads"}.get(name, name)] = _value(value)
+    return made
 
 
-def _when(rule: Rule) -> str:
-    limits = " or ".join(f"{t.name} ≥ {t.gte:g}" for t in rule.thresholds)
+def _value(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, frozenset | set):
+        return sorted(map(str, value))
+    if isinstance(value, tuple | list):
+        return [_value(v) for v in value]
+    if isinstance(value, Mapping):
+        return {str(k): _value(v) for k, v in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _value(getattr(value, f.name)) for f in fields(value)}
+    return value if isinstance(value, str | int | bool) or value is None else str(value)
+
+
+def held_at(rule: Rule) -> str:
+    """When a rule holds, in short: limits, window, chain, suppression."""
+    parts = [_limits(rule)]
+    if rule.timespan_us:
+        shape = "" if rule.window == "sliding" else f"{rule.window} "
+        parts.append(f"in {shape}{span(rule.timespan_us)}")
+    for word, micros in (("lasting", rule.lasting_us), ("suppress", rule.suppress_us), ("rearm", rule.rearm_us)):
+        parts += [f"{word} {span(micros)}"] if micros else []
+    if rule.inner:
+        parts.append(f"over {', '.join(sorted(rule.inner))}")
+    if rule.silent:
+        parts.append(f"for {rule.root} alone")
+    if rule.shadow:
+        parts.append("(shadow)")
+    return " ".join(part for part in parts if part)
+
+
+def _limits(rule: Rule) -> str:
     if rule.counts:
-        limits = ", then ".join(f"{n} {base}" for n, base in zip(rule.counts, rule.bases, strict=True))
-    seconds = rule.timespan_us // 1_000_000
-    if not seconds:
-        return limits
+        return ", then ".join(f"{n} {base}" for n, base in zip(rule.counts, rule.bases, strict=True))
+    if rule.kind == "temporal_ordered":
+        return ", then ".join(rule.bases)
+    if rule.kind == "temporal":
+        return " and ".join(rule.bases) if rule.presence is None else _presence(rule.presence)
+    return " or ".join(_range(t) for t in rule.thresholds)
+
+
+def _presence(presence: Presence) -> str:
+    if isinstance(presence, str):
+        return presence
+    word, *parts = presence
+    said = [_presence(p) if isinstance(p, str) else f"({_presence(p)})" for p in parts]
+    return f"not {said[0]}" if word == "not" else f" {word} ".join(said)
+
+
+def _range(limit: Threshold) -> str:
+    parts = []
+    for number, with_it, without in ((limit.gte, "≥", ">"), (limit.lte, "≤", "<")):
+        if isfinite(number):
+            # A limit that does not count itself is kept as the number next to it.
+            beside = float(f"{number:g}") != number and float(f"{number:.12g}") != number
+            parts.append(f"{without if beside else with_it} {number:g}")
+    parts += [f"≠ {limit.neq:g}"] if limit.neq is not None else []
+    return f"{limit.name} {' and '.join(parts)}"
+
+
+def span(micros: int) -> str:
+    """A span of time in its largest whole unit."""
+    seconds, rest = divmod(micros, 1_000_000)
+    if rest:
+        return f"{micros / 1_000_000:g}s"
     size, unit = next((n, u) for n, u in _UNITS if seconds % n == 0)
-    return f"{limits} in {seconds // size}{unit}"
+    return f"{seconds // size}{unit}"

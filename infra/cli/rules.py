@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
     rules.command("lint")(lint)
     rules.command("test")(try_rules)
     rules.command("list")(list_rules)
+    rules.command("explain")(explain)
     rules.command("convert")(convert)
     app.add_typer(rules, name="rules")
 
@@ -92,9 +93,10 @@ def convert(
 ) -> None:
     """Print a rule as ClickHouse SQL over the tables of events, to be run over the past.
 
-    The query gives what the engine makes of the same events: group key, first and last event, count, the time at which
-    the condition held first and no longer, and the highest value; of a rule without a window one row an event. A window
-    at --from begins with nothing inside. The district's domains, sites and inventory are those of the configuration.
+    The query gives what the engine makes of the same events: group key, first and last event, count, the time at
+    which the condition held first and no longer, and the highest value; of a rule without a window one row an event.
+    A window at --from begins with nothing inside. The district's domains, sites and inventory are those of the
+    configuration.
     What SQL cannot say is refused in words, with exit code 3.
 
     Example: `aupstream rules convert guessed-password --from 30d | aupstream sql -`
@@ -102,3 +104,31 @@ def convert(
     from infra.cli.converting import run  # noqa: PLC0415 - heavy
 
     run(rule, tuple(rules or ()), config, start, end)
+
+
+def explain(
+    rule: RuleArgument,
+    event: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[EVENT]", help="JSON object, file of one a line, or -: our columns, or what `normalise` prints."
+        ),
+    ] = None,
+    *,
+    rules: RulesOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say why a rule matched events, or which part of it did not.
+
+    Of every event: each selection and field of each detection, what was wanted and what was seen, which selections
+    decided, and which fields are missing. Of a correlation also what the window held after each event, what it
+    measured, when the condition held, what came of it, and why nothing did. The district, its inventory and permits
+    are those
+    of the configuration; devices are attributed by the events given. Without an event: what the rule asks for.
+
+    Example: `aupstream normalise --source openssh auth.log | aupstream rules explain guessed-password -`
+    """
+    from infra.cli.explaining import run  # noqa: PLC0415 - heavy
+
+    run(rule, event, tuple(rules or ()), config, as_json=as_json)

@@ -1,0 +1,165 @@
+"""Why a detection matched an event, or which part of it did not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+from sigma.conditions import ConditionAND, ConditionIdentifier, ConditionItem, ConditionNOT, ConditionSelector
+from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaRule
+
+from agents.rules.compiled import Compiled, Compiler
+from agents.rules.model import Detection
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One line of a selection.
+
+    Attributes:
+        column: Column it looks at; empty for keywords.
+        wanted: Modifiers and values, as the rule has them.
+        matched: True where it holds.
+        seen: What the event has there; None: nothing.
+    """
+
+    column: str
+    wanted: str
+    matched: bool
+    seen: Any
+
+    @property
+    def missing(self) -> bool:
+        """True where the event says nothing there."""
+        return bool(self.column) and (self.seen is None or self.seen == [])
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """One selection of a detection: its parts, of which all of one list must hold (`any_of` lists are alternatives)."""
+
+    name: str
+    matched: bool
+    alternatives: tuple[tuple[Item, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one event in one detection.
+
+    Attributes:
+        base: Name of the detection.
+        matched: True where it matches.
+        routed: False where the event is of a log format that the rule's `logsource` does not mean.
+        conditions: As the rule has them.
+        decided: Names of the selections that decided, with what they said: enough to see why.
+        selections: All of them.
+        missing: Columns that the detection reads and the event does not have.
+    """
+
+    base: str
+    matched: bool
+    routed: bool
+    conditions: tuple[str, ...]
+    decided: tuple[tuple[str, bool], ...]
+    selections: tuple[Selection, ...]
+    missing: tuple[str, ...] = field(default=())
+
+
+def explain(detection: Detection, event: pl.DataFrame) -> Verdict:
+    """Explain one detection over one event.
+
+    Args:
+        detection: Compiled from a Sigma rule.
+        event: One row of its kind, derived columns included.
+    """
+    compiled = detection.expression
+    assert isinstance(compiled, Compiled)
+    assert compiled.sigma is not None
+    sigma: SigmaRule = compiled.sigma
+    row = event.row(0, named=True)
+    compiler = Compiler(detection.kind)
+    selections = tuple(
+        Selection(name, _holds(_tree(part, sigma), compiler, event), tuple(_alternatives(part, sigma, compiler, event)))
+        for name, part in sigma.detection.detections.items()
+    )
+    said = {s.name: s.matched for s in selections}
+    trees = [condition.parse(postprocess=False) for condition in sigma.detection.parsed_condition]
+    results = [(tree, _true(tree, sigma, said)) for tree in trees if isinstance(tree, ConditionItem)]
+    holds = any(result for _, result in results)
+    decided: dict[str, bool] = {}
+    for tree, result in results:
+        if result is holds:
+            decided.update(_deciding(tree, sigma, said))
+    routed = compiled.route is None or compiled.route.takes(row.get("event_dataset"))
+    missing = tuple(sorted(c for c in compiled.columns if row.get(c) in (None, [])))
+    conditions = tuple(c.condition for c in sigma.detection.parsed_condition)
+    return Verdict(detection.name, holds and routed, routed, conditions, tuple(decided.items()), selections, missing)
+
+
+def _tree(part: SigmaDetection | SigmaDetectionItem, sigma: SigmaRule) -> Any:
+    return part.postprocess(sigma.detection)
+
+
+def _holds(tree: Any, compiler: Compiler, event: pl.DataFrame) -> bool:
+    return tree is not None and bool(event.select(compiler.compile([tree]).exact).item())
+
+
+def _alternatives(
+    part: SigmaDetection, sigma: SigmaRule, compiler: Compiler, event: pl.DataFrame
+) -> Iterator[tuple[Item, ...]]:
+    items = [one for one in part.detection_items if isinstance(one, SigmaDetectionItem)]
+    if items:
+        made = [_item(one, sigma, compiler, event) for one in items]
+        # A list of mappings is one of alternatives, a mapping one whose parts must all hold.
+        if part.item_linking is ConditionAND:
+            yield tuple(made)
+        else:
+            yield from ((one,) for one in made)
+    for inner in part.detection_items:
+        if isinstance(inner, SigmaDetection):
+            yield from _alternatives(inner, sigma, compiler, event)
+
+
+def _item(item: SigmaDetectionItem, sigma: SigmaRule, compiler: Compiler, event: pl.DataFrame) -> Item:
+    words = [m.__name__.removeprefix("Sigma").removesuffix("Modifier").lower() for m in item.modifiers]
+    given = item.original_value if isinstance(item.original_value, list) else [item.original_value]
+    listed = [str(getattr(value, "original", value)) for value in given]
+    wanted = (" ".join(words) + " " if words else "") + (" or ".join(listed) if len(listed) > 1 else "".join(listed))
+    column = item.field or ""
+    seen = event[column][0] if column in event.columns else None
+    if isinstance(seen, pl.Series):
+        seen = seen.to_list()
+    return Item(column, wanted.strip(), _holds(_tree(item, sigma), compiler, event), seen)
+
+
+def _parts(tree: Any, sigma: SigmaRule) -> Sequence[Any]:
+    if isinstance(tree, ConditionSelector):
+        return tree.resolve_referenced_detections(sigma.detection)
+    return [part for part in tree.args if part is not None]
+
+
+def _every(tree: Any) -> bool:
+    return isinstance(tree, ConditionAND) or (isinstance(tree, ConditionSelector) and tree.cond_class is ConditionAND)
+
+
+def _true(tree: Any, sigma: SigmaRule, said: Mapping[str, bool]) -> bool:
+    if isinstance(tree, ConditionIdentifier):
+        return said[tree.identifier]
+    parts = [_true(part, sigma, said) for part in _parts(tree, sigma)]
+    if isinstance(tree, ConditionNOT):
+        return not parts[0]
+    return all(parts) if _every(tree) else any(parts)
+
+
+def _deciding(tree: Any, sigma: SigmaRule, said: Mapping[str, bool]) -> Iterable[tuple[str, bool]]:
+    """Selections that alone make the condition what it is."""
+    if isinstance(tree, ConditionIdentifier):
+        return [(tree.identifier, said[tree.identifier])]
+    result, parts = _true(tree, sigma, said), _parts(tree, sigma)
+    if not isinstance(tree, ConditionNOT) and result is not _every(tree):
+        # One part is enough for a true OR and for a false AND: those that are so.
+        parts = [part for part in parts if _true(part, sigma, said) is result]
+    return [pair for part in parts for pair in _deciding(part, sigma, said)]

@@ -1,0 +1,136 @@
+"""Events as people write them: JSON objects with our columns, or what `aupstream normalise` prints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import polars as pl
+
+from agents.rules.columns import ColumnType, column_types, derived_columns
+from agents.rules.examples import frame_of
+from agents.rules.shape import suggestion
+from schemas.errors import InputError
+from schemas.ids import event_id, generation_of
+from schemas.kinds import EventKind
+from schemas.registry import column_names, schema
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_OWN = ("kind", "at", "source_line", "source_lines", "fields")
+_GENERATION = generation_of(b"events")
+AT_ONCE = 5_000  # events in one frame
+
+
+def rows_of(
+    lines: Iterable[str], where: str, kind: EventKind | None = None
+) -> Iterator[tuple[EventKind, dict[str, Any]]]:
+    """Events of JSON lines.
+
+    Args:
+        lines: An object each; empty lines are passed over.
+        where: Their file, for errors.
+        kind: Of those that say none.
+
+    Raises:
+        InputError: a line is no event; file and line.
+    """
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        place = f"{where}:{number}"
+        try:
+            plain = json.loads(line)
+        except ValueError as error:
+            raise InputError(f"this is no JSON: {error}", where=place, hint="write one object a line") from error
+        if not isinstance(plain, dict):
+            raise InputError("this is no JSON object", where=place, hint="write one object a line")
+        yield event_of(plain, place, kind, number)
+
+
+def event_of(
+    plain: Mapping[str, Any], place: str, kind: EventKind | None, number: int
+) -> tuple[EventKind, dict[str, Any]]:
+    """One event: its kind, and a row of that kind's schema, what is not said filled in.
+
+    Raises:
+        InputError: kind, a column or a value cannot be read.
+    """
+    inner = plain.get("fields")
+    given = {**{k: v for k, v in plain.items() if k not in _OWN}, **(inner if isinstance(inner, dict) else {})}
+    if "at" in plain:
+        given.setdefault("timestamp", plain["at"])
+    try:
+        found = EventKind(plain["kind"]) if "kind" in plain else kind
+    except ValueError:
+        found = None
+    if found is None:
+        hint = f'write "kind": one of {", ".join(k.value for k in EventKind)}'
+        raise InputError(f"the event has no kind {plain.get('kind', '')!r}", where=place, hint=hint)
+    types, known = column_types(found), set(column_names(found.value))
+    for column in given:
+        if column not in known:
+            computed = column in derived_columns(found)
+            hint = "it is computed, leave it out" if computed else suggestion(column, types)[:200]
+            raise InputError(f"there is no column {column!r} in {found.value} events", where=place, hint=hint)
+    if "timestamp" not in given:
+        raise InputError("the event has no timestamp", where=place, hint="write ISO 8601 with an offset")
+    row = _usual(found, number) | {c: _value(v, types[c], c, place) for c, v in given.items() if v is not None}
+    return found, row
+
+
+def _usual(kind: EventKind, number: int) -> dict[str, Any]:
+    """What a collector adds, and the values of columns that may not be missing."""
+    made: dict[str, Any] = {}
+    for one in schema(kind.value)["fields"]:
+        of_type = one["type"]
+        if isinstance(of_type, dict) and of_type.get("type") == "array":
+            made[one["name"]] = []
+        elif of_type == "boolean":
+            made[one["name"]] = False
+    return made | {
+        "event_id": event_id(f"events-{kind.value}", _GENERATION, number),
+        "event_dataset": kind.value, "log_source": kind.value, "log_generation": _GENERATION, "log_offset": number,
+        "log_sub": 0, "log_hash": f"{number:032x}", "late": False, "time_suspect": False,
+    }  # fmt: skip
+
+
+def _value(value: Any, kind: ColumnType, column: str, place: str) -> Any:
+    if kind is ColumnType.TIME:
+        return _time(value, column, place)
+    element = kind.element
+    if element is not None:
+        if not isinstance(value, list):
+            raise InputError(f"{column} must be a list", where=place, hint='write it like ["a", "b"]')
+        return [_value(v, element, column, place) for v in value]
+    wanted: tuple[type, ...] = {ColumnType.TEXT: (str,), ColumnType.BOOL: (bool,)}.get(kind, (int, float))
+    if not isinstance(value, wanted) or (kind is ColumnType.NUMBER and isinstance(value, bool)):
+        raise InputError(f"{column} must be {kind.value}, not {value!r}", where=place, hint="see schemas/avro")
+    return value
+
+
+def _time(value: Any, column: str, place: str) -> datetime:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return _EPOCH + timedelta(microseconds=value)
+    try:
+        when = datetime.fromisoformat(str(value))
+    except ValueError:
+        when = None
+    if when is None or when.tzinfo is None:
+        raise InputError(f"{column} {value!r} is no time", where=place, hint="write ISO 8601 with an offset")
+    return when.astimezone(UTC)
+
+
+def frames_of(rows: Iterable[tuple[EventKind, dict[str, Any]]]) -> Iterator[tuple[EventKind, pl.DataFrame]]:
+    """Frames of one kind each, of at most `AT_ONCE` events that followed each other."""
+    held: list[dict[str, Any]] = []
+    of: EventKind | None = None
+    for kind, row in rows:
+        if held and of is not None and (kind is not of or len(held) >= AT_ONCE):
+            yield of, frame_of(of, held)
+            held = []
+        of = kind
+        held.append(row)
+    if held and of is not None:
+        yield of, frame_of(of, held)
