@@ -53,7 +53,7 @@ _BODY = re.compile(
     r" ([\w\- ]{1,64}): ([^,]{0,256})(?:,(.*))?\Z",
     re.DOTALL | re.ASCII,
 )
-_PAIR = re.compile(r"(?<![^,\s])([A-Za-z][\w.\- ]{0,63})=((?:[^,\\]|\\.)*)", re.DOTALL)
+_PAIR = re.compile(r"(?<![^,\s])([A-Za-z][\w.\- ]{0,63})=([^,\\]*+(?:\\.[^,\\]*+)*+)", re.DOTALL)
 _VLAN = re.compile(r"Tunnel-Private-Group-ID=(?:\(tag=\d{1,2}\) ?)?([^;,\\]{1,64})", re.IGNORECASE)
 _AV_PAIR = re.compile(r"cisco-av-pair=(audit-session-id|cisco-wlan-ssid)=([^,\\]{1,128})")
 _NUMBERED = re.compile(r"\d{4,6} +")
@@ -159,7 +159,7 @@ def _attributes(rest: str) -> dict[str, str]:
     """Attributes by their names in lower case; of those that come twice the first."""
     said: dict[str, str] = {}
     for name, value in _PAIR.findall(rest):
-        if name in _SKIPPED:
+        if not value or name in _SKIPPED:
             continue
         key = name.lower().strip()
         if key not in said:
@@ -171,8 +171,10 @@ def _attributes(rest: str) -> dict[str, str]:
 
 def _who(fact: Fact, said: Mapping[str, str]) -> None:
     failure = said.get("failurereason", "")
-    names = (said.get(key) for key in ("username", "user-name", "originalusername"))
-    name = next((name for name in names if name is not None and name not in _HIDDEN), None)
+    name = said.get("username")
+    if name is None or name in _HIDDEN:
+        names = (said.get("user-name"), said.get("originalusername"))
+        name = next((name for name in names if name is not None and name not in _HIDDEN), None)
     unknown = failure.startswith(_NO_SUBJECT)
     if unknown:
         fact["user_known"] = False
@@ -196,7 +198,7 @@ def _network(fact: Fact, said: Mapping[str, str], rest: str) -> None:
         address = addresses.ip(client.rpartition(" ")[2])
         if address is not None:
             fact["source_ip"] = address
-    vlan = _VLAN.search(rest)
+    vlan = _VLAN.search(rest) if "tunnel-pr" in rest.lower() else None
     if vlan is not None:
         fact["network_vlan"] = vlan[1].strip()
     pairs = dict(_AV_PAIR.findall(rest))
