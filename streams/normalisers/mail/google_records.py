@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from functools import lru_cache
+from typing import Any, Final, TypeAlias
 
 from streams.normalisers import addresses
 from streams.normalisers.json_records import at, text
@@ -81,12 +82,8 @@ _EMPTY: Mapping[str, Any] = {}
 MOST_RECIPIENTS: Final = 10_000
 
 
-class To(NamedTuple):
-    """A recipient: address, the service that took it over (`gmail-ui`, `smtp-outbound` …), what the server answered."""
-
-    address: str
-    service: str = ""
-    answer: str = ""
+To: TypeAlias = tuple[str, str, str]
+"""A recipient: address, the service that took it over (`gmail-ui`, `smtp-outbound` …), what the server answered."""
 
 
 def tree(parameters: Any) -> dict[str, Any]:
@@ -131,29 +128,26 @@ def gmail_fact(record: Mapping[str, Any], user: str | None, client: str | None, 
     """
     event, message = _object(record, "event_info"), _object(record, "message_info")
     number, stage = integer(event.get("mail_event_type")), integer(message.get("action_type"))
-    kind = _kind(number, stage)
+    failed = event.get("success") is False
+    kind = _plan(number, stage, failed)
     if kind is None:
         return ServicesIgnored.MAIL_READING if number or stage in {69, 70, 71} else Ignored.OTHER_RECORD
     action, status = kind
-    failed = event.get("success") is False
-    if failed and status == "accepted":
-        action, status = "rejected", "rejected"
-    elif failed and status == "sent":
-        status = "bounced"
     connection, source = _object(message, "connection_info"), _object(message, "source")
     to = destinations(message)
     recipients = _recipients(to, status, stage, _relay(connection))
     found_id, subject = message.get("rfc2822_message_id"), message.get("subject")
-    fact: Fact = {
-        "event_action": action,
-        "event_outcome": _outcome(action, [known[1] for known in recipients.values()], failed=failed),
-        "email_message_id": message_id(found_id) if isinstance(found_id, str) else None,
-        "email_from_address": _address(source.get("address")),
-        "email_header_from_address": _address(source.get("from_header_address")),
-        "email_size": integer(message.get("payload_size")), "email_direction": _direction(connection, source, to),
-        "source_ip": _client(connection, client), "user_name": user if number in {1, 35} else None,
-        **_dangers(message), **recipient_lists(recipients),
-    }  # fmt: skip
+    fact: Fact = recipient_lists(recipients)
+    _dangers(fact, message)
+    fact["event_action"] = action
+    fact["event_outcome"] = _outcome(action, [known[1] for known in recipients.values()], failed=failed)
+    fact["email_message_id"] = message_id(found_id) if isinstance(found_id, str) else None
+    fact["email_from_address"] = _address(source.get("address"))
+    fact["email_header_from_address"] = _address(source.get("from_header_address"))
+    fact["email_size"] = integer(message.get("payload_size"))
+    fact["email_direction"] = _direction(connection, source, to)
+    fact["source_ip"] = _client(connection, client)
+    fact["user_name"] = user if number in {1, 35} else None
     if isinstance(subject, str):
         fact |= subject_facts(subject, keep=keep)
     if failed or status not in {"sent", "accepted"}:
@@ -162,6 +156,15 @@ def gmail_fact(record: Mapping[str, Any], user: str | None, client: str | None, 
         delegate = text(at(event, "client_context", "session_context", "delegate_user_email"))
         fact["user_name"] = delegate or fact["user_name"]
     return fact
+
+
+@lru_cache(maxsize=1_024)
+def _plan(number: int | None, stage: int | None, failed: bool) -> tuple[str, str] | None:  # noqa: FBT001 - see _kind
+    """`_kind`, and what a failure makes of it."""
+    kind = _kind(number, stage)
+    if kind is None or not failed:
+        return kind
+    return {"accepted": ("rejected", "rejected"), "sent": (kind[0], "bounced")}.get(kind[1], kind)
 
 
 def _object(outer: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -193,33 +196,35 @@ def _address(value: Any) -> str | None:
 def destinations(message: Mapping[str, Any]) -> list[To]:
     """Recipients of a record: the list, else the text `service:selector:address,…`."""
     listed = message.get("destination")
-    found = [
-        To(mailbox(address), text(one.get("service")) or "", text(one.get("rcpt_response")) or "")
-        for one in (listed if isinstance(listed, list) else ())
-        if isinstance(one, dict) and (address := text(one.get("address")))
-    ]
+    found: list[To] = []
+    for one in listed if isinstance(listed, list) else ():
+        if isinstance(one, dict) and (address := text(one.get("address"))):
+            service, answer = one.get("service"), one.get("rcpt_response")
+            service = service if service.__class__ is str else text(service) or ""
+            found.append((mailbox(address), service, (text(answer) or "") if answer else ""))
     if found:
         return found[:MOST_RECIPIENTS]
     flat = text(message.get("flattened_destinations")) or ""
     for one in flat.split(",")[:MOST_RECIPIENTS]:
         service, _, rest = one.strip().partition(":")
-        address = rest.partition(":")[2]
-        if address:
-            found.append(To(mailbox(address), service))
+        to = rest.partition(":")[2]
+        if to:
+            found.append((mailbox(to), service, ""))
     return found
 
 
 def _recipients(to: Sequence[To], status: str, stage: int | None, relay: str) -> dict[str, tuple[Any, ...]]:
     found: dict[str, tuple[Any, ...]] = {}
     for one in to:
+        address, service, answer = one
         ended = status
-        if stage == 3 and status == "sent" and one.service.startswith("smtp-outbound"):
+        if stage == 3 and status == "sent" and service.startswith("smtp-outbound"):
             ended = "accepted"  # handed to the outbound server, whose record says how it went
-        match = _DSN.search(one.answer[:1_000]) if one.answer else None
+        match = _DSN.search(answer[:1_000]) if answer else None
         code = "" if match is None else match[1]
         if stage == 10 and code[:1] in {"4", "5"}:
             ended = "deferred" if code[0] == "4" else "bounced"
-        found[one.address] = ("", ended, code, relay, False, 1 if ended in _TRIED else 0)
+        found[address] = ("", ended, code, relay, False, 1 if ended in _TRIED else 0)
     return found
 
 
@@ -247,27 +252,32 @@ def _direction(connection: Mapping[str, Any], source: Mapping[str, Any], to: Seq
         return "internal"
     if source.get("service") == "smtp-inbound":
         return "inbound"
-    return "outbound" if any(one.service.startswith("smtp-outbound") for one in to) else None
+    return "outbound" if any(service.startswith("smtp-outbound") for _, service, _ in to) else None
 
 
-def _dangers(message: Mapping[str, Any]) -> dict[str, Any]:
-    """Attachments, verdict and threat."""
+def _dangers(fact: Fact, message: Mapping[str, Any]) -> None:
+    """Put attachments, verdict and threat into a fact."""
     attachments: list[Attachment] = []
     threat = None
     listed = message.get("attachment")
-    for one in listed[:1_000] if isinstance(listed, list) else ():
+    for one in listed[:1_000] if listed and isinstance(listed, list) else ():
         if not isinstance(one, dict):
             continue
-        name, kind, digest = (text(one.get(part)) or "" for part in ("file_name", "file_extension_type", "sha256"))
+        name, kind = text(one.get("file_name")) or "", text(one.get("file_extension_type")) or ""
+        digest = text(one.get("sha256")) or ""
         if name or kind or digest:
             attachments.append((clipped(name), clipped(kind), hexadecimal(digest), -1))
-        threat = threat or _FAMILIES.get(integer(one.get("malware_family")) or 0)
-    verdict = _VERDICTS.get(integer(_object(message, "spam_info").get("disposition")) or 0)
+        if threat is None and "malware_family" in one:
+            threat = _FAMILIES.get(integer(one["malware_family"]) or 0)
+    spam = message.get("spam_info")
+    verdict = _VERDICTS.get(integer(spam.get("disposition")) or 0) if isinstance(spam, dict) else None
     if threat is not None:
         verdict = "malware"
     elif message.get("is_spam") is True and verdict in {None, "clean"}:
         verdict = "spam"
-    return {"email_verdict": verdict, "email_threat": threat, **attachment_lists(attachments)}
+    fact["email_verdict"], fact["email_threat"] = verdict, threat
+    if attachments:
+        fact |= attachment_lists(attachments)
 
 
 def hexadecimal(digest: str) -> str:
@@ -281,6 +291,9 @@ def hexadecimal(digest: str) -> str:
 
 
 def _client(connection: Mapping[str, Any], outside: str | None) -> str | None:
+    first = connection.get("client_ip")  # most by far
+    if first.__class__ is str and (address := addresses.ip(first)) is not None:
+        return address
     for name in ("client_ip", "smtp_in_connect_ip", "smtp_user_agent_ip"):
         found = text(connection.get(name))
         if found is not None and (address := addresses.ip(found)) is not None:

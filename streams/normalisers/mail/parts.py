@@ -96,17 +96,22 @@ def recipient_lists(recipients: Mapping[str, Recipient]) -> dict[str, Sequence[A
             "email_to_dsn": (dsn,), "email_to_relay": (relay,), "email_to_filter": (to_filter,),
             "email_to_attempts": (attempts,),
         }  # fmt: skip
-    by_column = zip(*recipients.values(), strict=True)
-    lists = {name: list(values) for name, values in zip(RECIPIENT_COLUMNS, by_column, strict=True)}
-    return {"email_to_address": list(recipients), **lists}
+    originals, statuses, codes, relays, filters, tried = zip(*recipients.values(), strict=True)
+    return {
+        "email_to_address": tuple(recipients), "email_to_original_address": originals, "email_to_status": statuses,
+        "email_to_dsn": codes, "email_to_relay": relays, "email_to_filter": filters, "email_to_attempts": tried,
+    }  # fmt: skip
 
 
-def attachment_lists(attachments: Sequence[Attachment]) -> dict[str, list[Any]]:
+def attachment_lists(attachments: Sequence[Attachment]) -> dict[str, Sequence[Any]]:
     """The parallel lists of a record's attachments."""
     if not attachments:
         return {}
-    by_column = zip(*attachments, strict=True)
-    return {name: list(values) for name, values in zip(ATTACHMENT_COLUMNS, by_column, strict=True)}
+    names, kinds, digests, sizes = zip(*attachments, strict=True)
+    return {
+        "email_attachment_name": names, "email_attachment_type": kinds, "email_attachment_hash": digests,
+        "email_attachment_size": sizes,
+    }  # fmt: skip
 
 
 def nested(flat: Sequence[Any], counts: Sequence[int], kind: pa.DataType) -> pl.Series:
