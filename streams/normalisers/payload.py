@@ -12,6 +12,8 @@ r"""What stands behind a syslog header where it is no free text: key=value pairs
 from __future__ import annotations
 
 import re
+from itertools import repeat
+from operator import contains
 from typing import NamedTuple
 
 _PAIR = re.compile(
@@ -20,7 +22,8 @@ _PAIR = re.compile(
 )
 _ESCAPED_QUOTE = re.compile(r"\\(.)", re.DOTALL)
 _CEF_HEAD = re.compile(r"CEF: ?(\d+)\|" + r"([^|\\]*+(?:\\.[^|\\]*+)*+)\|" * 6, re.DOTALL | re.ASCII)
-_CEF_KEY = re.compile(r" ([A-Za-z0-9_.\-\[\]]+)=", re.ASCII)
+_CEF_PLAIN = frozenset(("CEF:0", "CEF:1"))
+_CEF_KEY = re.compile(r" ([A-Za-z0-9_.\-\[\]]++)=", re.ASCII)
 _CEF_BLANKS = re.compile(r"[\t\n\r\f\v]")
 _CEF_ESCAPED = re.compile(r"\\([\\=|nr])")
 _LEEF_HEAD = re.compile(r"LEEF: ?([12](?:\.\d)?)\|([^|]*)\|([^|]*)\|([^|]*)\|([^|]*)\|", re.ASCII)
@@ -63,6 +66,11 @@ def pairs(text: str) -> dict[str, str]:
 def cef(text: str) -> Cef | None:
     """The CEF record that begins somewhere in a text; None where none does."""
     start = text.find("CEF:")
+    parts = text[start:].split("|", 7) if start >= 0 else []
+    if len(parts) == 8 and parts[0] in _CEF_PLAIN:  # nearly all, cut without an expression
+        _, vendor, product, version, event_class, name, severity, extension = parts
+        if not any(map(contains, parts[:7], repeat("\\"))):
+            return Cef(vendor, product, version, event_class, name, severity, cef_fields(extension))
     head = _CEF_HEAD.match(text, start) if start >= 0 else None
     if head is None:
         return None
@@ -80,8 +88,9 @@ def cef_fields(extension: str) -> dict[str, str]:
         found = dict(zip(parts[-2::-2], parts[:0:-2], strict=True))  # backwards: of equal keys the first stays
     if "\\" in plain or "  " in plain or "= " in plain or plain[-1:] == " ":
         for key, value in found.items():
-            if "\\" in value or value[:1] == " " or value[-1:] == " ":
-                found[key] = _unescaped(value.strip(" "))
+            stripped = value.strip(" ")
+            if stripped is not value or "\\" in value:  # the same object where nothing is taken off
+                found[key] = _unescaped(stripped)
     return found
 
 
@@ -120,4 +129,6 @@ def leef(text: str) -> Leef | None:
 def _unescaped(value: str) -> str:
     if "\\" not in value:
         return value
+    if "\\\\" not in value and "\\n" not in value and "\\r" not in value:  # nothing but these two, then
+        return value.replace("\\=", "=").replace("\\|", "|")
     return _CEF_ESCAPED.sub(lambda match: _NEWLINES.get(match[1], match[1]), value)
