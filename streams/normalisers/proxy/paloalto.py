@@ -36,7 +36,7 @@ from streams.normalisers.proxy.reasons_appliances import ApplianceIgnored
 from streams.normalisers.proxy.values import Values, column, stated, with_scheme
 from streams.normalisers.reasons import Ignored, IgnoredReason, Refused
 from streams.normalisers.records import Fact, Head, Read
-from streams.normalisers.tables import cells
+from streams.normalisers.tables import cells, cells_of_csv
 from streams.normalisers.times import SourceClock
 
 ACTIONS: Final = ("allowed", "denied")
@@ -161,7 +161,8 @@ class PaloaltoNormaliser(Appliance):
             return None
         if kind[3] != "THREAT":
             return {"type": kind[3]}
-        found = cells(message)
+        # Empty cells have no quotes here: two in a row are one inside a value.
+        found = cells_of_csv(message) if '""' in message and "\r" not in message else cells(message)
         if found is None:
             return Unreadable(Refused.BROKEN_PAYLOAD, "a quote is not closed")
         if len(found) < _LEAST:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import polars as pl
@@ -22,6 +22,7 @@ NOTHING: Final = ("", "-", "--", "N/A", "n/a", "NA", "None", "none", "null", "NU
 """Words by which products say that there is nothing."""
 
 _NOTHING = frozenset(NOTHING)
+_WORDS_OF_NOTHING = pl.Series(NOTHING).implode()
 _NOBODY = ("0.0.0.0", "::")  # noqa: S104 - nothing is bound: so products say that they know no address
 _TELLING = frozenset(("ip", "mac", "port", "count", "status", "milliseconds", "microseconds", "seconds"))
 _MAX_LONG = 2**63 - 1
@@ -107,7 +108,7 @@ def _texts(key: str, values: Sequence[str | None], *, plain: bool) -> pl.Series:
     texts = pl.Series(key, values, dtype=pl.String)
     if plain or texts.null_count() == len(texts):
         return texts
-    nothing = texts.is_in(NOTHING)
+    nothing = texts.is_in(_WORDS_OF_NOTHING)
     return texts.set(nothing, None) if nothing.any() else texts
 
 
@@ -122,13 +123,14 @@ def _convert(name: str, found: list[pl.Series], how: How, made: dict[str, pl.Ser
         made["user_domain"] = mapped(texts, _domain)
     elif how == "ip":
         found_ips = ips(texts)
-        nobody = found_ips.is_in(_NOBODY)
+        nobody = (found_ips == _NOBODY[0]) | (found_ips == _NOBODY[1])
         made[name] = found_ips.set(nobody, None) if nobody.any() else found_ips
     elif how == "mac":
         made[name] = mapped(texts, mac)
-    elif how in _CAST:
-        frame = pl.DataFrame({"text": texts})
-        made[name] = frame.select(_CAST[how].alias(name))[name]
+    elif how == "seconds":
+        made[name] = pl.DataFrame({"text": texts}).select(_SECONDS)["text"]
+    elif how in _OF_NUMBER:
+        made[name] = _OF_NUMBER[how](_numbers(texts))
     else:
         made[name] = texts
 
@@ -154,15 +156,28 @@ def _longest(texts: tuple[Any, ...]) -> str | None:
     return max(found, key=len) if found else None
 
 
-_NUMBER = pl.when(pl.col("text").str.contains(_DIGITS)).then(pl.col("text").cast(pl.Int64, strict=False))
+def _numbers(texts: pl.Series) -> pl.Series:
+    """Numbers of at most eighteen digits; null for what is none."""
+    digits = texts.str.contains(_DIGITS)
+    found = texts.cast(pl.Int64, strict=False)
+    return found if digits.all() else found.set(~digits, None)
+
+
+def _within(numbers: pl.Series, least: int, most: int) -> pl.Series:
+    if numbers.is_empty() or numbers.null_count() == len(numbers):
+        return numbers
+    outside = (numbers < least) | (numbers > most)
+    return numbers.set(outside, None) if outside.any() else numbers
+
+
 _DECIMAL = pl.when(pl.col("text").str.contains(r"^[0-9]{1,9}(?:\.[0-9]{1,9})?$")).then(
     pl.col("text").cast(pl.Float64, strict=False)
 )
-_CAST: Final[Mapping[str, pl.Expr]] = {
-    "count": _NUMBER,
-    "port": pl.when(_NUMBER.is_between(1, 65_535)).then(_NUMBER).cast(pl.Int32),
-    "status": pl.when(_NUMBER.is_between(100, 999)).then(_NUMBER).cast(pl.Int32),
-    "milliseconds": pl.when(_NUMBER < 10**12).then(_NUMBER * 1_000_000),
-    "microseconds": pl.when(_NUMBER < 10**15).then(_NUMBER * 1_000),
-    "seconds": (_DECIMAL * 1_000_000_000).round().cast(pl.Int64),
+_SECONDS = (_DECIMAL * 1_000_000_000).round().cast(pl.Int64)
+_OF_NUMBER: Final[Mapping[str, Callable[[pl.Series], pl.Series]]] = {
+    "count": lambda numbers: numbers,
+    "port": lambda numbers: _within(numbers, 1, 65_535).cast(pl.Int32),
+    "status": lambda numbers: _within(numbers, 100, 999).cast(pl.Int32),
+    "milliseconds": lambda numbers: _within(numbers, 0, 10**12 - 1) * 1_000_000,
+    "microseconds": lambda numbers: _within(numbers, 0, 10**15 - 1) * 1_000,
 }
