@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Protocol
 
-from agents.engine.evidence import acted_at
+from agents.engine.evidence import FIRST_LINE, acted_at
 from agents.engine.rows import Row
 from agents.rules.model import Rule, Threshold
 from schemas.ids import violation_id
@@ -103,7 +103,7 @@ class Episode:
         self.last_t, self.last_id = row.t, row.event_id
         self.informational = self.informational and row.base in rule.informational_when
         # A mail that waits for one bad address is complete days later; it was sent when its first line was written.
-        sent = acted_at(row.summary, row.t)
+        sent = acted_at(row.summary, row.t) if FIRST_LINE in row.summary else row.t
         if not self.who:
             self.who = tuple(json.loads(self.group_key).values())
         covering = judge.permits.covering(self.who, rule.clause, sent)
@@ -125,6 +125,11 @@ class Episode:
         self.lower_bound = self.lower_bound or window.lower_bound
         limits, measures = window.rule.thresholds, window.measures()
         if not measures:
+            return
+        if len(limits) == 1 and self.peaks:  # the usual case, without detours
+            limit, old = limits[0], self.peaks[0]
+            if limit.holds(measures[0]):
+                self.peaks[0] = _further(limit, old, measures[0])
             return
         now = [m if t.holds(m) else None for t, m in zip(limits, measures, strict=False)]
         before = self.peaks or now

@@ -68,7 +68,8 @@ class OwnReader:
         """
         self._refuse()
         if self._kind == "new_value":
-            return NewValue(self._known(), self._span("forget"))
+            asked = NewValue(self._known(), self._span("forget"))
+            return None if asked == NewValue() else asked
         if self._kind == "absence":
             return self._absence(group_by, timespan_us, limits)
         readers: dict[str, Callable[[], OwnKind | None]] = {
