@@ -97,6 +97,23 @@ def test_letters_that_change_their_alphabet_with_their_case_hide_nothing(
     assert _by_scan(conditions, frame) == _by_condition(conditions, frame)
 
 
+@pytest.mark.parametrize(
+    ("selection", "text"),
+    [
+        ({"c-uri|contains": "kit"}, "a\u212ait"),
+        ({"c-uri": "kit"}, "\u212aIT"),
+        ({"c-uri|endswith": "\u0130t"}, "\u0130T"),
+        ({"c-uri|re|i": "sit"}, "a\u017fit"),
+        ({"c-uri|re|i": "kit|abc"}, "\u212ait"),
+        (["kit"], "a \u212ait"),
+    ],
+)
+def test_a_letter_that_becomes_ascii_is_found_by_its_ascii_letter(selection: Any, text: str) -> None:
+    conditions = {"r": _selection(selection)}
+    frame = frame_of(EventKind.PROXY, [{"url_original": "x"}, {"url_original": text}])
+    assert _by_scan(conditions, frame) == _by_condition(conditions, frame) == {"r": [1]}
+
+
 @given(
     st.lists(st.sampled_from(["kit", "foo bar", "bar", "é", "x*y"]), min_size=1, max_size=3, unique=True),
     st.booleans(),
