@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from schemas.kinds import EventKind
 from streams.normalisers.abstract import COLLECTOR_COLUMNS
+from streams.normalisers.typed_names import mask_typed_names
 
 LINE = "line"
 TIMESTAMP = pl.Datetime("us", "UTC")
@@ -79,7 +80,7 @@ def event_frame(kind: EventKind, columns: Mapping[str, Sequence[Any] | pl.Series
             made.append(_nested(values, _ARROW[str(dtype.inner)]).alias(name))
         else:
             made.append(pl.Series(name, values, dtype=dtype))
-    return pl.DataFrame(made)
+    return mask_typed_names(pl.DataFrame(made), kind)
 
 
 def _nested(lists: Sequence[Sequence[Any] | None], kind: pa.DataType) -> pl.Series:

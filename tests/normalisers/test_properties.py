@@ -133,7 +133,8 @@ def obvious(line: str) -> dict[str, Any] | None:
         "timestamp": moment, "event_duration": int(duration) * 1_000_000, "source_ip": ip(client),
         "proxy_result": stated(result), "http_response_status_code": int(status) or None,
         "http_response_bytes": int(size), "http_request_method": stated(method),
-        "url_original": mask_text(url), "user_name": stated(user), "proxy_hierarchy": stated(hierarchy),
+        "url_original": mask_text(url), "user_name": stated(user.rpartition("%5C")[2]),
+        "user_domain": user.rpartition("%5C")[0] or None, "proxy_hierarchy": stated(hierarchy),
         "destination_ip": address, "destination_domain": None if address or not stated(peer) else peer.lower(),
         "http_response_mime_type": stated(mime), **obvious_url(mask_text(url)),
     }  # fmt: skip

@@ -147,5 +147,7 @@ def _addresses(captures: pl.DataFrame, found: dict[str, pl.Series]) -> None:
         found["destination_port"] = ports(captures["peer_port"])
     if "account" in given:
         accounts = captures["account"]
-        found["user_name"] = mapped(accounts, lambda name: addresses.account(name)[0])
-        found["user_domain"] = mapped(accounts, lambda name: addresses.account(name)[1])
+        found["user_name"] = accounts
+        if accounts.str.contains(r"[@\\]").any():
+            found["user_name"] = mapped(accounts, lambda name: addresses.account(name)[0])
+            found["user_domain"] = mapped(accounts, lambda name: addresses.account(name)[1])

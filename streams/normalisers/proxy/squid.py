@@ -16,12 +16,14 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import unquote
 
 import polars as pl
 
 from streams.normalisers.abstract import NormaliserSettings
 from streams.normalisers.lines import Unreadable
 from streams.normalisers.proxy.chunks import ChunkNormaliser, Form
+from streams.normalisers.proxy.columns import mapped
 from streams.normalisers.proxy.squid_forms import combined, common_time, native, odd
 from streams.normalisers.proxy.squid_logformat import squid_format
 from streams.normalisers.proxy.whole import settled
@@ -39,8 +41,8 @@ FIELDS = (
         "process_name",
         "process_pid",
     ),
-    *("source_ip", "source_port", "user_name", "http_request_method", "http_version", "url_original", "url_scheme"),
-    *("url_domain", "url_port", "url_path", "url_query", "url_extension", "http_response_status_code"),
+    *("source_ip", "source_port", "user_name", "user_domain", "http_request_method", "http_version", "url_original"),
+    *("url_scheme", "url_domain", "url_port", "url_path", "url_query", "url_extension", "http_response_status_code"),
     *("http_response_bytes", "http_response_mime_type", "http_request_referrer", "user_agent_original"),
     *("destination_ip", "destination_domain", "event_duration", "proxy_result", "proxy_hierarchy"),
     # these only where a format of the site's own has them
@@ -95,12 +97,20 @@ class SquidNormaliser(ChunkNormaliser):
         """Who refused, and the time of a format of the site's own; that of the others is there already."""
         if self._own is not None:
             captures = settled(self._own.times.timed(captures, self.clock))
+        if "user" in captures.columns:
+            captures = captures.with_columns(account=_accounts(captures["user"])).drop("user")
         return captures.with_columns(denied_by_squid(captures.columns).alias("denied"))
 
     def leftover(self, text: str, program: str | None, whole: str) -> tuple[Unreadable | IgnoredReason, int | None]:
         """Lines of cache.log and of other programs, and broken ones."""
         del whole
         return _leftover(text, program)
+
+
+def _accounts(users: pl.Series) -> pl.Series:
+    r"""Names as the user has them: Squid writes `DISTRICT%5Cmary` where NTLM said `DISTRICT\\mary`."""
+    escaped = users.str.contains("%", literal=True)
+    return mapped(users, lambda name: unquote(name, errors="backslashreplace")) if escaped.any() else users
 
 
 def denied_by_squid(given: Collection[str]) -> pl.Expr:
