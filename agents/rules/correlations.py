@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from sigma.correlations import SigmaCorrelationRule
@@ -13,9 +13,8 @@ from agents.rules.columns import ColumnType, column_types, identity_columns
 from agents.rules.compiled import Compiled
 from agents.rules.conditions import MAX_COUNT, OPERATORS, ConditionReader
 from agents.rules.detections import ERROR_PATHS, column_for, first_line
-from agents.rules.model import WINDOWS, Alias, Detection, Rule, Threshold
-from agents.rules.own import Absence, OwnKind, Travel
-from agents.rules.ownkinds import MEASURED_AS, PARTS, OwnReader
+from agents.rules.model import WINDOWS, Alias, Detection, Rule
+from agents.rules.ownkinds import MEASURED_AS, PARTS, OwnReader, limits_of
 from agents.rules.positions import Document
 from agents.rules.shape import LAST_CLAUSE, LEVELS, NAME, OWN_KINDS, Checker, suggestion
 from agents.rules.whens import read_when
@@ -88,6 +87,35 @@ class RuleReader:
         aliases = self._aliases(part, bases)
         group_by = self._group_by(part.get("group-by"), bases, aliases, "correlation", "group-by")
         timespan = self.check.timespan(part.get("timespan"), "correlation", "timespan")
+        asked = self._asked(part, kind, bases, group_by, timespan)
+        self._placed(kind, bases)
+        timing = self._timing(kind)
+        informational = self._informational(bases)
+        common = self._common()
+        if len(self.check.errors) == before:
+            self._through_pysigma()
+        if len(self.check.errors) > before or any(r in self.known.broken for r in references(part)):
+            return None
+        inner = [b for b in bases if isinstance(b, Rule)]
+        used = {*group_by, *([asked["value_field"]] if asked["value_field"] else [])}
+        return Rule(
+            **common,
+            **asked,
+            bases=tuple(_name_of(b) for b in bases),
+            kinds=frozenset(k for b in bases for k in (b.kinds if isinstance(b, Rule) else (b.kind,))),
+            group_by=group_by,
+            timespan_us=0 if kind == "new_value" else timespan,
+            **timing,
+            inner=frozenset(b.id for b in inner),
+            informational_when=frozenset(informational),
+            attributed=any(b.attributed if isinstance(b, Rule) else _waits(b, used, aliases) for b in bases),
+            aliases=aliases,
+        )
+
+    def _asked(
+        self, part: Mapping[str, Any], kind: str, bases: tuple[Base, ...], group_by: tuple[str, ...], timespan_us: int
+    ) -> dict[str, Any]:
+        """What the condition, and a kind of our own, ask for."""
         names = [_name_of(b) for b in bases]
         measured = str(part.get("type")) if kind == "quota" else MEASURED_AS.get(kind, kind)
 
@@ -96,41 +124,16 @@ class RuleReader:
 
         condition = ConditionReader(self.check, self.own, measured, names, column)
         condition.read(part)
-        own = OwnReader(self.check, self.own, kind, names, column).read(group_by, timespan, condition.thresholds)
-        self._placed(kind, bases)
-        learn_us, unless = self._learn(kind)
-        informational = self._informational(bases)
-        common = self._common()
-        if len(self.check.errors) == before:
-            self._through_pysigma()
-        if len(self.check.errors) > before or any(r in self.known.broken for r in references(part)):
-            return None
-        inner = [b for b in bases if isinstance(b, Rule)]
-        used = {*group_by, *([condition.value_field] if condition.value_field else [])}
-        return Rule(
-            **common,
-            kind=measured if kind == "quota" else kind,
-            bases=tuple(_name_of(b) for b in bases),
-            kinds=frozenset(k for b in bases for k in (b.kinds if isinstance(b, Rule) else (b.kind,))),
-            group_by=group_by,
-            timespan_us=0 if kind == "new_value" else timespan,
-            window=self._window(kind),
-            lasting_us=self._span("lasting"),
-            suppress_us=self._span("suppress"),
-            rearm_us=self._span("rearm"),
-            presence=condition.presence,
-            percentile=condition.percentile,
-            inner=frozenset(b.id for b in inner),
-            thresholds=_limits(kind, own, condition.thresholds),
-            counts=condition.counts,
-            value_field=None if kind == "travel" else condition.value_field,
-            learn_us=learn_us,
-            learn_unless_inventory=unless,
-            informational_when=frozenset(informational),
-            attributed=any(b.attributed if isinstance(b, Rule) else _waits(b, used, aliases) for b in bases),
-            aliases=aliases,
-            own=own,
-        )
+        own = OwnReader(self.check, self.own, kind, names, column).read(group_by, timespan_us, condition.thresholds)
+        return {
+            "kind": measured if kind == "quota" else kind,
+            "presence": condition.presence,
+            "percentile": condition.percentile,
+            "thresholds": limits_of(kind, own, condition.thresholds),
+            "counts": condition.counts,
+            "value_field": None if kind == "travel" else condition.value_field,
+            "own": own,
+        }
 
     def _placed(self, kind: str, bases: Sequence[Base]) -> None:
         """Note what a kind cannot be made of."""
@@ -152,6 +155,18 @@ class RuleReader:
             )
             return WINDOWS[0]
         return str(window)
+
+    def _timing(self, kind: str) -> dict[str, Any]:
+        """How the rule's windows are laid and what its opened episodes wait for."""
+        learn_us, unless = self._learn(kind)
+        return {
+            "window": self._window(kind),
+            "lasting_us": self._span("lasting"),
+            "suppress_us": self._span("suppress"),
+            "rearm_us": self._span("rearm"),
+            "learn_us": learn_us,
+            "learn_unless_inventory": unless,
+        }
 
     def _span(self, key: str) -> int:
         return self.check.timespan(self.own[key], "aupstream", key) if key in self.own else 0
@@ -351,15 +366,6 @@ def references(part: Mapping[str, Any]) -> tuple[str, ...]:
     rules = part.get("rules")
     listed = rules if isinstance(rules, list) else [rules]
     return tuple(r for r in listed if isinstance(r, str))
-
-
-def _limits(kind: str, own: OwnKind | None, limits: tuple[Threshold, ...]) -> tuple[Threshold, ...]:
-    """Thresholds as the kind measures them."""
-    if isinstance(own, Travel):
-        return (Threshold("km-per-h", own.km_per_h),)
-    if isinstance(own, Absence):
-        return ()
-    return tuple(replace(t, name=kind) for t in limits) if kind in ("quota", "spike", "concurrent") else limits
 
 
 def _name_of(base: Base) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from ipaddress import ip_network
 from math import inf, isfinite
@@ -260,3 +261,12 @@ def _folded(column: str, value: str | int) -> str:
     """A value as it stands in group keys."""
     text = str(value).strip()
     return text.casefold() if column in _FOLDED or column.startswith("email_") else text
+
+
+def limits_of(kind: str, own: OwnKind | None, limits: tuple[Threshold, ...]) -> tuple[Threshold, ...]:
+    """Thresholds as the kind measures them."""
+    if isinstance(own, Travel):
+        return (Threshold("km-per-h", own.km_per_h),)
+    if isinstance(own, Absence):
+        return ()
+    return tuple(replace(t, name=kind) for t in limits) if kind in ("quota", "spike", "concurrent") else limits
