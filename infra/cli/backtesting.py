@@ -22,7 +22,9 @@ from agents.rules.loader import POLICY_FOLDER, load_rules
 from agents.rules.reading import Beside
 from agents.rules.shadow import in_shadow
 from agents.settings import DistrictSettings
+from infra.cli.comparing import differences, show_differences
 from infra.cli.configuration import Chosen, choose
+from infra.cli.eventsources import EventFile, EventSource, event_sources, is_events
 from infra.cli.failures import FINDINGS
 from infra.cli.naming import Wishes, check_files, named
 from infra.cli.output import Advance, file_size, progress, talk, warn
@@ -51,36 +53,56 @@ class Asked:
     permits: Path | None
     timezone: str | None
     year: int | None
+    against: tuple[Path, ...] = ()
+    start: str | None = None
+    end: str | None = None
 
 
-def run(asked: Asked, *, fail: bool) -> None:
-    """Judge logs and print the violations.
+def run(asked: Asked, *, fail: bool, fail_on_difference: bool = False) -> None:
+    """Judge logs or events and print the violations, or how those of two rule sets differ.
 
     Raises:
         ConfigError: options, configuration or context files are wrong.
         RuleError: rules are.
         InputError: a log is missing, unreadable or damaged; of a damaged one everything before is judged and printed.
+        ServerError: a server that events are read from does not answer.
     """
     chosen = choose(asked.config)
-    district = _district(chosen, asked)
-    paths = asked.rules or chosen.config.rules.paths or (POLICY_FOLDER,)
-    beside = Beside() if asked.rules else chosen.config.rules.beside
-    rules = in_shadow(
-        not_empty(load_rules(paths, beside), paths), chosen.config.rules.shadow if not asked.rules else ()
-    )
-    made = district_of(district)
-    pipeline = Pipeline(rules, made, inventory_of(district), judge_of(district, made))
-    sources = _sources(chosen, asked)
+    if fail_on_difference and not asked.against:
+        hint = "name the other rules with --against"
+        raise ConfigError("--fail-on-difference compares with nothing", where="backtest", hint=hint)
+    pipelines = [_pipeline(chosen, asked, asked.rules)]
+    if asked.against:
+        pipelines.append(_pipeline(chosen, asked, asked.against))
+    events = event_sources([s for s in asked.sources if is_events(s)], chosen, asked.start, asked.end)
+    sources = _sources(chosen, asked) if len(events) < len(asked.sources) or not events else []
     check_files(sources)
-    reading = Reading(sources)
-    violations = [shown(v) for v in last_versions(reading.judge(pipeline))]
-    show(violations, as_json=False)
+    for source in events:
+        source.check()
+    reading = Reading(sources, events)
+    made = [[shown(v) for v in last_versions(records)] for records in reading.judge(pipelines)]
+    violations = made[0]
+    changes = list(differences(before=made[1], after=violations)) if asked.against else []
+    if asked.against:
+        show_differences(changes)
+    else:
+        show(violations, as_json=False)
     reading.sum_up()
     _sum_up(violations)
     if reading.damage:
         raise reading.damage[0]
-    if fail and has_violation(violations):
+    if (fail and has_violation(violations)) or (fail_on_difference and changes):
         raise typer.Exit(FINDINGS)
+
+
+def _pipeline(chosen: Chosen, asked: Asked, named_rules: tuple[Path, ...]) -> Pipeline:
+    district = _district(chosen, asked)
+    paths = named_rules or chosen.config.rules.paths or (POLICY_FOLDER,)
+    beside = Beside() if named_rules else chosen.config.rules.beside
+    shadow = () if named_rules else chosen.config.rules.shadow
+    rules = in_shadow(not_empty(load_rules(paths, beside), paths), shadow)
+    made = district_of(district)
+    return Pipeline(rules, made, inventory_of(district), judge_of(district, made))
 
 
 def _district(chosen: Chosen, asked: Asked) -> DistrictSettings:
@@ -91,8 +113,9 @@ def _district(chosen: Chosen, asked: Asked) -> DistrictSettings:
 def _sources(chosen: Chosen, asked: Asked) -> list[SourceConfig]:
     configured = chosen.config.collectors()
     wishes = Wishes(zone_of(asked.timezone) if asked.timezone else None, asked.year, chosen.config.formats)
-    if asked.sources:
-        return named(asked.sources, configured, ZoneInfo(chosen.config.district.timezone), wishes)
+    logs = [s for s in asked.sources if not is_events(s)]
+    if logs:
+        return named(logs, configured, ZoneInfo(chosen.config.district.timezone), wishes)
     if not configured:
         hint = "name some, e.g. postfix:/var/log/mail.log, or a configuration that has [[sources]]"
         raise ConfigError("there is no log to read", where="backtest", hint=hint)
@@ -115,30 +138,39 @@ class _Count:
 
 
 class Reading:
-    """Logs being read.
+    """Logs and events being read.
 
     Args:
-        sources: What to read.
+        sources: Logs.
+        events: Events that are there already.
     """
 
-    def __init__(self, sources: Sequence[SourceConfig]) -> None:
+    def __init__(self, sources: Sequence[SourceConfig], events: Sequence[EventSource] = ()) -> None:
         self.damage: list[InputError] = []
-        self._sources = sources
+        self._sources, self._events = sources, events
+        self._read: Counter[str] = Counter()
         self._opened: list[Source] = []
         self._counts: dict[str, _Count] = defaultdict(_Count)
 
-    def judge(self, pipeline: Pipeline) -> Records:
-        """Read everything and judge it."""
+    def judge(self, pipelines: Sequence[Pipeline]) -> list[Records]:
+        """Read everything once and judge it by each."""
         now = datetime.now(UTC)
-        total = file_size([Path(s.path) for s in self._sources if s.path != "-"])
+        files = [e.path for e in self._events if isinstance(e, EventFile)]
+        unknown = len(files) < len(self._events)
+        total = None if unknown else file_size([*files, *(Path(s.path) for s in self._sources if s.path != "-")])
         with progress("reading", total) as advance:
             road = deliveries(
                 self._sources, now_us=time.time_ns() // 1000, today=now.date(), make=lambda s: self._open(s, advance)
             )
             for delivered in road:
-                self._take(delivered, pipeline)
+                self._take(delivered, pipelines)
+            for source in self._events:
+                for kind, frame in source.frames(advance):
+                    self._read[source.name] += frame.height
+                    for pipeline in pipelines:
+                        pipeline.take(kind, frame)
         self.damage = [s.damage for s in self._opened if s.damage is not None]
-        return pipeline.finish()
+        return [pipeline.finish() for pipeline in pipelines]
 
     def _open(self, config: SourceConfig, advance: Advance) -> Source:
         if config.path == "-":  # waits for the pipe: nothing else is to be done meanwhile
@@ -149,7 +181,7 @@ class Reading:
         self._opened.append(source)
         return source
 
-    def _take(self, delivered: Delivered, pipeline: Pipeline) -> None:
+    def _take(self, delivered: Delivered, pipelines: Sequence[Pipeline]) -> None:
         headers, frame, message = delivered
         if message.topic == LEDGER:
             record = json.loads(message.value)
@@ -159,21 +191,24 @@ class Reading:
             if message.topic == DEAD_LETTERS:
                 self._counts[headers.source].reasons.update(frame["reason"].to_list())
             else:
-                pipeline.take(_KINDS[message.topic], frame, earliest=headers.earliest)
+                for pipeline in pipelines:
+                    pipeline.take(_KINDS[message.topic], frame, earliest=headers.earliest)
 
     def sum_up(self) -> None:
         """Say what was read, on standard error."""
-        for source in self._sources:
-            count = self._counts[source.name]
+        for source in self._events:
+            talk(f"{source.name}: {self._read[source.name]} events")
+        for log in self._sources:
+            count = self._counts[log.name]
             for chunk in count.chunks.values():
                 count.ignored.update(chunk["ignored"])
             lines = count.total("lines")
-            said = f"{source.name}: {lines} lines, {count.total('events')} events of {count.total('in_events')} lines"
+            said = f"{log.name}: {lines} lines, {count.total('events')} events of {count.total('in_events')} lines"
             talk(f"{said}, {count.ignored.total()} ignored, {count.total('dead_letters')} dead letters")
             if count.reasons:
                 talk("  dead letters: " + ", ".join(f"{n} {reason}" for reason, n in count.reasons.most_common()))
             if lines and not count.total("events"):
-                warn(f"{source.name}: not one event; is it a log of type {source.type}?")
+                warn(f"{log.name}: not one event; is it a log of type {log.type}?")
 
 
 def _sum_up(violations: Sequence[dict[str, object]]) -> None:

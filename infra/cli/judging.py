@@ -84,7 +84,8 @@ def backtest(  # noqa: PLR0913 - options
         list[str] | None,
         typer.Argument(
             metavar="[NAME=]TYPE:FILE…",
-            help="Logs, e.g. postfix:mail.log; without any, the sources of the configuration. - is standard input.",
+            help="Logs, e.g. postfix:mail.log; without any, the sources of the configuration. - is standard input. "
+            "Or events: events:FILE, kafka:TOPIC[/PARTITION][@FROM..TO], clickhouse:",
         ),
     ] = None,
     *,
@@ -102,7 +103,18 @@ def backtest(  # noqa: PLR0913 - options
     ] = None,
     timezone: TimezoneOption = None,
     year: YearOption = None,
+    against: Annotated[
+        list[Path] | None,
+        typer.Option("--against", metavar="PATH", help="Rules to compare with, e.g. those in force; repeatable."),
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="WHEN", help="With clickhouse: events since, 7d or ISO 8601.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="WHEN", help="With clickhouse: events before.")] = None,
     fail_on_violation: FailOption = False,
+    fail_on_difference: Annotated[
+        bool, typer.Option("--fail-on-difference", help="Exit with 1 where --against differs.")
+    ] = False,
 ) -> None:
     """Judge log files without any server and print the violations.
 
@@ -114,13 +126,24 @@ def backtest(  # noqa: PLR0913 - options
     A source of the configuration that has the same name and type lends its time zone, year and lateness to one named
     here; --timezone and --year win over it.
 
+    Events that are there already: `events:FILE` reads an Avro container (`normalise --avro`), or JSON lines with our
+    columns or as `normalise` prints them, packed or not. `kafka:` reads a topic of events or a part of it, between
+    offsets or times; `clickhouse:` the tables of events. With --against violations are not printed, but how they differ
+    from those of the other rules: `change` is gained, lost or changed (then `was` says what it was); a violation is the
+    same where rule, group key and first event are.
+
     Examples: `aupstream backtest --year 2026 --timezone America/Denver dhcp=isc_dhcpd:dhcpd.log postfix:mail.log`, and
     `aupstream backtest --config aupstream.toml --rules my-rules/ --fail-on-violation`
     """
     from infra.cli.backtesting import Asked, run  # noqa: PLC0415 - heavy
 
-    asked = Asked(tuple(sources or ()), config, tuple(rules or ()), inventory, permits, timezone, year)
-    run(asked, fail=fail_on_violation)
+    asked = Asked(
+        *(tuple(sources or ()), config, tuple(rules or ()), inventory, permits, timezone, year),
+        against=tuple(against or ()),
+        start=start,
+        end=end,
+    )
+    run(asked, fail=fail_on_violation, fail_on_difference=fail_on_difference)
 
 
 def simulate(
