@@ -201,7 +201,7 @@ def _within_hour(stamp: str) -> int | None:
     if length == 19:
         return whole
     decimals = stamp[20:]
-    if length not in (23, 26) or stamp[19] != "." or not (decimals.isascii() and decimals.isdigit()):
+    if length not in (23, 26) or stamp[19] not in ".," or not (decimals.isascii() and decimals.isdigit()):
         return None
     return whole + int(decimals) * (1_000 if length == 23 else 1)
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.normalisers.abstract import LineChunk
+from streams.normalisers.mail import mimecast
 from streams.normalisers.reasons import Refused, vocabulary
 from streams.normalisers.registry import make
 from tests.normalisers.golden_files import SETTINGS, in_chunks, lines_of
@@ -112,3 +113,15 @@ def test_a_quarantine_of_esas_and_what_comes_of_it_are_one_message() -> None:
         event["event_action"] for event in events("cisco_esa", *(line.decode() for line in lines_of("cisco_esa")))
     ]
     assert actions.count("delivery") == actions.count("released") == 1
+
+
+@given(st.lists(st.sampled_from([
+    "datetime=2024-03-01T08:00:01-0500", "|", "|aCode=x", "|Subject=", "a", "=", "|Sender=a@b", "|Odd=1", "|Act=Acc",
+    " ", "|MsgId=<a|b>", "|Subject=\\ a \\", "\\", "|é=", "|Rcpt",
+]), max_size=12))  # fmt: skip
+def test_bars_of_mimecast_are_the_same_read_at_once_or_one_by_one(parts: list[str]) -> None:
+    message = "".join(parts)
+    slow = mimecast._disentangled(message.split("|"))
+    if "\\" in message:
+        slow = {key: mimecast._plain(value) for key, value in slow.items()}
+    assert mimecast.barred(message) == slow

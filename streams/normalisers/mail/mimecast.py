@@ -40,17 +40,9 @@ from streams.normalisers.reasons import Ignored, IgnoredReason, Refused
 from streams.normalisers.records import Fact, Head, Read
 
 ACTIONS: Final = (
-    "message",
-    "deferred",
-    "accepted",
-    "rejected",
-    "processed",
-    "held",
-    "discarded",
-    "journalled",
-    "detected",
+    "message", "deferred", "accepted", "rejected", "processed", "held", "discarded", "journalled", "detected",
     "clicked",
-)
+)  # fmt: skip
 
 Values: TypeAlias = dict[str, Any]
 """What a record says, by our names for its fields (`mimecast_words.NAMES`)."""
@@ -170,10 +162,12 @@ def barred(message: str) -> dict[str, Any]:
         found: dict[str, Any] = dict([part.split("=", 1) for part in parts])
     except ValueError:
         found = {}
-    if len(found) != len(parts) or not found.keys() <= KEYS:
+    if len(found) != len(parts) or not KEYS.issuperset(found):
         found = _disentangled(parts)
     if "\\" in message:
-        return {key: _plain(value) for key, value in found.items()}
+        for key, value in found.items():
+            if value and (value[0] == "\\" or value[0].isspace() or value[-1].isspace()):
+                found[key] = _plain(value)
     return found
 
 
@@ -261,6 +255,8 @@ def _process(values: Values) -> Fact | None:
 
 def _attachment_names(values: Values) -> Fact:
     stated = values.get("attachments")
+    if not stated:  # most by far
+        return {}
     names = [one for one in stated if isinstance(one, str)] if isinstance(stated, list) else []
     if isinstance(stated, str) and stated:
         quoted = _QUOTED_NAME.findall(stated)
@@ -281,9 +277,7 @@ def _delivery(values: Values) -> Fact | None:
         answer = said(values.get("reject_info"))
         permanent = code.startswith("5") or facts.enhanced_code(answer).startswith("5")
         status = "bounced" if permanent else "deferred"
-    values["server"] = values.get("server") or values.pop(
-        "client", None
-    )  # in the files too `IP` is the next server here
+    values["server"] = values.get("server") or values.pop("client", None)  # `IP` is the next server here in files too
     relay = said(values.get("host")) or said(values.get("route")) or ""
     relay = f"{relay}[{values['server']}]" if values["server"] else relay
     tried = facts.whole(values.get("attempt"), 2**31 - 1) or 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 NAMES: Final[Mapping[str, str]] = {
@@ -135,8 +136,9 @@ class _Values:
         """What a record says, by our names; null and empty text are nothing."""
         found: dict[str, Any] = {}
         for key, value in obj.items():
-            if key in NAMES and value is not None and value != "":
-                found.setdefault(NAMES[key], value)
+            name = NAMES.get(key)
+            if name is not None and value is not None and value != "" and name not in found:
+                found[name] = value
         return found
 
     def known(self, obj: Mapping[str, Any]) -> bool:
@@ -157,9 +159,9 @@ class _Values:
 
     def guessed(self, obj: Mapping[str, Any], values: Mapping[str, Any]) -> str | None:
         """The kind of a record that does not say it, by the fields that only this kind has."""
-        signs = _OF_SIGN.keys() & obj.keys()
-        if signs:
-            return min(_OF_SIGN[sign] for sign in signs)[1]
+        kind = _signed(tuple(obj))
+        if kind is not None:
+            return kind
         if "Hits" in obj or "identifiers" in obj:
             return "impersonation"
         if "policy" in obj and "recipient" in values:
@@ -184,6 +186,13 @@ _SIGNS: Final[tuple[tuple[str, Iterable[str]], ...]] = (
 """Kinds by their own fields, the surest first."""
 
 _OF_SIGN: Final = {key: (rank, kind) for rank, (kind, has) in enumerate(_SIGNS) for key in has}
+
+
+@lru_cache(maxsize=256)
+def _signed(keys: tuple[str, ...]) -> str | None:
+    """The kind of record that has these keys; records of one kind have mostly the same."""
+    return min((_OF_SIGN[key] for key in keys if key in _OF_SIGN), default=(0, None))[1]
+
 
 VALUES: Final = _Values()
 
