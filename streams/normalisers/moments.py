@@ -65,6 +65,13 @@ def zoned(text: str) -> int | None:
 
 def common(text: str, clock: SourceClock) -> int | None:
     """`01/Mar/2024:08:30:00 -0700`, also with blanks or dashes, `Z`, a fraction, or without a zone."""
+    found = _common(text)
+    return clock.micros(found) if isinstance(found, str) else found
+
+
+@lru_cache(maxsize=4096)
+def _common(text: str) -> int | str | None:
+    """The moment where the text has a zone, else the time as a clock reads it."""
     match = _COMMON.match(text)
     month = match and MONTHS.get(match[2].title())
     if match is None or month is None:
@@ -72,7 +79,7 @@ def common(text: str, clock: SourceClock) -> int | None:
     day = f"{match[3]}-{month:02d}-{int(match[1]):02d}"
     if match[6]:
         return _moment(day, match[4], match[5], match[6])
-    return clock.micros(f"{day} {match[4]}" + (f".{match[5][:6]}" if match[5] else ""))
+    return f"{day} {match[4]}" + (f".{match[5][:6]}" if match[5] else "")
 
 
 def month_first(text: str, clock: SourceClock) -> int | None:

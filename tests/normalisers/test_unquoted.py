@@ -53,9 +53,9 @@ def feed_lines(draw: st.DrawFn) -> bytes:
     ).encode()
 
 
-def read_alone(lines: list[bytes]) -> list[object]:
+def read_alone(type_name: str, lines: list[bytes]) -> list[object]:
     """What becomes of every line where no line came before it."""
-    return [fate(make("zscaler_nss", NormaliserSettings()), line) for line in lines]
+    return [fate(make(type_name, NormaliserSettings()), line) for line in lines]
 
 
 def fate(normaliser: Normaliser, line: bytes) -> object:
@@ -67,4 +67,23 @@ def fate(normaliser: Normaliser, line: bytes) -> object:
 @given(st.lists(feed_lines(), min_size=1, max_size=4))
 def test_a_feed_of_names_is_read_the_same_whatever_lines_came_before(lines: list[bytes]) -> None:
     one = make("zscaler_nss", NormaliserSettings())
-    assert [fate(one, line) for line in lines * 2] == read_alone(lines) * 2
+    assert [fate(one, line) for line in lines * 2] == read_alone("zscaler_nss", lines) * 2
+
+
+TOKENS = st.sampled_from(('"a"', '""', "b", "10", '"a b"', "[c]", "[]", '"', "x\ty", '"q" "0"', "é", "[d e]", '"a"b'))
+
+
+@st.composite
+def access_lines(draw: st.DrawFn) -> bytes:
+    """Lines of Skyhigh's access log, some with a quote or a blank too many."""
+    agent, user = draw(TOKENS), draw(TOKENS)
+    tail = " ".join(draw(st.lists(TOKENS, max_size=3)))
+    blank = draw(st.sampled_from((" ", " ", " ", "  ", "\t")))
+    line = f'[01/Mar/2024:08:29:58 -0500] {user} 10.20.1.16 200 "GET http://www.example.org/ HTTP/1.0"{blank}"News" "x"'
+    return f'{line} "text/html" 100 {agent} "" {tail}'.encode()
+
+
+@given(st.lists(access_lines(), min_size=1, max_size=4))
+def test_an_access_log_is_read_the_same_whatever_lines_came_before(lines: list[bytes]) -> None:
+    one = make("skyhigh", NormaliserSettings())
+    assert [fate(one, line) for line in lines * 2] == read_alone("skyhigh", lines) * 2

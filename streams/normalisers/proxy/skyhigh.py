@@ -40,6 +40,8 @@ ACTIONS: Final = ("allowed", "denied")
 
 _START = re.compile(r"CEF: ?\d+\||LEEF: ?\d|(?<![^\s>])status=\"\d{0,3}/|\[\d{1,2}/[A-Z][a-z]{2}/\d{4}[: ]")
 _TOKEN = re.compile(r'"([^"]*)"(?= |\Z)|\[([^\]]*)\](?= |\Z)|(\S+)')
+_QUOTED, _BRACKETED, _BARE = r'"([^"]*+)"', r"\[([^\]]*+)\]", r"([^\s\"\[]\S*+)"
+_MOST_VALUES, _LEARNT_ALWAYS = 64, 256
 _FRONT = re.compile(r'\[([^\]]{1,40})\] "([^"]*)" (\S+) (\S*) "')
 _REQUEST_END = re.compile(r' HTTP/\d(?:\.\d)?" "')
 _MIDDLE = re.compile(r'([^"]*)" "([^"]*)" "([^"]*)" (\S*) "')
@@ -88,6 +90,8 @@ class SkyhighNormaliser(Appliance):
     def __init__(self, settings: NormaliserSettings) -> None:
         super().__init__(settings)
         self._shapes = Shapes(PAIRS)
+        self._layout: re.Pattern[str] | None = None
+        self._missed = 0
         self.names: tuple[str, ...] = ()
 
     def read(self, head: Head) -> Read:
@@ -111,7 +115,8 @@ class SkyhighNormaliser(Appliance):
         return self._row(message)
 
     def _access(self, message: str) -> Read:
-        found = [quoted or bracketed or bare for quoted, bracketed, bare in _TOKEN.findall(message)]
+        known = self._layout.match(message) if self._layout is not None else None
+        found = list(known.groups()) if known is not None else self._tokens(message)
         for names in (self.names,) if "time" in self.names else (DEFAULT, DEFAULT[:-1]):
             whole = len(found) == len(names)
             values = dict(zip(names, found, strict=True)) if whole else _from_both_ends(message, names)
@@ -119,6 +124,16 @@ class SkyhighNormaliser(Appliance):
             if values is not None and (names == self.names or values["block_id"].isdigit()):
                 return self._event(values)
         return Unreadable(Refused.UNKNOWN_FORM, f"{len(found)} values in a line of the access log")
+
+    def _tokens(self, message: str) -> list[str]:
+        """Values of a line. Its layout is remembered: what is quoted, bracketed or bare, each parted by one blank."""
+        found = _TOKEN.findall(message)
+        forms = [_QUOTED if quoted else _BRACKETED if bracketed else _BARE for quoted, bracketed, bare in found]
+        forms = [_QUOTED if not any(values) else form for values, form in zip(found, forms, strict=True)]
+        self._missed += 1
+        if len(found) <= _MOST_VALUES and (self._missed <= _LEARNT_ALWAYS or self._missed % 16 == 0):
+            self._layout = _layout(tuple(forms))
+        return [quoted or bracketed or bare for quoted, bracketed, bare in found]
 
     def _row(self, message: str) -> Read:
         row = cells(message)
@@ -195,6 +210,11 @@ class SkyhighNormaliser(Appliance):
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise ValueError(f"names of columns are {names!r:.80}")
         self.names = tuple(names)
+
+
+@lru_cache(maxsize=256)
+def _layout(forms: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile(" ".join(forms) + r"\Z")
 
 
 @lru_cache(maxsize=256)
