@@ -53,7 +53,8 @@ def guess(lines: Sequence[bytes]) -> Guess:
     """The likeliest type of the first lines of a file, and how sure that is.
 
     Every type reads the lines; a line that gives an event or is held for a join counts fully, one that is ignored for a
-    reason of that format by half, others not at all. A type that finds no event is none, unless it claims a line.
+    reason of that format by half, others not at all; what a type takes for lines that name columns is left out. A type
+    that finds no event is none, unless it claims a line.
     Where two types can read as much, the one counts that surely writes such lines (`claims`), then the one that finds
     more in them.
 
@@ -79,6 +80,7 @@ def _score(name: str, sample: list[bytes]) -> _Score:
     rejected = {reject.line for reject in out.rejects}
     decided_by_event = set(out.events[LINE].to_list())
     score = 0.0
+    heads = sum(reason is Ignored.HEADER for index, reason in out.ignored if index not in decided_by_event)
     for index in range(len(sample)):
         if index in rejected:
             continue
@@ -93,4 +95,4 @@ def _score(name: str, sample: list[bytes]) -> _Score:
     if not (events.height or normaliser.open_lines or claimed):
         return _Score(0.0, 0.0, 0.0)
     filled = sum(events.height - column.null_count() for column in events) / max(events.height, 1)
-    return _Score(round(score / len(sample), 3), round(claimed, 2), filled)
+    return _Score(round(score / max(len(sample) - heads, 1), 3), round(claimed, 2), filled)

@@ -129,6 +129,27 @@ def test_a_proxy_format_gets_the_parts_of_its_urls_and_loses_their_secrets() -> 
     assert (found[0]["event_outcome"], found[0]["http_response_bytes"]) == ("failure", 1536)
 
 
+def test_a_url_without_its_scheme_has_parts_and_a_tunnel_stays_one() -> None:
+    spec = {
+        "kind": "proxy", "syntax": "delimited", "columns": ["t", "method", "url"], "time": {"field": "t"},
+        "fields": {"url_original": "url", "http_request_method": "method", "event_action": {"value": "allowed"}},
+    }  # fmt: skip
+    t = "2024-03-02T16:00:00Z"
+    found = became(spec, f"{t},GET,www.example.org:8080/a.exe", f"{t},CONNECT,www.example.org:443", f"{t},GET,/a")
+    assert [(f.get("url_scheme"), f.get("url_domain"), f.get("url_port")) for f in found] == [
+        ("http", "www.example.org", 8080),
+        (None, "www.example.org", 443),
+        (None, None, None),
+    ]
+
+
+def test_an_action_whose_word_is_not_in_the_map_is_a_dead_letter() -> None:
+    spec = changed(fields={"user_name": "user", "event_action": {"field": "result", "map": {"ok": "login"}}})
+    good, new = became(spec, *(f"02/03/2024 16:00:00 door A user=jo {word}" for word in ("ok", "maybe")))
+    assert good["event_action"] == "login"
+    assert new["dead_letter"] == "bad_field"
+
+
 def test_a_mail_format_splits_its_recipients() -> None:
     spec = {
         "kind": "mail", "syntax": "pairs", "time": {"field": "at", "format": "epoch"},

@@ -21,6 +21,7 @@ from streams.normalisers.json_records import decoded, text
 from streams.normalisers.lines import Unreadable
 from streams.normalisers.payload import pairs
 from streams.normalisers.proxy.facts import URL_FIELDS, ProxyFacts
+from streams.normalisers.proxy.values import with_scheme
 from streams.normalisers.reasons import Ignored, IgnoredReason, Refused
 from streams.normalisers.records import Fact, Gathered, Head, Read, RecordNormaliser
 from streams.normalisers.tables import MAX_COLUMNS, cells
@@ -116,6 +117,8 @@ class CustomNormaliser(RecordNormaliser):
         except BadValue as error:
             return Unreadable(Refused.BAD_FIELD, str(error))
         fact["timestamp"] = when
+        if self.kind is EventKind.PROXY:
+            _complete_url(fact)
         if head.stamp:
             fact |= {"observer_hostname": head.host, "process_name": head.program, "process_pid": head.pid}
         return fact
@@ -179,6 +182,13 @@ class CustomNormaliser(RecordNormaliser):
         """See `RecordNormaliser.recall`."""
         if not self._spec.columns:
             self._names = tuple(str(name) for name in saved.get("names", ()))
+
+
+def _complete_url(fact: Fact) -> None:
+    """Give `www.example.org/a`, as filters write it, the scheme without which it has no parts."""
+    url = fact.get("url_original")
+    if url and url[0] not in "/-" and fact.get("http_request_method") != "CONNECT":
+        fact["url_original"] = with_scheme(url, secure=fact.get("url_scheme") == "https")
 
 
 def _extracted(texts: pl.Series, pattern: str) -> list[Fields | None]:

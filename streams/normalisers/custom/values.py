@@ -86,11 +86,15 @@ def _column(column: str, how: FieldSpec, dtype: pl.DataType) -> Callable[[Mappin
     if how.value is not None:
         return lambda _: how.value
     name, words, default, split = how.field or "", how.map, how.default, how.split
+    # An action that says nothing would be seen by no rule, and nobody would hear of it.
+    must_be_known = column == "event_action" and default is None
     convert = _converter(column, dtype.inner if isinstance(dtype, pl.List) else dtype, how.scale)
 
     def one(fields: Mapping[str, str | None]) -> Any:
         text = fields.get(name)
         if text is not None and words:
+            if must_be_known and text not in words:
+                raise BadValue(f"{column}: a word that `map` does not have")
             text = words.get(text)
         if text is None:
             text = default
