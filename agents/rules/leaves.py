@@ -308,6 +308,8 @@ def regex_of(value: SigmaRegularExpression) -> str:
     Raises:
         LeafError: the engine cannot run it in linear time (look-around, back-references).
     """
+    if getattr(value, "regexp", None) is None:  # pySigma leaves it so where the rule says null
+        raise LeafError("a regular expression must be text", "put it in quotes")
     if value.contains_placeholder():
         raise _unfilled(value.regexp.s)
     flags = "".join(sorted(_FLAGS[f] for f in value.flags))

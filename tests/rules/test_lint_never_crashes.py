@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 from agents.rules.loader import POLICY_FOLDER, parse_rules
 from schemas.errors import AupstreamError, Errors
 
-FILES = [re.sub(r"  examples:\n(    .*\n)+", "", p.read_text("utf-8")) for p in sorted(POLICY_FOLDER.rglob("*.yml"))]
+OWN = Path(__file__).with_name("own_kinds.yml")
+PATHS = [*sorted(POLICY_FOLDER.rglob("*.yml")), OWN, OWN, OWN]
+FILES = [re.sub(r"  examples:\n(    .*\n)+", "", p.read_text("utf-8")) for p in PATHS]
 VALUES = st.sampled_from(
     [
         *"~ {} [] [[]] -1 1.5 .nan .inf true 2026-03-02 '*' \"\\\" not ( null 0x10 1e400 99999999999999999999".split(),
@@ -42,6 +45,7 @@ def damaged(draw: st.DrawFn) -> str:
 
 @given(damaged() | st.text(max_size=60))
 @example("detection: {a: {b|re: '['}, condition: a}\nlogsource: {category: proxy}\ntitle: t\nname: n\n")
+@example("detection: {a: {user_name|re: ~}, condition: a}\nlogsource: {category: proxy}\ntitle: t\nname: n\n")
 @example("correlation: ~\ntitle: t\nname: n\n")
 @example(
     "correlation: {rules: [[x]], type: [x], timespan: {}, group-by: {a: b}, condition: [1]}\ntitle: [t]\nname: {n: n}\n"
