@@ -32,6 +32,9 @@ be left out, and so may `observer_hostname`, `process_name` and `process_pid`, w
 Read: TypeAlias = Fact | list[Fact] | IgnoredReason | Unreadable
 """What a record says: an event, several, nothing by design, or something that cannot be read."""
 
+HEADER_STARTS = frozenset("<0123456789JFMASOND")
+"""First characters of syslog headers: a priority, a date or a month's name."""
+
 _HINT = "remove the source's saved state to read it from its start"
 _NO_TIME = Unreadable(Refused.BAD_TIME, "no time, or none that exists")
 
@@ -133,9 +136,12 @@ class RecordNormaliser(Normaliser):
         """The envelope taken off; a line without one is a record alone."""
         if self.ALONE:
             return Head("", None, None, None, text)
-        if text.startswith("{"):
+        first = text[:1]
+        if first == "{":
             journal = unwrap_journal(text)
             return Head("", None, None, None, text) if journal is None else Head(*journal)
+        if first not in HEADER_STARTS or (first == "<" and not text[1:2].isdigit()):
+            return Head("", None, None, None, text)
         line = self._splitter.split(text)
         return Head("", None, None, None, text) if line is None else Head(*line)
 

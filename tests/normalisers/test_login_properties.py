@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from streams.normalisers.abstract import LineChunk
 from streams.normalisers.lines import MAX_MESSAGE
+from streams.normalisers.login import keycloak
 from streams.normalisers.reasons import Refused, vocabulary
 from streams.normalisers.registry import make, types
 from tests.normalisers.golden_files import SETTINGS, in_chunks, lines_of
@@ -184,3 +185,11 @@ def test_a_failed_login_is_read_back_whatever_the_user_name_pretends(
     rows: list[dict[str, Any]] = make(type_name, SETTINGS).normalise(LineChunk([line], [0])).events.to_dicts()
     assert [(row["event_outcome"], row["source_ip"]) for row in rows] == [("failure", "192.0.2.7")]
     assert rows[0]["user_name"] == typed
+
+
+@given(st.lists(st.sampled_from([
+    "type=", "type=LOGIN", ", a=", ", username=", '"', "'", "b", ",", " ", "\\", ', a.b-c="x"', ", d='y, e=z'", "=",
+]), max_size=10))  # fmt: skip
+def test_pairs_of_keycloak_are_the_same_read_at_once_or_one_by_one(parts: list[str]) -> None:
+    text = "type=" + "".join(parts)
+    assert keycloak._pairs(text) == keycloak._pairs_one_by_one(text)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.normalisers.abstract import LineChunk, NormaliserSettings
+from streams.normalisers.records import HEADER_STARTS
 from streams.normalisers.registry import make
 from streams.normalisers.syslog import Splitter, SyslogLine, split
 
@@ -124,3 +125,10 @@ def test_formats_behind_syslog_are_read_from_the_journal_too(type_name: str) -> 
     out = make(type_name, NormaliserSettings()).normalise(LineChunk([line.encode()], [0]))
     assert out.events["timestamp"].to_list() == [datetime(2024, 3, 1, 8, tzinfo=UTC)]
     assert out.events["observer_hostname"].to_list() == ["h"]
+
+
+@given(st.text(max_size=2), st.sampled_from(["", "<13>Mar  1 08:00:00 h p: m", "1 2024-03-01T08:00:00Z h a - - - m"]))
+def test_what_starts_like_no_header_has_none(start: str, rest: str) -> None:
+    line = start + rest
+    if line[:1] not in HEADER_STARTS or (line[:1] == "<" and not line[1:2].isdigit()):
+        assert line[:1] == "{" or split(line) is None

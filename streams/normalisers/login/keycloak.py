@@ -69,6 +69,7 @@ _PAIR = re.compile(
     r"([A-Za-z_][\w.\-]*)=(?:\"((?:[^\"\\]|\\.)*)\"|'([^']*)'|(.*?))(?:, (?=[A-Za-z_][\w.\-]*=)|\Z)",
     re.DOTALL | re.ASCII,
 )
+_NEXT = re.compile(r", (?=[A-Za-z_][\w.\-]*=)", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z", re.ASCII)
 
 
@@ -129,6 +130,24 @@ class KeycloakNormaliser(StampedNormaliser):
 
 def _pairs(text: str) -> dict[str, Any]:
     """`type="LOGIN", realmId='a b', clientId=app, …`; of equal keys the first counts: what a client chose is behind."""
+    found: dict[str, Any] = {}
+    if not text.startswith("type="):
+        return _pairs_one_by_one(text)
+    for part in _NEXT.split(text):
+        key, _, value = part.partition("=")
+        sign = value[:1]
+        if sign in {'"', "'"}:
+            inner = value[1:-1]
+            if len(value) < 2 or value[-1] != sign or sign in inner or "\\" in inner:
+                return _pairs_one_by_one(text)
+            value = inner
+        if key not in found:
+            found[key] = value
+    return found
+
+
+def _pairs_one_by_one(text: str) -> dict[str, Any]:
+    """Where a value in quotes may hold what looks like the next key."""
     found: dict[str, Any] = {}
     for key, double, single, bare in _PAIR.findall(text):
         found.setdefault(key, double or single or bare)
