@@ -18,6 +18,8 @@ from streams.normalisers.records import Head, Read, RecordNormaliser
 
 MAX_COLUMNS = 1_000
 
+_HELD = "\0"  # stands for a doubled quote while a row is cut at its quotes
+
 
 def cells(text: str, delimiter: str = ",", quote: str = '"') -> list[str] | None:
     """Values of a row; None where a quote is not closed. A quote inside quotes is doubled (RFC 4180)."""
@@ -29,6 +31,14 @@ def cells(text: str, delimiter: str = ",", quote: str = '"') -> list[str] | None
 
 def cells_of_csv(text: str, delimiter: str = ",", quote: str = '"') -> list[str] | None:
     """As `cells` for lines without a carriage return, quicker where quotes stand inside of values."""
+    doubled = quote * 2
+    if _HELD not in text and delimiter + doubled not in text and not text.startswith(doubled):
+        parts = text.replace(doubled, _HELD).split(quote)
+        if _HELD not in "".join(parts[::2]):  # doubled in quoted values alone
+            parts[1::2] = [value.replace(_HELD, quote) for value in parts[1::2]]
+            row = _plain(parts, delimiter)
+            if row is not None:
+                return row
     try:
         rows = list(csv.reader([text], delimiter=delimiter, quotechar=quote, strict=True))
     except csv.Error:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.normalisers.abstract import LineChunk, Normaliser, NormaliserSettings
 from streams.normalisers.proxy.unquoted import Unquoted
 from streams.normalisers.registry import make
+from streams.normalisers.tables import cells, cells_of_csv
 
 FIRST, LAST = ("vendor", "action", "user", "agent"), ("reason", "url", "role")
 WORDS = st.sampled_from((*FIRST, *LAST, "OU", "DC", "a,DC", "q", "?q", "policy", "xurl", "\t", "\xa0", "é", "", "\\"))
@@ -87,3 +90,19 @@ def access_lines(draw: st.DrawFn) -> bytes:
 def test_an_access_log_is_read_the_same_whatever_lines_came_before(lines: list[bytes]) -> None:
     one = make("skyhigh", NormaliserSettings())
     assert [fate(one, line) for line in lines * 2] == read_alone("skyhigh", lines) * 2
+
+
+ROWS = (
+    st.lists(st.sampled_from(('"', ",", "a", " ", '""', '"a', 'b"', '","', "é", "\0")), max_size=14)
+    .map("".join)
+    .filter(lambda row: '"' in row)
+)
+
+
+@given(ROWS)
+def test_a_row_that_is_cut_at_its_quotes_is_what_the_csv_module_reads(row: str) -> None:
+    try:
+        read = next(csv.reader([row], strict=True))
+    except csv.Error:
+        read = None
+    assert cells(row) == cells_of_csv(row) == read
