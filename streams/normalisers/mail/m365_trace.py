@@ -134,7 +134,7 @@ class M365TraceNormaliser(TableNormaliser):
         relay = said.get("relay", "")
         sender, client = said.get("sender", ""), said.get("client", "")
         lists = {to: ("", status, "", relay, False, 1 if status in _TRIED else 0) for to, status in recipients.items()}
-        spam = "filteredasspam" in said.get("status", "").replace(" ", "").lower()
+        spam = "filteredasspam" in _word(said.get("status", ""))
         trace = said.get("trace", "")
         return {
             "timestamp": self._time(said.get("time", "")), "event_action": "message",
@@ -152,7 +152,7 @@ class M365TraceNormaliser(TableNormaliser):
         """Status by recipient: one of each, or `a##Receive, Deliver;b##Receive, Fail` in a summary report."""
         status, to = said.get("status", ""), said.get("recipient", "")
         if to and "##" not in to:
-            found = _STATUS.get(status.replace(" ", "").lower())
+            found = _STATUS.get(_word(status))
             if found is None and not status:
                 return {}
             return {mailbox(one): found or "accepted" for one in to.split(";") if one.strip()}
@@ -180,6 +180,17 @@ def _named(name: str) -> str:
     return _NAMES.get(plain(name), "")
 
 
+@lru_cache(maxsize=256)
+def _all_named(names: tuple[str, ...]) -> tuple[str, ...]:
+    """`_named` of the keys of a record, which are the same in most."""
+    return tuple(map(_named, names))
+
+
+@lru_cache(maxsize=1024)
+def _word(status: str) -> str:
+    return status.replace(" ", "").lower()
+
+
 def _own(obj: dict[str, Any]) -> bool:
     return "SenderAddress" in obj or "senderAddress" in obj
 
@@ -187,8 +198,7 @@ def _own(obj: dict[str, Any]) -> bool:
 def texts(obj: dict[str, Any]) -> dict[str, str]:
     """The scalars of a record as texts, by our names for them."""
     found: dict[str, str] = {}
-    for name, value in obj.items():
-        ours = _named(name)
+    for ours, value in zip(_all_named(tuple(obj)), obj.values(), strict=True):
         if ours and value is not None and not isinstance(value, (dict, list)):
             found[ours] = value if isinstance(value, str) else str(value)
     return found
