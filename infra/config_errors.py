@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from infra.tomlplaces import nearest, places
 from schemas.errors import ConfigError
+from streams.normalisers.abstract import NormaliserSettings
 from streams.normalisers.custom.checks import mistakes
-from streams.normalisers.registry import types
+from streams.normalisers.registry import make, types
 
 if TYPE_CHECKING:
-    from infra.config import Config
+    from infra.config import Config, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +67,25 @@ def contradictions(config: Config, file: ConfigFile) -> Iterator[ConfigError]:
             yield ConfigError(what, where=file.where(("formats", name, *path)), hint=hint)
     for number, source in enumerate(config.sources):
         options = known[source.type].options if source.type in known else {}
+        if source.type in known and options.keys() >= source.options.keys():
+            yield from _refused_options(source, number, file)
         for option in source.options if source.type in {*known, *config.formats} else ():
             if option not in options:
                 where = file.where(("sources", number, "options", option))
                 hint = f"known are: {', '.join(options)}" if options else "it has none"
                 yield ConfigError(f"type {source.type} has no option {option!r}", where=where, hint=hint)
+
+
+def _refused_options(source: Source, number: int, file: ConfigFile) -> Iterator[ConfigError]:
+    """What the type itself says of its options, such as a `logformat` with a mistake."""
+    if not source.options:
+        return
+    try:
+        make(source.type, NormaliserSettings(options=source.options))
+    except ConfigError as error:
+        option = error.where.removeprefix("options.")
+        keys: tuple[str | int, ...] = ("sources", number, "options", *([option] if option in source.options else []))
+        yield ConfigError(error.what, where=file.where(keys), hint=error.hint)
 
 
 def unknown_types(file: ConfigFile) -> Iterator[ConfigError]:

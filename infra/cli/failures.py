@@ -14,7 +14,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from infra.cli.output import ReaderGoneError, flush, printable
+from infra.cli.output import OutputError, ReaderGoneError, flush, printable
 from schemas.errors import AupstreamError, Errors
 
 FINDINGS, USAGE, BAD_RULES, TROUBLE = 1, 2, 3, 4
@@ -32,6 +32,9 @@ class Commands(TyperGroup):
         except ReaderGoneError:
             _close_stdout()
             raise typer.Exit(0) from None
+        except OutputError as error:
+            _close_stdout()
+            raise typer.Exit(_report(error)) from error
         except AupstreamError as error:
             raise typer.Exit(_report(error)) from error
         except BaseException as error:  # Polars' panics are no Exceptions

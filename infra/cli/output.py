@@ -18,6 +18,8 @@ from uuid import UUID
 
 import typer
 
+from schemas.errors import AupstreamError
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # C0 but for nothing, DEL and C1: a log line must not steer somebody's terminal.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -25,6 +27,10 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206
 
 class ReaderGoneError(Exception):
     """Whoever read standard output has gone, e.g. `head`: nothing is wrong, and nothing more is to be done."""
+
+
+class OutputError(AupstreamError):
+    """Standard output takes no more, e.g. because the disk behind it is full."""
 
 
 def on_terminal() -> bool:
@@ -52,19 +58,27 @@ def write(data: bytes) -> None:
 
     Raises:
         ReaderGoneError: nobody reads it any more.
+        OutputError: it takes no more.
     """
-    try:
+    with _delivered():
         sys.stdout.buffer.write(data)
-    except BrokenPipeError as error:
-        raise ReaderGoneError from error
 
 
 def flush() -> None:
     """Send on what was written. Raises as `write`."""
-    try:
+    with _delivered():
         sys.stdout.flush()
+
+
+@contextmanager
+def _delivered() -> Iterator[None]:
+    try:
+        yield
     except BrokenPipeError as error:
         raise ReaderGoneError from error
+    except OSError as error:
+        hint = "make room, or send it somewhere else; what was written is not complete"
+        raise OutputError(f"cannot be written: {error.strerror}", where="standard output", hint=hint) from error
 
 
 def line(text: str = "") -> None:

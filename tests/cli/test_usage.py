@@ -86,6 +86,7 @@ def test_every_mistake_of_a_format_of_ones_own_is_named_with_line_and_column(tmp
         '[formats.badge.fields]\nuser = "who"\n  event_action = { value = "logn" }\n'
         '[formats.squid]\nkind = "proxy"\nsyntax = "json"\ntime.field = "t"\n'
         'fields.event_action.value = "allowed"\n[[sources]]\ntype = "squid"\noptions = { logformt = "x" }\n'
+        '[[sources]]\nname = "b"\ntype = "squid"\noptions = { logformat = "%QQ" }\n'
     )
     ran = aupstream("run", "--config", file)
     assert ran.code == 2
@@ -95,6 +96,7 @@ def test_every_mistake_of_a_format_of_ones_own_is_named_with_line_and_column(tmp
         ("8:3", "'logn' is no event_action of login events (did you mean 'login'?)"),
         ("9:2", "'squid' is a type that comes with aupstream"),
         ("16:13", "type squid has no option 'logformt'"),
+        ("20:13", "'%QQ' is no format code of Squid"),
     ):
         assert [line for line in ran.err.splitlines() if f"{file}:{place}:" in line and said in line], (place, ran.err)
 
@@ -231,3 +233,15 @@ def _read(terminal: int) -> bytes:
         return os.read(terminal, 65_536)
     except OSError:  # Linux says so when the other side has closed
         return b""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+def test_a_full_disk_behind_the_output_is_said_in_words(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "infra.cli", "normalise", "--list", "--json"],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False, env={**os.environ, **ENV}, cwd=tmp_path,
+        )  # fmt: skip
+    assert ran.returncode == 4
+    assert "standard output: cannot be written: No space left on device" in ran.stderr
+    assert "unexpected" not in ran.stderr
