@@ -168,9 +168,7 @@ def test_auto_takes_a_slow_pipe_for_what_has_come_so_far() -> None:
 
 
 def test_auto_says_which_type_comes_next(tmp_path: Path) -> None:
-    log = _file(
-        tmp_path, "auth.log", b"Mar  1 08:00:00 h sshd[1]: Accepted password for a from 10.0.0.1 port 1 ssh2\n"
-    )
+    log = _file(tmp_path, "auth.log", b"Mar  1 08:00:00 h sshd[1]: Accepted password for a from 10.0.0.1 port 1 ssh2\n")
     first = aupstream("normalise", "--source", "auto", log).asides[0]
     assert (first["source"], first["share"]) == ("openssh", 1.0)
     assert first.get("next_share", 0) <= 1.0
