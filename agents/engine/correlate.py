@@ -62,13 +62,15 @@ class Counters:
 class _RuleState:
     """What a bucket has of one rule."""
 
-    __slots__ = ("expecting", "keys", "passed", "rule", "seen", "setting", "waiting")
+    __slots__ = ("expected", "expecting", "keys", "passed", "rule", "seen", "setting", "single", "waiting")
 
     def __init__(self, rule: Rule, setting: Setting, hot_keys: int) -> None:
         self.rule, self.setting = rule, setting
         self.waiting = Waiting()
         self.keys = KeyStore(partial(key_for, setting), hot_keys)
         self.seen = NewValues(rule.own if isinstance(rule.own, NewValue) else NewValue())
+        self.single = rule.kind == "single"
+        self.expected = rule.own.expect if isinstance(rule.own, Absence) else None
         self.expecting = False  # of an absence: the expected keys are there
         self.passed = NEVER  # watermark reached: an older row comes from a source that was told to be past it
 
@@ -140,6 +142,7 @@ class Bucket:
         days = Calendar() if calendar is None else calendar
         settings = {r: Setting(rules[r], judge, timeline, days) for r in in_order(rules)}
         self._states = {r: _RuleState(rules[r], setting, hot_keys) for r, setting in settings.items()}
+        self._windowed = [s for s in self._states.values() if not s.single]
         self._parents = {r: [p for p in rules.values() if r in p.inner] for r in rules}
         self._owns = owns
         self.counters = Counters()
@@ -175,21 +178,22 @@ class Bucket:
             StateError: more than `MAX_PENDING` rows wait.
         """
         out: Records = []
-        for item in rows:
-            self.dirty = True
-            rule, state = self._rules.get(item.rule_id), self._states.get(item.rule_id)
-            if rule is None or state is None:
-                self.counters.unknown_rule += 1
-            elif rule.kind == "single":
-                out.append(self._alone(rule, item.group_key, item.row))
-            elif item.late:
-                self.counters.late += 1
-            elif item.row.t < state.passed:
+        counters, states = self.counters, self._states
+        for rule_id, group_key, late, row, _ in rows:
+            state = states.get(rule_id)
+            if state is None:
+                counters.unknown_rule += 1
+            elif state.single:
+                out.append(self._alone(state.rule, group_key, row))
+            elif late:
+                counters.late += 1
+            elif row[0] < state.passed:
                 # Only a source that had ended and goes on, or came back from absence, can do this: its rows belong
                 # into a timeline of their own. Windows that are judged are not judged again.
-                self.counters.behind += 1
-            elif not isinstance(rule.own, Absence) or item.group_key in rule.own.expect:
-                state.waiting.add(item.row, item.group_key)
+                counters.behind += 1
+            elif state.expected is None or group_key in state.expected:
+                state.waiting.add(row, group_key)
+            self.dirty = True
         if self.pending > MAX_PENDING:
             raise StateError(
                 f"{self.pending} rows wait for a source that does not move on",
@@ -200,8 +204,8 @@ class Bucket:
     def advance(self, times: Mapping[str, RuleTime]) -> Records:
         """Apply every row that its rule's watermark has passed, then let time pass up to the watermark."""
         out: Records = []
-        for rule_id, state in self._states.items():
-            time = times.get(rule_id)
+        for state in self._windowed:
+            time = times.get(state.rule.id)
             if time is None or time.watermark <= NEVER:
                 continue
             self._set(state, time)

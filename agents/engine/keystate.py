@@ -28,8 +28,10 @@ class KeyState(Key):
         if self.episode is not None:
             # A sliding window may go on holding with the very row that comes as another leaves; others begin anew.
             self.tick(row.t if rule.window == "sliding" else row.t + 1, out)
-        window.expire(row[0])
-        if not window.rows and self.episode is None:
+        rows = window.rows
+        if rows:
+            window.expire(row[0])
+        if not rows and self.episode is None:
             self.incomplete = window.lower_bound = False
         if self.setting.incomplete:
             self.incomplete = True
