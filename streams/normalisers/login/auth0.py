@@ -75,7 +75,8 @@ class Auth0Normaliser(JsonNormaliser):
     type_name = "auth0"
     DATASET = "auth0"
     fields = tuple(
-        "timestamp event_dataset event_action event_outcome event_reason observer_hostname process_name process_pid "
+        "timestamp event_dataset event_action event_outcome event_reason event_code observer_hostname process_name "
+        "process_pid "
         "user_name user_domain user_known source_ip login_method login_type service_name session_id application_name "
         "user_agent_original source_geo_country source_geo_region source_geo_city source_geo_latitude "
         "source_geo_longitude".split()
@@ -107,6 +108,7 @@ def _event(obj: dict[str, Any], when: int, code: str, action: str, outcome: str)
     fact: Fact = {
         "timestamp": when,
         "event_action": action,
+        "event_code": code,
         "event_outcome": outcome,
         "event_reason": cloud.reason(said) if outcome != "success" and isinstance(said, str) else None,
         "source_ip": ip,

@@ -62,7 +62,8 @@ class DuoNormaliser(JsonNormaliser):
     DATASET = "duo"
     WRAPPERS = (*JsonNormaliser.WRAPPERS, "response", "duo")
     fields = tuple(
-        "timestamp event_dataset event_action event_outcome event_reason observer_hostname process_name process_pid "
+        "timestamp event_dataset event_action event_outcome event_reason event_code observer_hostname process_name "
+        "process_pid "
         "user_name user_domain source_ip login_method login_factor service_name session_id application_name device_id "
         "host_name user_agent_original source_geo_country source_geo_region source_geo_city source_is_proxy".split()
     )
@@ -85,7 +86,7 @@ class DuoNormaliser(JsonNormaliser):
             known_as = _ADMIN.get(action)
             if known_as is None:
                 return CloudIgnored.ADMINISTRATION
-            return cloud.NO_TIME if when is None else _administrator(obj, when, *known_as)
+            return cloud.NO_TIME if when is None else _administrator(obj, when, action, *known_as)
         if "factor" not in obj and "result" not in obj:
             return Unreadable(Refused.UNKNOWN_FORM, "no record of Duo")
         if str(obj.get("event_type") or obj.get("eventtype") or "authentication") != "authentication":
@@ -113,6 +114,7 @@ def _authentication(obj: dict[str, Any], when: int) -> Read:
     ip, _ = cloud.address(device.get("ip") or obj.get("ip"))
     fact: Fact = {
         "timestamp": when,
+        "event_code": cloud.stated(obj.get("event_type")),
         "event_action": "refused" if outcome == "failure" and word in _POLICY else "login",
         "event_outcome": outcome,
         "event_reason": f"fraud: {why}" if result == "fraud" and why and "fraud" not in why else why or _said(result),
@@ -146,7 +148,7 @@ def _joined(name: Any, version: Any) -> str | None:
     return said if said is None or number is None else f"{said} {number}"
 
 
-def _administrator(obj: dict[str, Any], when: int, action: str, outcome: str) -> Fact:
+def _administrator(obj: dict[str, Any], when: int, name: str, action: str, outcome: str) -> Fact:
     about = _object(obj.get("description"))
     actor, device = _object(obj.get("actor")), _object(obj.get("access_device"))
     place = device.get("ip")
@@ -155,6 +157,7 @@ def _administrator(obj: dict[str, Any], when: int, action: str, outcome: str) ->
     fact: Fact = {
         "timestamp": when,
         "event_action": action,
+        "event_code": name,
         "event_outcome": outcome,
         "event_reason": cloud.reason(about.get("error") or about.get("message")) if outcome == "failure" else None,
         "source_ip": ip,

@@ -93,7 +93,8 @@ class EntraSigninNormaliser(JsonOrTableNormaliser):
     DATASET = "entra_signin"
     KEY_COLUMNS = (frozenset({"date (utc)", "ip address"}), frozenset({"date", "sign-in error code"}))
     fields = tuple(
-        "timestamp event_dataset event_action event_outcome event_reason observer_hostname process_name process_pid "
+        "timestamp event_dataset event_action event_outcome event_reason event_code observer_hostname process_name "
+        "process_pid "
         "user_name user_domain user_known source_ip source_port login_method login_type login_factor service_name "
         "session_id application_name device_id host_name user_agent_original source_geo_country source_geo_region "
         "source_geo_city source_geo_latitude source_geo_longitude source_is_proxy".split()
@@ -191,6 +192,7 @@ def _signin(outer: dict[str, Any], record: dict[str, Any], when: int | None = No
     fact: Fact = {
         "timestamp": when,
         "event_action": action,
+        "event_code": str(code) if code >= 0 else None,  # less: a result without a number
         "event_outcome": outcome,
         "event_reason": cloud.reason(words) or (f"error code {code}" if code > 0 else None) if code else risks,
         "source_ip": ip,

@@ -67,7 +67,8 @@ class GoogleLoginNormaliser(JsonNormaliser):
     DATASET = "google_login"
     WRAPPERS = (*JsonNormaliser.WRAPPERS, "jsonPayload", "protoPayload")
     fields = tuple(
-        "timestamp event_dataset event_action event_outcome event_reason observer_hostname process_name process_pid "
+        "timestamp event_dataset event_action event_outcome event_reason event_code observer_hostname process_name "
+        "process_pid "
         "user_name user_domain source_ip login_method login_factor login_type service_name application_name device_id "
         "source_geo_country source_geo_region".split()
     )
@@ -195,6 +196,7 @@ def _fact(known_as: tuple[str, str], name: str, application: Any, parameters: di
     method = _METHODS.get(kind, kind) or next((step for step in steps if step in ("password", "passkey")), None)
     return {
         "event_action": action,
+        "event_code": name,
         "event_outcome": outcome,
         "event_reason": _reason(action, outcome, name, parameters),
         "login_method": method,

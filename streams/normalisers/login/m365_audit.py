@@ -81,7 +81,8 @@ class M365AuditNormaliser(JsonOrTableNormaliser):
     WRAPPERS = (*JsonOrTableNormaliser.WRAPPERS, "AuditData", "auditData", "o365", "audit")
     KEY_COLUMNS = (frozenset({"auditdata", "operations"}), frozenset({"auditdata", "operation"}))
     fields = tuple(
-        "timestamp event_dataset event_action event_outcome event_reason observer_hostname process_name process_pid "
+        "timestamp event_dataset event_action event_outcome event_reason event_code observer_hostname process_name "
+        "process_pid "
         "user_name user_domain user_known source_ip source_port login_method login_type service_name session_id "
         "application_name device_id host_name user_agent_original".split()
     )
@@ -124,6 +125,7 @@ def _login(obj: dict[str, Any], when: int, action: str, outcome: str) -> Fact:
     fact: Fact = {
         "timestamp": when,
         "event_action": action,
+        "event_code": cloud.stated(obj.get("Operation")),
         "event_outcome": outcome,
         "event_reason": (cloud.reason(error) or (f"error code {code}" if code else None))
         if outcome != "success"
@@ -202,6 +204,7 @@ def _cloud_apps(message: str) -> Read:
     fact: Fact = {
         "timestamp": when,
         "event_action": known_as[0],
+        "event_code": record.event_class,
         "event_outcome": known_as[1],
         "event_reason": cloud.reason(record.fields.get("msg")) if known_as[1] == "failure" else None,
         "source_ip": ip,

@@ -84,7 +84,8 @@ class OktaNormaliser(JsonNormaliser):
     type_name = "okta"
     DATASET = "okta"
     fields = tuple(
-        "timestamp event_dataset event_action event_outcome event_reason observer_hostname process_name process_pid "
+        "timestamp event_dataset event_action event_outcome event_reason event_code observer_hostname process_name "
+        "process_pid "
         "user_name user_domain user_known source_ip login_method login_factor service_name session_id application_name "
         "device_id host_name target_user_name user_agent_original source_geo_country source_geo_region source_geo_city "
         "source_geo_latitude source_geo_longitude source_is_proxy".split()
@@ -132,6 +133,7 @@ def _event(obj: dict[str, Any], event_type: str, action: str, when: int) -> Fact
     fact: Fact = {
         "timestamp": when,
         "event_action": action,
+        "event_code": event_type,
         "event_outcome": result,
         "event_reason": cloud.reason(outcome.get("reason")),
         "source_ip": ip,

@@ -49,7 +49,8 @@ class OneloginNormaliser(JsonNormaliser):
     type_name = "onelogin"
     DATASET = "onelogin"
     fields = tuple(
-        "timestamp event_dataset event_action event_outcome event_reason observer_hostname process_name process_pid "
+        "timestamp event_dataset event_action event_outcome event_reason event_code observer_hostname process_name "
+        "process_pid "
         "user_name user_domain target_user_name source_ip login_factor service_name application_name device_id "
         "source_is_proxy".split()
     )
@@ -82,6 +83,7 @@ def _event(obj: dict[str, Any], when: int, action: str, outcome: str) -> Fact:
     fact: Fact = {
         "timestamp": when,
         "event_action": action,
+        "event_code": cloud.stated(obj.get("event_type_id")),
         "event_outcome": outcome,
         "event_reason": cloud.reason(why),
         "source_ip": ip,
