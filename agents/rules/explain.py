@@ -86,8 +86,7 @@ def explain(detection: Detection, event: pl.DataFrame) -> Verdict:
         for name, part in sigma.detection.detections.items()
     )
     said = {s.name: s.matched for s in selections}
-    trees = [condition.parse(postprocess=False) for condition in sigma.detection.parsed_condition]
-    results = [(tree, _true(tree, sigma, said)) for tree in trees if isinstance(tree, ConditionItem)]
+    results = [(tree, _true(tree, sigma, said)) for tree in condition_trees(sigma)]
     holds = any(result for _, result in results)
     decided: dict[str, bool] = {}
     for tree, result in results:
@@ -97,6 +96,21 @@ def explain(detection: Detection, event: pl.DataFrame) -> Verdict:
     missing = tuple(sorted(c for c in compiled.columns if row.get(c) in (None, [])))
     conditions = tuple(c.condition for c in sigma.detection.parsed_condition)
     return Verdict(detection.name, holds and routed, routed, conditions, tuple(decided.items()), selections, missing)
+
+
+def condition_trees(sigma: SigmaRule) -> list[ConditionItem]:
+    """The conditions of a rule as they are written, over the names of its selections."""
+    trees = [condition.parse(postprocess=False) for condition in sigma.detection.parsed_condition]
+    return [tree for tree in trees if isinstance(tree, ConditionItem)]
+
+
+def named_in(tree: Any, sigma: SigmaRule) -> Iterator[str]:
+    """Selections that a condition is made of."""
+    if isinstance(tree, ConditionIdentifier):
+        yield tree.identifier
+        return
+    for part in parts_of(tree, sigma):
+        yield from named_in(part, sigma)
 
 
 def _tree(part: SigmaDetection | SigmaDetectionItem, sigma: SigmaRule) -> Any:
@@ -135,31 +149,33 @@ def _item(item: SigmaDetectionItem, sigma: SigmaRule, compiler: Compiler, event:
     return Item(column, wanted.strip(), _holds(_tree(item, sigma), compiler, event), seen)
 
 
-def _parts(tree: Any, sigma: SigmaRule) -> Sequence[Any]:
+def parts_of(tree: Any, sigma: SigmaRule) -> Sequence[Any]:
+    """Parts of a piece of a condition that names selections; of `1 of …` and `all of …` the selections."""
     if isinstance(tree, ConditionSelector):
         return tree.resolve_referenced_detections(sigma.detection)
     return [part for part in tree.args if part is not None]
 
 
-def _every(tree: Any) -> bool:
+def takes_every(tree: Any) -> bool:
+    """True for AND and `all of`."""
     return isinstance(tree, ConditionAND) or (isinstance(tree, ConditionSelector) and tree.cond_class is ConditionAND)
 
 
 def _true(tree: Any, sigma: SigmaRule, said: Mapping[str, bool]) -> bool:
     if isinstance(tree, ConditionIdentifier):
         return said[tree.identifier]
-    parts = [_true(part, sigma, said) for part in _parts(tree, sigma)]
+    parts = [_true(part, sigma, said) for part in parts_of(tree, sigma)]
     if isinstance(tree, ConditionNOT):
         return not parts[0]
-    return all(parts) if _every(tree) else any(parts)
+    return all(parts) if takes_every(tree) else any(parts)
 
 
 def _deciding(tree: Any, sigma: SigmaRule, said: Mapping[str, bool]) -> Iterable[tuple[str, bool]]:
     """Selections that alone make the condition what it is."""
     if isinstance(tree, ConditionIdentifier):
         return [(tree.identifier, said[tree.identifier])]
-    result, parts = _true(tree, sigma, said), _parts(tree, sigma)
-    if not isinstance(tree, ConditionNOT) and result is not _every(tree):
+    result, parts = _true(tree, sigma, said), parts_of(tree, sigma)
+    if not isinstance(tree, ConditionNOT) and result is not takes_every(tree):
         # One part is enough for a true OR and for a false AND: those that are so.
         parts = [part for part in parts if _true(part, sigma, said) is result]
     return [pair for part in parts for pair in _deciding(part, sigma, said)]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from agents.rules.correlations import Known, RuleReader, references
 from agents.rules.detections import DetectionReader
+from agents.rules.examplefiles import is_example_file
 from agents.rules.model import Detection, Rule, RuleSet
 from agents.rules.own import Absence, NewValue
 from agents.rules.positions import Document, read_documents
@@ -53,6 +54,7 @@ def rule_files(paths: Iterable[Path]) -> list[Path]:
             found[path] = None
         else:
             raise RuleError("there is no such file or folder", where=str(path), hint="check the path of the rules")
+    found = {path: None for path in found if not is_example_file(path)}
     if len(found) > MAX_FILES:
         raise RuleError(f"more than {MAX_FILES} rule files", hint="name fewer folders")
     return list(found)

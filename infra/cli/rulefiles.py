@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields, is_dataclass, replace
 from math import isfinite
 from pathlib import Path
@@ -10,25 +11,22 @@ from typing import Any
 
 import typer
 
-from agents.context.district import District
-from agents.context.inventory import Inventory
-from agents.context.permits import Permits
-from agents.engine.episodes import Judge
-from agents.engine.pipeline import run as judge
-from agents.rules.examples import ExampleResult, Frames, run_examples
-from agents.rules.loader import POLICY_FOLDER, lint_files, load_rules
+from agents.rules.loader import POLICY_FOLDER, lint_files, load_rules, rule_files
 from agents.rules.model import Presence, Rule, RuleSet, Threshold
+from agents.rules.positions import Document, read_documents
 from agents.rules.reading import Beside
+from agents.rules.remarks import notes, warnings
 from agents.rules.shape import suggestion
 from infra.cli.configuration import choose
-from infra.cli.failures import BAD_RULES, FINDINGS
-from infra.cli.output import count, json_line, line, on_terminal, printable, table, talk
+from infra.cli.failures import BAD_RULES
+from infra.cli.output import count, json_line, line, printable, table, talk
 from schemas.errors import RuleError
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
 
-def _paths(named: Sequence[Path], config: Path | None) -> tuple[Path, ...]:
+def paths_of(named: Sequence[Path], config: Path | None) -> tuple[Path, ...]:
+    """Paths of the command line, else of the configuration, else of the rules that come along."""
     return tuple(named) or choose(config).config.rules.paths or (POLICY_FOLDER,)
 
 
@@ -57,7 +55,7 @@ def rules_of(named: Sequence[Path], config: Path | None) -> RuleSet:
         Errors: of `RuleError`, the rules are wrong.
         RuleError: there is none.
     """
-    paths = _paths(named, config)
+    paths = paths_of(named, config)
     return not_empty(load_rules(paths, _beside(named, config)), paths)
 
 
@@ -74,9 +72,17 @@ def one_rule(rules: RuleSet, name: str) -> Rule:
         raise RuleError(f"there is no rule {name!r}", where="RULE", hint=suggestion(name, known)[:200]) from None
 
 
-def lint(named: Sequence[Path], config: Path | None, *, lenient: bool, as_json: bool) -> None:
-    """Print every mistake; end with 3 where there is one. With `lenient` what is named is a collection."""
-    paths, beside = _paths(named, config), _beside(named, config)
+def lint(named: Sequence[Path], config: Path | None, *, lenient: bool, strict: bool, as_json: bool) -> None:
+    """Print every mistake, and every warning where there is none; end with 3 where there is one.
+
+    Args:
+        named: Files and folders.
+        config: Configuration.
+        lenient: What is named is a collection: its rules are not warned of.
+        strict: A warning is a mistake.
+        as_json: As JSON lines.
+    """
+    paths, beside = paths_of(named, config), _beside(named, config)
     if lenient:
         paths, beside = (), replace(beside, collections=(*paths, *beside.collections))
     found = lint_files(paths, beside)
@@ -91,45 +97,32 @@ def lint(named: Sequence[Path], config: Path | None, *, lenient: bool, as_json: 
     ruleset = not_empty(found.ruleset, (*paths, *beside.collections))
     without = len({error.where.partition(":")[0] for error in found.left_out})
     left_out = f", {count(without, 'file')} with rules that cannot run here" if without else ""
-    talk(f"{count(found.files, 'file')}, {count(len(ruleset.rules), 'rule')}, no mistakes{left_out}")
-
-
-def test(named: Sequence[Path], config: Path | None, *, as_json: bool) -> None:
-    """Run all examples and print how each ended; end with 1 where one did not pass.
-
-    Raises:
-        Errors: of `RuleError`, the rules themselves are wrong.
-    """
-    paths = _paths(named, config)
-    rules = not_empty(load_rules(paths, _beside(named, config)), paths)
-    results = run_examples(rules, _judged)
-    for result in results:
+    warned = [] if lenient else warnings(ruleset, documents_of(named, config))
+    for warning in warned:
         if as_json:
-            json_line({name: getattr(result, name) for name in ("rule_id", "name", "passed", "problem", "where")})
+            json_line({"where": warning.where, "what": warning.what, "hint": warning.hint, "warning": True})
         else:
-            _show(result)
-    failed = sum(not r.passed for r in results)
-    without = [r.id for r in rules.rules if not r.examples]
-    talk(f"{count(len(results), 'example')} of {count(len(rules.rules), 'rule')}, {failed} did not pass")
-    if without:
-        talk(f"without an example: {', '.join(without)}")
-    if failed:
-        raise typer.Exit(FINDINGS)
+            line(printable(str(_as_warning(warning))))
+    for note in notes(ruleset):
+        talk(note)
+    said = f", {count(len(warned), 'warning')}" if warned else ""
+    talk(f"{count(found.files, 'file')}, {count(len(ruleset.rules), 'rule')}, no mistakes{said}{left_out}")
+    if strict and warned:
+        raise typer.Exit(BAD_RULES)
 
 
-def _judged(
-    rules: RuleSet, district: District, inventory: Inventory, permits: Permits, frames: Frames
-) -> Sequence[dict[str, Any]]:
-    return judge(rules, district, inventory, Judge(permits), frames.items())
+def _as_warning(warning: RuleError) -> RuleError:
+    """A warning that says that it is one."""
+    return RuleError(f"warning: {warning.what}", where=warning.where, hint=warning.hint)
 
 
-def _show(result: ExampleResult) -> None:
-    word = "ok  " if result.passed else "FAIL"
-    if on_terminal():
-        word = typer.style(word, fg=typer.colors.GREEN if result.passed else typer.colors.RED)
-    line(f"{word} {result.rule_id}: {printable(result.name)}")
-    if not result.passed:
-        line(f"     {result.where}: {printable(result.problem)}")
+def documents_of(named: Sequence[Path], config: Path | None) -> list[Document]:
+    """What the rules of the command line are read from; what cannot be read is left out."""
+    made: list[Document] = []
+    for path in rule_files(paths_of(named, config)):
+        with suppress(OSError, UnicodeDecodeError):
+            made += read_documents(path.read_text("utf-8-sig"), str(path))[0]
+    return made
 
 
 def list_all(named: Sequence[Path], config: Path | None, *, as_json: bool) -> None:
@@ -138,7 +131,7 @@ def list_all(named: Sequence[Path], config: Path | None, *, as_json: bool) -> No
     Raises:
         Errors: of `RuleError`, the rules are wrong.
     """
-    rules = load_rules(_paths(named, config), _beside(named, config)).rules
+    rules = load_rules(paths_of(named, config), _beside(named, config)).rules
     if as_json:
         for rule in rules:
             json_line(describe(rule))

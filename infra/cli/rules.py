@@ -44,31 +44,48 @@ def lint(
     lenient: Annotated[
         bool, typer.Option("--lenient", help="These are other people's rules: what cannot run here is no mistake.")
     ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings are mistakes.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Say everything that is wrong with rule files.
 
     One line a mistake on standard output: file:line:column, what is wrong, and what to do. Ends with 3 where there is
-    one.
+    one. Without mistakes warnings are told: a selection that is never used, a condition that can never hold or that
+    holds of an event that says nothing, a rule without an example. Which rules wait for identity is told besides.
 
     Example: `aupstream rules lint my-rules/`
     """
     from infra.cli.rulefiles import lint as run  # noqa: PLC0415 - heavy
 
-    run(paths or (), config, lenient=lenient, as_json=as_json)
+    run(paths or (), config, lenient=lenient, strict=strict, as_json=as_json)
 
 
-def try_rules(paths: PathsArgument = None, *, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Run the examples inside rule files.
+def try_rules(
+    paths: PathsArgument = None,
+    *,
+    rule: Annotated[list[str] | None, typer.Option("--rule", help="Only of this rule; repeatable.")] = None,
+    mutate: Annotated[
+        bool, typer.Option("--mutate", help="Change the rules part by part: does some example notice?")
+    ] = False,
+    junit: Annotated[
+        Path | None, typer.Option("--junit", metavar="FILE", help="Write a report that build servers read.")
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the examples inside rule files, and those in `*.examples.yml` beside them.
 
     Every example is events and the violations that they must and must not make; they go through the engine that judges
-    real logs. Ends with 1 where one did not pass, with 3 where the rules themselves are wrong.
+    real logs. What no example shows at work is told on standard error. With --mutate every selection, field and value
+    is taken out, every limit moved by one and the time span doubled, one change at a time; a change that no example
+    notices is told. Ends with 1 where an example did not pass or a change was not noticed, with 3 where the rules
+    themselves are wrong.
 
-    Example: `aupstream rules test my-rules/homework-help.yml`
+    Example: `aupstream rules test my-rules/homework-help.yml --mutate`
     """
-    from infra.cli.rulefiles import test as run  # noqa: PLC0415 - heavy
+    from infra.cli.trying import Asked, run  # noqa: PLC0415 - heavy
 
-    run(paths or (), config, as_json=as_json)
+    run(Asked(tuple(paths or ()), config, tuple(rule or ()), junit, mutate, as_json))
 
 
 def list_rules(paths: PathsArgument = None, *, config: ConfigOption = None, as_json: JsonOption = False) -> None:
