@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from agents.engine.kinds import WINDOWS, window_for
 from agents.engine.rows import KeyedRow
 from agents.rules.model import Rule
+from agents.rules.own import Quota, Spike
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,11 @@ class Step:
 
 
 def trace(rule: Rule, rows: Sequence[KeyedRow]) -> list[Step]:
-    """Every row of every key in order, late ones left out as the engine does; none for a rule without a window."""
-    if rule.kind not in WINDOWS:
+    """Every row of every key in order, late ones left out as the engine does.
+
+    None for a rule without such a window: single events, new values, and what is counted by the day or week.
+    """
+    if rule.kind not in WINDOWS or isinstance(rule.own, Quota | Spike):
         return []
     by_key: dict[str, list[KeyedRow]] = defaultdict(list)
     for keyed in rows:

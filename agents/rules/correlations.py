@@ -373,9 +373,12 @@ def _name_of(base: Base) -> str:
 
 
 def _plain_sigma(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The document as pySigma knows it: of a range, which it does not, the first limit."""
+    """The document as pySigma knows it: of a range, which it does not, the first limit; names without hyphens."""
     part = data.get("correlation")
     condition = part.get("condition") if isinstance(part, dict) else None
+    if isinstance(part, dict) and isinstance(condition, str):
+        plain = [name.replace("-", "_") for name in references(part)]
+        return {**data, "correlation": {**part, "rules": plain, "condition": condition.replace("-", "_")}}
     if not isinstance(part, dict) or not isinstance(condition, dict):
         return dict(data)
     first = next((op for op in OPERATORS if op in condition), None)

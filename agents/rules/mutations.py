@@ -166,7 +166,7 @@ def _of_correlation(document: Document) -> Iterator[tuple[str, dict[str, Any]]]:
                     changed = [*counts[:i], number + step, *counts[i + 1 :]]
                     yield f"counts: {changed}", _put(document, ("aupstream", "counts"), changed)
     found = _SPAN.fullmatch(str(part.get("timespan", "")))
-    if found is not None:
+    if found is not None and own.get("kind") != "new_value":  # which has no window
         wide = f"{int(found[1]) * 2}{found[2]}"
         yield f"timespan: {wide}", _put(document, ("correlation", "timespan"), wide)
     groups = part.get("group-by")

@@ -187,7 +187,7 @@ def _own_rules() -> RuleSet:
         ("value_sum", "a-page", "source_ip", "5m", "{field: http_response_bytes, gte: 300000}", ""),
         ("value_avg", "a-page", "source_ip", "5m", "{field: http_response_bytes, gt: 60000}", ""),
         ("value_median", "a-page", "source_ip", "5m", "{field: http_response_bytes, gt: 60000}", ""),
-        ("temporal", "a-refusal, a-login", "user_name", "30m", "", ""),
+        ("temporal", "a-refusal, a-login", "user_name", "30m", "a-refusal and a-login", ""),
         ("temporal_ordered", "a-page, a-refusal, a-page", "source_ip", "5m", "", ""),
     ]
     documents = [

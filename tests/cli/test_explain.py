@@ -156,6 +156,13 @@ def test_what_normalise_prints_is_read_as_it_is(tmp_path: Path) -> None:
     assert [v["id"] for v in found["violations"]] == [v["id"] for v in tested.objects]
 
 
+def test_a_rule_without_a_window_says_what_its_detection_saw() -> None:
+    event = '{"kind": "dhcp", "timestamp": "2026-03-25T10:00:00Z", "source_mac": "00:1c:7e:00:00:01"}'
+    (found,) = aupstream("rules", "explain", "new-device", event, "--json").objects
+    assert found["window"] == []
+    assert [v["base"] for v in found["events"][0]["verdicts"]]
+
+
 def test_for_people_it_is_told_in_lines(rules: Path) -> None:
     ran = aupstream("rules", "explain", "refused-pages", json.dumps(_page(0)), "--rules", rules)
     assert ran.code == 0
