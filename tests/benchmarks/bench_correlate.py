@@ -17,6 +17,7 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import polars as pl
@@ -26,6 +27,7 @@ from agents.engine.detect import DETECTION_SCHEMA
 from agents.engine.episodes import Judge
 from agents.engine.rows import rows_of
 from agents.rules.model import Rule, Threshold
+from agents.rules.own import Concurrent, Quota, Spike, Travel
 from schemas.headers import FOREVER
 from schemas.kinds import EventKind
 
@@ -67,6 +69,10 @@ CASES: Mapping[str, Case] = {
     "temporal_ordered": Case({"kind": "temporal_ordered", "bases": ("a", "b")}, bases="aaaaaaaaac"),
     "sequence": Case({"kind": "sequence", "bases": ("a", "b"), "counts": (8, 1)}, bases="aaaaaaaaac"),
     "tumbling": Case({"kind": "event_count", "window": "tumbling", "thresholds": (Threshold("many", 50),)}),
+    "quota": Case({"kind": "value_sum", "value_field": "n", "own": Quota("day"), "thresholds": _MUCH}),
+    "spike": Case({"kind": "spike", "own": Spike("", 5, 3, Fraction(3)), "thresholds": (Threshold("many", 50),)}),
+    "concurrent": Case({"kind": "concurrent", "own": Concurrent(), "thresholds": (Threshold("places", 9),)}),
+    "travel": Case({"kind": "travel", "own": Travel(150, 1e6), "thresholds": (Threshold("km-per-h", 1e6),)}),
 }
 
 
@@ -95,11 +101,19 @@ def _row(case: Case, n: int, rng: random.Random) -> dict[str, Any]:
         "rule_id": "r", "rule_version": "v", "base": rng.choice(case.bases),
         "group_key": f'{{"user_name":"user{rng.randrange(case.keys)}"}}',
         "timestamp": 1_772_000_000_000_000 + n * STEP_US, "event_id": f"{n:032x}", "late": False,
-        "values": [f"value{rng.randrange(case.values)}"] if case.rule.get("value_field") == "v" else [],
+        "values": _values(case, rng),
         "number": float(rng.randrange(1_000)) if case.rule.get("value_field") == "n" else None, "facts": [],
         "log_source": "proxy", "log_generation": "0" * 16, "log_offset": n * 100, "log_sub": 0, "log_hash": f"{n:032x}",
         "summary": SUMMARY, "row": n % PORTION,
     }  # fmt: skip
+
+
+def _values(case: Case, rng: random.Random) -> list[str]:
+    if case.rule["kind"] == "concurrent":
+        return [f"site{rng.randrange(8)}", ""]
+    if case.rule["kind"] == "travel":
+        return [str(40 + rng.randrange(2)), "-105.0", f"192.0.{rng.randrange(4)}.1"]
+    return [f"value{rng.randrange(case.values)}"] if case.rule.get("value_field") == "v" else []
 
 
 def judge(rule: Rule, portions: Sequence[Any], newest: Sequence[int]) -> int:
