@@ -9,13 +9,14 @@ import pytest
 from agents.alerts.webhook import Alerts
 from agents.delivery.notify import NotifyStage
 from agents.delivery.stage import Message
+from agents.rules.examples import run_examples
 from agents.rules.loader import load_rules, parse_rules
 from agents.rules.shadow import in_shadow
 from schemas.errors import Errors
 from schemas.kinds import VIOLATIONS
 from schemas.records import encode_record
 from tests.cli.test_rules import GOOD
-from tests.rules.test_examples import _judge, run_examples
+from tests.rules.test_examples import _judge
 
 
 class _Told(Alerts):
