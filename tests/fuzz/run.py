@@ -28,6 +28,11 @@ GROWTH_MB = 200
 MULTILINE = frozenset({"cisco_ios", "freeradius_detail", "isc_leases"})
 """Types whose record may be several lines: a damaged one costs the record that it stands in."""
 
+REMEMBERING = frozenset({"dhclient", "dnsmasq", "kea"})
+"""Types that tell the interface, the client or the time of an event by lines before it, damaged but readable ones too:
+behind them an event may know more, but is of the same action about the same address."""
+_THE_SAME = ("event_dataset", "event_action", "event_outcome", "source_ip", "source_mac")
+
 
 @dataclass
 class Outcome:
@@ -174,7 +179,8 @@ def _fits(normaliser: Normaliser, out: Normalised) -> None:
 
 def _check_neighbours(type_name: str, damaged: Sequence[bytes], good: Sequence[bytes], outcome: Outcome) -> None:
     """A good line says the same behind damaged ones as alone. For formats that remember headers: behind its header."""
-    alone = _rows(make(type_name, SETTINGS), good)
+    kept = _THE_SAME if type_name in REMEMBERING else ()
+    alone = _rows(make(type_name, SETTINGS), good, kept)
     mixed: list[bytes] = []
     at: list[int] = []
     for number, line in enumerate(good):
@@ -184,17 +190,19 @@ def _check_neighbours(type_name: str, damaged: Sequence[bytes], good: Sequence[b
         mixed.append(line)
     if any(line[:1] == b"#" or b"Fields" in line or b"Date" in line[:12] for line in mixed if line not in good):
         return  # a damaged header may rightly change what follows
-    among = _rows(make(type_name, SETTINGS), mixed)
+    among = _rows(make(type_name, SETTINGS), mixed, kept)
     for number, line in enumerate(good):
         if alone.get(number) != among.get(at[number]) and b"repeated" not in line:
             outcome.fault(f"{line!r:.300} is another event behind {mixed[at[number] - 1]!r:.300}")
             return
 
 
-def _rows(normaliser: Normaliser, lines: Sequence[bytes]) -> dict[int, list[dict[str, Any]]]:
+def _rows(normaliser: Normaliser, lines: Sequence[bytes], kept: Sequence[str] = ()) -> dict[int, list[dict[str, Any]]]:
+    """Events by line, of them the columns to be kept or all."""
     found: dict[int, list[dict[str, Any]]] = {}
     for row in normaliser.normalise(LineChunk(lines, list(range(len(lines))))).events.to_dicts():
-        found.setdefault(row.pop("line"), []).append(row)
+        line = row.pop("line")
+        found.setdefault(line, []).append({name: row[name] for name in kept} if kept else row)
     return found
 
 
