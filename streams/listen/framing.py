@@ -77,16 +77,19 @@ class Framer:
         if length > self._max:
             if len(data) - start <= self._max:
                 return -1
-            self.cut += 1
-            out.append(data[start : start + self._max + 1].replace(b"\n", b"#012"))
+            self._give(data[start : start + self._max + 1].replace(b"\n", b"#012"), out)
             self._skip = max(0, start + length - len(data))
             return min(start + length, len(data))
         if len(data) - start < length:
             return -1
-        message = one_line(data[start : start + length])
-        if message:
-            out.append(message)
+        self._give(one_line(data[start : start + length]), out)
         return start + length
+
+    def _give(self, message: bytes, out: list[bytes]) -> None:
+        """Give a message, cut where it is over the limit; `#012` for a line end may have made it so."""
+        self.cut += len(message) > self._max
+        if message:
+            out.append(message[: self._max + 1])
 
     def _line(self, data: bytes, start: int, out: list[bytes]) -> int:
         """Take a message that a line end closes; where the next begins, or -1 while it is not whole."""
@@ -99,11 +102,7 @@ class Framer:
         message = data[start:end]
         if found is not None and found[0] == b"\n":
             message = message.removesuffix(b"\r")
-        if len(message) > self._max:
-            self.cut += 1
-            message = message[: self._max + 1]
-        if message:
-            out.append(message)
+        self._give(message, out)
         return end + (found is not None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,3 +76,11 @@ def test_a_message_over_the_limit_is_cut_one_byte_beyond_it_and_the_rest_skipped
     assert out[:2] == [b"x" * (LIMIT + 1), b"<13>next"]
     assert out[2] == b"<" + b"y" * LIMIT
     assert framer.cut == 2
+
+
+@pytest.mark.parametrize("length", [9, 40])
+def test_line_ends_written_out_do_not_make_a_message_longer_than_the_limit(length: int) -> None:
+    framer = Framer(10)
+    message = b"<1>" + b"\n" * (length - 4) + b"x"
+    assert framer.feed(b"%d %b" % (length, message)) + framer.finish() == [b"<1>#012#012"]
+    assert framer.cut == 1
