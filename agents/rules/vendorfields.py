@@ -16,9 +16,11 @@ from sigma.rule import SigmaDetection, SigmaDetectionItem
 from sigma.types import SigmaNumber, SigmaString, SigmaType
 
 from agents.rules.logsources import Route
-from agents.rules.windows_values import LOGON_TYPES, REASONS
+from schemas.windows_codes import LOGON_TYPES, REASONS
 
 Fields = Mapping[str, str]
+
+_LOGON_TYPES: Final = {int(code): word for code, word in LOGON_TYPES.items()}
 
 WINDOWS: Final[Fields] = {
     "EventID": "event_code",
@@ -128,7 +130,7 @@ def translate(definition: SigmaDetection, route: Route) -> None:
 
 def _windows(item: SigmaDetectionItem) -> None:
     if item.field == "LogonType":
-        item.value = [_worded(value, LOGON_TYPES, 10) for value in item.value]
+        item.value = [_worded(value, _LOGON_TYPES, 10) for value in item.value]
     elif item.field in ("Status", "SubStatus", "FailureCode"):
         codes = [_code(value, 16) for value in item.value]
         if codes and not any(code is None or code for code in codes):

@@ -15,8 +15,8 @@ from typing import Any
 from agents.rules.columns import FIELDS, keyword_columns
 from agents.rules.logsources import Unknown, route_of
 from agents.rules.vendorfields import fields_of
-from agents.rules.windows_values import LOGON_TYPES, REASONS
 from schemas.kinds import EventKind
+from schemas.windows_codes import LOGON_TYPES, REASONS
 
 Row = Mapping[str, Any]
 
@@ -71,7 +71,7 @@ def _worded(name: str, value: Any, fields: Mapping[str, str]) -> Any:
     if "EventID" not in fields:
         return "google" if value == "login.googleapis.com" else value
     if name == "LogonType" and str(value).isdecimal():
-        return LOGON_TYPES.get(int(value), str(value))
+        return LOGON_TYPES.get(str(value), str(value))
     if name in ("Status", "SubStatus", "FailureCode") and str(value)[:2].lower() == "0x":
         return REASONS.get(int(value, 16), f"code {int(value, 16):#x}")
     return value

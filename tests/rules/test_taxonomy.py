@@ -13,9 +13,7 @@ from agents.rules.examples import frame_of
 from agents.rules.loader import Lint, lint_files, parse_rules
 from agents.rules.reading import Beside
 from agents.rules.taxonomy import MAX_VALUES
-from agents.rules.windows_values import LOGON_TYPES, REASONS
 from schemas.kinds import EventKind
-from streams.normalisers.login import windows_codes
 
 RULE = """\
 title: Rule
@@ -223,8 +221,3 @@ def test_vendors_fields_and_values_are_ours_in_rules_about_their_logs(
     assert frame_of(kind, [event]).filter(exact).height == 1
     for column in event:
         assert frame_of(kind, [event | {column: "other"}]).filter(exact).is_empty()
-
-
-def test_codes_of_windows_are_called_what_the_normaliser_calls_them() -> None:
-    assert {str(code): word for code, word in LOGON_TYPES.items()} == windows_codes.LOGON_TYPES
-    assert {**windows_codes.NTSTATUS, **windows_codes.KERBEROS} == REASONS

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from streams.normalisers import addresses
-from streams.normalisers.login.network_fields import reason, stated, user
-from streams.normalisers.login.windows_codes import (
+from schemas.windows_codes import (
     KERBEROS,
     KERBEROS_NO_SUCH_USER,
     LOGON_TYPES,
@@ -18,6 +16,8 @@ from streams.normalisers.login.windows_codes import (
     kerberos_method,
     number,
 )
+from streams.normalisers import addresses
+from streams.normalisers.login.network_fields import reason, stated, user
 from streams.normalisers.records import Fact
 
 Data = Mapping[str, Any]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from streams.normalisers.login.windows_codes import LOGON_TYPES, NTSTATUS, number
+from schemas.windows_codes import LOGON_TYPES, NTSTATUS, number
 from tests.normalisers.transforms.common import NOT_STATED, Transform
 
 

@@ -1,4 +1,4 @@
-"""Codes of Windows' security log in words.
+"""Codes of Windows' security log in words: normalisers write them into events, rules look for the word of a code.
 
 Facts: [MS-ERREF] section 2.3 (NTSTATUS), RFC 4120 section 7.5.9 and Microsoft's "4768", "4769", "4771" (Kerberos result
 codes), Microsoft's "4624" (logon types).
@@ -95,6 +95,9 @@ KERBEROS: Final[Mapping[int, str]] = {
     0x43: "no ticket granting ticket",
     0x44: "wrong realm",
 }
+
+REASONS: Final[Mapping[int, str]] = {**NTSTATUS, **KERBEROS}
+"""`Status`, `SubStatus` and `FailureCode`, as `event_reason` has them."""
 
 LOGON_TYPES: Final[Mapping[str, str]] = {
     "0": "system",
