@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
@@ -34,6 +35,6 @@ class JsonOrTableNormaliser(JsonNormaliser, TableNormaliser):
             return TableNormaliser.read(self, head)
         return JsonNormaliser.read(self, head)
 
+    @abstractmethod
     def row(self, values: Mapping[str, str], head: Head) -> Read:
         """See `TableNormaliser.row`."""
-        raise NotImplementedError
