@@ -98,6 +98,18 @@ class AbsenceKey(Key):
             self.since = change
         self.deadline = FOREVER
 
+    def cut(self, at: int, out: Records) -> None:
+        """See `Key.cut`."""
+        if self.episode is not None:
+            self.episode.value = (at - self.episode.first.t) / 1e6
+            self.tell(self.episode, out, closed_at=at)
+            self.episode = None
+
+    def meets(self, at: int) -> bool:
+        """See `Key.meets`: an absence has no limit but its deadline, which an episode is made of."""
+        del at
+        return True
+
     def to_state(self) -> list[object]:
         """Plain values for a snapshot."""
         return [

@@ -7,7 +7,6 @@ and batching of arrival change nothing.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -15,21 +14,22 @@ from typing import Any
 
 from agents.context.calendar import Calendar
 from agents.engine.absence import AbsenceKey
+from agents.engine.chains import in_order, parents_of, row_of_episode
 from agents.engine.episodes import Episode, Judge, Records
 from agents.engine.key import Setting
 from agents.engine.keystore import HOT_KEYS, KeyStore
-from agents.engine.kinds import key_for
-from agents.engine.newvalues import NewValues
 from agents.engine.rows import KeyedRow, Row
-from agents.engine.waiting import Waiter, Waiting
-from agents.rules.model import NUMERIC_KINDS, Rule, part_of
-from agents.rules.own import Absence, NewValue
+from agents.engine.rulestate import RuleState, Tell
+from agents.engine.waiting import Waiter
+from agents.rules.model import Rule, part_of
+from agents.rules.own import Absence
 from schemas.errors import StateError
 from schemas.headers import FOREVER, NEVER
 
 MAX_PENDING = 2_000_000  # rows waiting for the watermark in one bucket; beyond it the worker stops with a word
 STATE_VERSION = 2
 READABLE = (1, 2)
+_NONE: Mapping[Any, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,58 +59,6 @@ class Counters:
     unknown_rule: int = 0
 
 
-class _RuleState:
-    """What a bucket has of one rule."""
-
-    __slots__ = ("expected", "expecting", "keys", "passed", "rule", "seen", "setting", "single", "waiting")
-
-    def __init__(self, rule: Rule, setting: Setting, hot_keys: int) -> None:
-        self.rule, self.setting = rule, setting
-        self.waiting = Waiting()
-        self.keys = KeyStore(partial(key_for, setting), hot_keys)
-        self.seen = NewValues(rule.own if isinstance(rule.own, NewValue) else NewValue())
-        self.single = rule.kind == "single"
-        self.expected = rule.own.expect if isinstance(rule.own, Absence) else None
-        self.expecting = False  # of an absence: the expected keys are there
-        self.passed = NEVER  # watermark reached: an older row comes from a source that was told to be past it
-
-
-def in_order(rules: Mapping[str, Rule]) -> list[str]:
-    """Ids of rules, those that a chain begins with before those behind them."""
-    ordered: dict[str, None] = {}
-
-    def visit(rule_id: str) -> None:
-        if rule_id not in ordered and rule_id in rules:
-            for inner in sorted(rules[rule_id].inner):
-                visit(inner)
-            ordered[rule_id] = None
-
-    for rule_id in rules:
-        visit(rule_id)
-    return list(ordered)
-
-
-def _row_of(rule: Rule, parent: Rule, group_key: str, record: Mapping[str, Any]) -> Row:
-    """An episode that has opened, as a row of a rule behind it. Its event is the violation itself."""
-    newest = record["evidence"][-1]
-    field = parent.value_field
-    value = json.loads(group_key).get(field) if field else None
-    numeric = parent.kind in NUMERIC_KINDS
-    return Row(
-        t=record["opened_at"],
-        event_id=record["id"],
-        base=rule.id,
-        values=() if value is None or numeric else (str(value),),
-        number=float(record["value"]) if numeric else None,
-        source=newest["log_source"],
-        generation=newest["log_generation"],
-        offset=newest["log_offset"],
-        line_hash=newest["log_hash"],
-        summary=json.dumps({"rule_id": rule.id, "violation_id": record["id"]}, separators=(",", ":")),
-        facts=(),
-    )
-
-
 class Bucket:
     """Windows and waiting rows of some group keys, of one timeline.
 
@@ -138,15 +86,43 @@ class Bucket:
         hot_keys: int = HOT_KEYS,
         owns: Callable[[str, str], bool] = lambda _rule, _key: True,
     ) -> None:
-        self._rules, self._judge, self._timeline, self._inventory = rules, judge, timeline, inventory
-        days = Calendar() if calendar is None else calendar
-        settings = {r: Setting(rules[r], judge, timeline, days) for r in in_order(rules)}
-        self._states = {r: _RuleState(rules[r], setting, hot_keys) for r, setting in settings.items()}
-        self._windowed = [s for s in self._states.values() if not s.single]
-        self._parents = {r: [p for p in rules.values() if r in p.inner] for r in rules}
-        self._owns = owns
+        self._judge, self._timeline, self._inventory = judge, timeline, inventory
+        self._calendar = Calendar() if calendar is None else calendar
+        self._hot_keys, self._owns = hot_keys, owns
+        self._chains = [(NEVER, parents_of(rules))]
+        self._states = {r: self._new(rules[r], NEVER) for r in in_order(rules)}
+        self._timed = self._those_timed()
         self.counters = Counters()
         self.dirty = False
+        self.said: list[str] = []  # what was dropped as rules changed, for the caller to log and clear
+
+    def _new(self, rule: Rule, start: int) -> RuleState:
+        return RuleState(rule, Setting(rule, self._judge, self._timeline, self._calendar), self._hot_keys, start)
+
+    def _those_timed(self) -> list[str]:
+        """Rules that time passes for, those that a chain begins with first."""
+        newest = {r: s.rule for r, s in self._states.items()}
+        newest |= {r: rule for r, s in self._states.items() if (rule := s.latest()) is not None}
+        return [r for r in in_order(newest) if not self._states[r].single or self._states[r].coming]
+
+    def follow(self, start: int, rules: Mapping[str, Rule]) -> None:
+        """Announce the rules that judge from an event time on; those before judge what is older.
+
+        Args:
+            start: Microseconds UTC; not before that of any set announced earlier.
+            rules: All of them, by id. A rule that is the same goes on as if nothing had been said.
+        """
+        self._chains.append((start, parents_of(rules)))
+        for rule_id in in_order(rules):
+            state = self._states.get(rule_id)
+            if state is None:
+                self._states[rule_id] = self._new(rules[rule_id], start)
+            elif not rules[rule_id].same_as(state.latest()):
+                state.coming.append((start, rules[rule_id]))
+        for rule_id, state in self._states.items():
+            if rule_id not in rules and state.latest() is not None:
+                state.coming.append((start, None))
+        self._timed = self._those_timed()
 
     @property
     def pending(self) -> int:
@@ -183,6 +159,8 @@ class Bucket:
             state = states.get(rule_id)
             if state is None:
                 counters.unknown_rule += 1
+            elif state.coming:
+                out += self._take(state, group_key, row, late=late)
             elif state.single:
                 out.append(self._alone(state.rule, group_key, row))
             elif late:
@@ -201,44 +179,85 @@ class Bucket:
             )
         return out
 
-    def advance(self, times: Mapping[str, RuleTime]) -> Records:
-        """Apply every row that its rule's watermark has passed, then let time pass up to the watermark."""
+    def _take(self, state: RuleState, group_key: str, row: Row, *, late: bool) -> Records:
+        """The same of a rule of which a next version is announced: the row's time says which one it is for."""
+        rule = state.as_of(row.t)
+        if rule is None:
+            self.counters.unknown_rule += 1
+        elif rule.kind == "single":
+            return [self._alone(rule, group_key, row)]
+        elif late:
+            self.counters.late += 1
+        elif row.t < state.passed:
+            self.counters.behind += 1
+        elif not isinstance(rule.own, Absence) or group_key in rule.own.expect:
+            state.waiting.add(row, group_key)
+        return []
+
+    def advance(self, times: Mapping[str, RuleTime], of_version: Mapping[tuple[str, int], RuleTime] = _NONE) -> Records:
+        """Apply every row that its rule's watermark has passed, then let time pass up to the watermark.
+
+        Args:
+            times: By rule.
+            of_version: By rule and start, where versions of a rule read different sources.
+        """
         out: Records = []
-        for state in self._windowed:
-            time = times.get(state.rule.id)
-            if time is None or time.watermark <= NEVER:
-                continue
-            self._set(state, time)
-            tell = partial(self._tell, state.rule, out)
-            if isinstance(state.rule.own, Absence) and not state.expecting and time.earliest is not None:
-                self._expect(state, state.rule.own, max(time.earliest, state.passed))
-            due = state.waiting.due(time.watermark)
-            if due:
-                self.counters.applied += len(due)
-                self.dirty = True
-                if state.rule.kind == "new_value":
-                    self._new_values(state, due, time, tell)
-                else:
-                    _apply(state.keys, due, tell)
-            if state.keys.ring(time.watermark, tell):
-                self.dirty = True
-            state.passed = max(state.passed, time.watermark)
+        for rule_id in self._timed:
+            state = self._states.get(rule_id)
+            while state is not None:
+                time = of_version.get((rule_id, state.start)) or times.get(rule_id)
+                if time is None or time.watermark <= NEVER:
+                    break
+                if not state.coming or time.watermark < state.coming[0][0]:
+                    self._pass(state, time, time.watermark, out)
+                    break
+                self._pass(state, time, state.coming[0][0], out)
+                state = self._succeeded(state, out)
         if out:
             self.dirty = True
         return out
 
-    def _set(self, state: _RuleState, time: RuleTime) -> None:
+    def _pass(self, state: RuleState, time: RuleTime, upto: int, out: Records) -> None:
+        """Let a rule's time pass up to its watermark, or to the start of its next version."""
+        self._set(state, time, upto)
+        tell = self._teller(state.rule, out)
+        if isinstance(state.rule.own, Absence) and not state.expecting and time.earliest is not None:
+            self._expect(state, state.rule.own, max(time.earliest, state.passed))
+        due = state.waiting.due(upto)
+        if due:
+            self.counters.applied += len(due)
+            self.dirty = True
+            if state.rule.kind == "new_value":
+                self._new_values(state, due, time, tell)
+            else:
+                _apply(state.keys, due, tell)
+        if state.keys.ring(upto, tell):
+            self.dirty = True
+        state.passed = max(state.passed, upto)
+
+    def _succeeded(self, state: RuleState, out: Records) -> RuleState | None:
+        """The state of a rule's next version; None where the rule is gone."""
+        rule = state.rule
+        there, said = state.succeed(self._teller(rule, out))
+        self.said += said
+        self.dirty = True
+        if not there:
+            del self._states[rule.id]
+        self._timed = self._those_timed()
+        return self._states.get(rule.id)
+
+    def _set(self, state: RuleState, time: RuleTime, upto: int) -> None:
         """Note what the sources of a rule have covered."""
         setting = state.setting
         setting.incomplete = time.incomplete
         # Beyond the end of all logs nothing is covered, though no row will come either.
         ended = max(state.passed, NEVER if time.latest is None else time.latest)
-        setting.covered_to = ended if time.watermark == FOREVER else time.watermark
+        setting.covered_to = min(ended if time.watermark == FOREVER else time.watermark, upto)
         if time.incomplete and setting.covered_to > setting.blind_until:
             setting.blind_until = setting.covered_to
             self.dirty = True
 
-    def _expect(self, state: _RuleState, own: Absence, earliest: int) -> None:
+    def _expect(self, state: RuleState, own: Absence, earliest: int) -> None:
         """Begin to expect the keys of the rule that are this bucket's."""
         state.expecting = self.dirty = True
         for group_key in sorted(own.expect):
@@ -248,24 +267,26 @@ class Bucket:
                 key.start(earliest)
                 state.keys.watch(group_key, key.alarm())
 
-    def _new_values(
-        self, state: _RuleState, due: Iterable[Waiter], time: RuleTime, tell: Callable[[str, Records], None]
-    ) -> None:
+    def _new_values(self, state: RuleState, due: Iterable[Waiter], time: RuleTime, tell: Tell) -> None:
         rule = state.rule
         learning = rule.learning_us(inventory=self._inventory)
         for row, group_key in due:
             if not state.seen.is_new(group_key, row.t):
                 continue
-            earliest = row.t if time.earliest is None else time.earliest
+            earliest = max(row.t if time.earliest is None else time.earliest, state.since)
             if row.t >= earliest + learning:
                 tell(group_key, [self._alone(rule, group_key, row, incomplete=time.incomplete)])
 
+    def _teller(self, rule: Rule, out: Records) -> Tell:
+        return partial(self._tell, rule, out)
+
     def _tell(self, rule: Rule, out: Records, group_key: str, made: Records) -> None:
         """Hand on what a rule says: to the rules behind it in a chain, and to everybody unless it is for them alone."""
-        for parent in self._parents[rule.id]:
-            for record in made:
-                if record["version"] == 1:
-                    row = _row_of(rule, parent, group_key, record)
+        for record in made:
+            if record["version"] == 1:
+                chains = next(parents for start, parents in reversed(self._chains) if start <= record["opened_at"])
+                for parent in chains.get(rule.id, ()):
+                    row = row_of_episode(rule, parent, group_key, record)
                     self._states[parent.id].waiting.add(row, part_of(group_key, parent.group_by))
         if not rule.silent:
             out += made
@@ -289,6 +310,7 @@ class Bucket:
                     "known": s.seen.save(),
                     "passed": s.passed,
                     "blind_until": s.setting.blind_until,
+                    "since": s.since,
                 }
                 for rule_id, s in self._states.items()
                 if s.waiting.count or len(s.keys) or len(s.seen) or s.passed > NEVER
@@ -312,14 +334,16 @@ class Bucket:
         said = []
         for rule_id, saved in state["rules"].items():
             mine = self._states.get(rule_id)
-            if mine is None:
+            if mine is None or not mine.reach(saved["passed"]):
+                self._states.pop(rule_id, None)
                 said.append(f"state of rule {rule_id} dropped: the rule is gone")
             else:
                 said += _load(mine, saved)
+        self._timed = self._those_timed()
         return said
 
 
-def _apply(keys: KeyStore, due: Iterable[Waiter], tell: Callable[[str, Records], None]) -> None:
+def _apply(keys: KeyStore, due: Iterable[Waiter], tell: Tell) -> None:
     """Apply rows in their order."""
     made: Records = []
     for row, group_key in due:
@@ -332,7 +356,7 @@ def _apply(keys: KeyStore, due: Iterable[Waiter], tell: Callable[[str, Records],
             made = []
 
 
-def _load(state: _RuleState, saved: Mapping[str, Any]) -> list[str]:
+def _load(state: RuleState, saved: Mapping[str, Any]) -> list[str]:
     """Take what is still valid of a rule's saved state, and say what is not."""
     rule = state.rule
     before = saved.get("shape")
@@ -348,7 +372,10 @@ def _load(state: _RuleState, saved: Mapping[str, Any]) -> list[str]:
             state.waiting.add(Row.from_state(plain), group_key)
         state.passed = saved["passed"]
         state.setting.blind_until = saved.get("blind_until", NEVER)
+        state.since = saved.get("since", NEVER)
         state.seen.load(saved["known"])
+    else:
+        state.since = saved["passed"]
     if not changed:
         state.keys.load(saved["keys"])
         return []

@@ -135,6 +135,12 @@ class Episode:
         before = self.peaks or now
         self.peaks = [_further(t, old, new) for t, old, new in zip(limits, before, now, strict=False)]
 
+    def limits_changed(self, window: Measured) -> None:
+        """Measure by limits that are new: what was reached of others says nothing of these."""
+        self.peaks = []
+        self.measure(window)
+        self.told_passed = sum(peak is not None for peak in self.peaks)
+
     def passed(self, rule: Rule) -> list[dict[str, Any]]:
         """The thresholds that were reached, with their highest values; the lowest where only an upper limit is set."""
         return [

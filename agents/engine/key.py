@@ -70,6 +70,14 @@ class Key(ABC):
         """Event time from which the key may be forgotten, if nothing more comes; at least `alarm`."""
 
     @abstractmethod
+    def cut(self, at: int, out: Records) -> None:
+        """End the open episode, if any, because the rule is gone at a time or counts in another way from it on."""
+
+    @abstractmethod
+    def meets(self, at: int) -> bool:
+        """Measure the open episode by limits that have changed at a time; False where it does not meet them."""
+
+    @abstractmethod
     def to_state(self) -> list[object]:
         """Plain values for a snapshot."""
 

@@ -95,6 +95,21 @@ class KeyState(Key):
             self.armed_at = max(self.armed_at, self.episode.last_t + rule.rearm_us)
         self.episode = None
 
+    def cut(self, at: int, out: Records) -> None:
+        """See `Key.cut`."""
+        if self.episode is not None:
+            self._close(at, out)
+
+    def meets(self, at: int) -> bool:
+        """See `Key.meets`."""
+        if self.episode is None:
+            return True
+        self.window.expire(at)
+        if not self.window.holds():
+            return False
+        self.episode.limits_changed(self.window)
+        return True
+
     def to_state(self) -> list[object]:
         """Plain values for a snapshot."""
         return [

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import heapq
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -45,6 +46,24 @@ class KeyStore:
 
     def __contains__(self, group_key: str) -> bool:
         return group_key in self.young or group_key in self._old or group_key in self._cold
+
+    def group_keys(self) -> Iterator[str]:
+        """All of them, in no order."""
+        return chain(self.young, self._old, self._cold)
+
+    def watched(self) -> list[str]:
+        """Keys that must be looked at some time, those with an open episode among them; in order."""
+        return sorted(group_key for group_key in self._alarmed if group_key in self)
+
+    def drop(self, group_key: str) -> None:
+        """Forget a key."""
+        for keys in (self.young, self._old, self._cold):
+            keys.pop(group_key, None)
+
+    def renew(self) -> None:
+        """Pack all keys, so that each is made anew when it is used next: what makes them has changed."""
+        self._cool()
+        self._cool()
 
     def find(self, group_key: str, t: int) -> Key:
         """The key of a group key that something happens to at a time; a new one where there is none."""
@@ -136,8 +155,7 @@ class KeyStore:
             for group_key in self._sweeps.pop(heapq.heappop(self._sweep_order)):
                 until, alarm = self._head(group_key)
                 if alarm == FOREVER and until <= watermark and until < FOREVER:
-                    for keys in (self.young, self._old, self._cold):
-                        keys.pop(group_key, None)
+                    self.drop(group_key)
                     changed = True
                 else:
                     self._sweep_at(group_key, max(until, watermark))

@@ -122,6 +122,22 @@ class PeriodKey(Key):
         squares = sum(n * n for _, n in self.past)
         return over >= 0 and over**2 >= own.deviations**2 * (periods * squares - total**2)
 
+    def cut(self, at: int, out: Records) -> None:
+        """See `Key.cut`."""
+        if self.episode is not None and self.opened:
+            self.opened = False
+            self.tell(self.episode, out, closed_at=at)
+
+    def meets(self, at: int) -> bool:
+        """See `Key.meets`. A period goes on being counted: a limit that is reached later opens its episode again."""
+        del at
+        if self.episode is None or not self.opened:
+            return True
+        if not self._reached():
+            return False
+        self.episode.limits_changed(self.tally)
+        return True
+
     def to_state(self) -> list[object]:
         """Plain values for a snapshot."""
         episode = None if self.episode is None else self.episode.to_state()

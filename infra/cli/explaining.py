@@ -16,7 +16,8 @@ import polars as pl
 from agents.build import district_of, inventory_of, judge_of
 from agents.context.district import District
 from agents.context.inventory import Inventory
-from agents.engine.correlate import Bucket, RuleTime, _row_of  # what a chain makes of an episode
+from agents.engine.chains import row_of_episode
+from agents.engine.correlate import Bucket, RuleTime
 from agents.engine.detect import Detector
 from agents.engine.enrich import Enricher
 from agents.engine.episodes import Judge
@@ -192,7 +193,7 @@ def _episodes(
     for record in records:
         if record["version"] == 1 and record["rule_id"] in rule.inner:
             key = json.dumps(record["group_key"], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-            row = _row_of(inner[record["rule_id"]], rule, key, record)
+            row = row_of_episode(inner[record["rule_id"]], rule, key, record)
             made.append(KeyedRow(rule.id, part_of(key, rule.group_by), late=False, row=row, input_row=0))
     return made
 
