@@ -75,9 +75,10 @@ class RuleState:
         """Be, still empty, the version in force at a watermark that was saved; False where the rule is gone by then."""
         while self.coming and self.coming[0][0] <= passed:
             self.start, rule = self.coming.pop(0)
-            if rule is None:
-                return self._returns()
-            self._begin(rule, self.start)
+            if rule is not None:
+                self._begin(rule, self.start)
+            elif not self._returns():
+                return False
         return True
 
     def _returns(self) -> bool:
