@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 from agents.alerts.webhook import Alerts
 from agents.context.district import District, Site
@@ -11,19 +13,19 @@ from agents.context.inventory import Inventory
 from agents.context.permits import Permits
 from agents.delivery.correlate import CorrelateStage
 from agents.delivery.detect import DetectStage
+from agents.delivery.detectors import Detectors
 from agents.delivery.feed import Context, Feed
 from agents.delivery.identify import IdentifyStage
 from agents.delivery.notify import NotifyStage
 from agents.delivery.persist import PersistStages
+from agents.delivery.rulebook import Announced, Period, read_bundle
 from agents.delivery.stage import Stage
 from agents.engine.detect import Detector
 from agents.engine.episodes import Judge
-from agents.rules.loader import POLICY_FOLDER, load_rules
-from agents.rules.model import RuleSet
+from agents.rules.bundle import RuleSources
 from agents.rules.reading import Beside
-from agents.rules.shadow import in_shadow
 from agents.settings import AgentSettings, DistrictSettings
-from schemas.kinds import SOURCES, EventKind
+from schemas.kinds import IDENTITY, SOURCES, EventKind
 
 StageFactory = Callable[[str, int], Stage]
 _KIND_OF = {kind.topic: kind for kind in EventKind}
@@ -50,8 +52,13 @@ def judge_of(settings: DistrictSettings, district: District) -> Judge:
     return Judge(permits, settings.policy)
 
 
-def stage_factory(agent: str, settings: AgentSettings) -> StageFactory:
+def stage_factory(agent: str, settings: AgentSettings, home: Path) -> StageFactory:
     """What makes the stages of one agent in this process; starts the context feed where the agent needs one.
+
+    Args:
+        agent: One of `AGENTS`.
+        settings: What the process was told.
+        home: Folder of the worker's own, for rules that are announced.
 
     Raises:
         Errors: rules or context files are wrong.
@@ -64,16 +71,23 @@ def stage_factory(agent: str, settings: AgentSettings) -> StageFactory:
     if agent == "notify":
         n = settings.notify
         return lambda *_: NotifyStage(Alerts(n.webhook, n.timeout_s, n.tries, stop))
-    rules = in_shadow(
-        load_rules(settings.rules or (POLICY_FOLDER,), Beside(settings.collections, settings.pipelines)),
-        settings.shadow,
-    )
     district, inventory = district_of(settings.district), inventory_of(settings.district)
     context = Context(settings.event_partitions)
+    local = RuleSources(settings.rules, Beside(settings.collections, settings.pipelines), settings.shadow)
+    rules = Announced(context.periods, partial(read_bundle, settings.kafka), home / "rules", local)
+
+    def load(period: Period) -> None:
+        rules.ruleset(period.version)
+
+    topics = (SOURCES, IDENTITY) if agent == "detect" else (SOURCES,)
+    Feed(settings.kafka, context, topics=topics, prepare=load).start()
+    context.wait_until_caught_up()
+    load(rules.periods()[-1])
     if agent == "detect":
-        Feed(settings.kafka, context).start()
-        return _detect(settings, rules, Detector(rules, district, inventory), context)
-    Feed(settings.kafka, context, topics=(SOURCES,)).start()
+        detectors = Detectors(rules, lambda ruleset: Detector(ruleset, district, inventory))
+        return lambda topic, partition: DetectStage(
+            topic, partition, _KIND_OF[topic], detectors, context, partitions=settings.detection_partitions
+        )
     judge = judge_of(settings.district, district)
     return lambda _, partition: CorrelateStage(
         rules,
@@ -83,12 +97,3 @@ def stage_factory(agent: str, settings: AgentSettings) -> StageFactory:
         calendar=district.calendar,
         partition=(partition, settings.detection_partitions),
     )
-
-
-def _detect(settings: AgentSettings, rules: RuleSet, detector: Detector, context: Context) -> StageFactory:
-    def make(topic: str, partition: int) -> Stage:
-        return DetectStage(
-            topic, partition, _KIND_OF[topic], rules, detector, context, partitions=settings.detection_partitions
-        )
-
-    return make

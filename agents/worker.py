@@ -23,7 +23,7 @@ def main(argv: list[str]) -> None:
     from agents.settings import AgentSettings  # noqa: PLC0415  # after the environment is set
 
     settings = AgentSettings.model_validate_json(Path(settings_file).read_text())
-    make = stage_factory(agent, settings)
+    make = stage_factory(agent, settings, Path(home))
     from agents import faust_app  # noqa: PLC0415  # after the environment is set
 
     faust_app.run(faust_app.build(agent, int(instance), settings, make, Path(home)))

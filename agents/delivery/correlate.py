@@ -11,19 +11,20 @@ from typing import Any
 from agents.context.calendar import Calendar
 from agents.delivery.feed import Context
 from agents.delivery.link import NOTHING, Link, RowMark
+from agents.delivery.rulebook import InForce, Period
 from agents.delivery.snapshots import META, pack, unpack
 from agents.delivery.stage import Message, Output, Stage
+from agents.delivery.versions import Versions
 from agents.engine.correlate import Bucket, RuleTime
 from agents.engine.episodes import Judge
 from agents.engine.keystore import HOT_KEYS
 from agents.engine.progress import ProgressTable
 from agents.engine.rows import KeyedRow, rows_of
-from agents.rules.model import Rule, RuleSet
 from schemas.codec import decode
 from schemas.errors import CorruptBatchError, StateError
 from schemas.headers import FOREVER, NEVER
 from schemas.ids import key_partition
-from schemas.kinds import VIOLATIONS
+from schemas.kinds import VIOLATIONS, EventKind
 from schemas.records import encode_record
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ class CorrelateStage(Stage):
 
     def __init__(
         self,
-        rules: RuleSet,
+        rules: InForce,
         judge: Judge,
         context: Context,
         *,
@@ -49,16 +50,19 @@ class CorrelateStage(Stage):
         calendar: Calendar | None = None,
         partition: tuple[int, int] = (0, 1),
     ) -> None:
-        self._rules: Mapping[str, Rule] = {r.id: r for r in rules.rules}
-        self._context = context
+        self._in_force, self._context = rules, context
+        self._periods: tuple[Period, ...] = ()
+        self._versions = Versions()
+        first = rules.periods()[0]
+        self._versions.follow(first.start, rules.ruleset(first.version))
 
         def owns(bucket: int, rule_id: str, group_key: str) -> bool:
-            kept = self._rules[rule_id].kept_by(group_key)
+            kept = self._versions.newest(rule_id).kept_by(group_key)
             return bucket_of(*kept) == bucket and key_partition(*kept, partition[1]) == partition[0]
 
         self._buckets = [
             Bucket(
-                self._rules,
+                self._versions.first,
                 judge,
                 inventory=inventory,
                 calendar=calendar,
@@ -70,10 +74,12 @@ class CorrelateStage(Stage):
         self._bucket_applied = [-1] * BUCKETS
         self._marks: dict[_PLACE, RowMark] = {}
         self._progress = ProgressTable()
-        self._times: dict[str, RuleTime] = {}
+        self._times: Mapping[tuple[str, int], RuleTime] = {}
         self._applied = -1
         self.refused = 0
         self.repeats = 0
+        self._periods = (first,)
+        self._follow()
 
     @property
     def applied(self) -> int:
@@ -118,8 +124,9 @@ class CorrelateStage(Stage):
             return []
         offsets = [offset for offset, rows in link.runs for _ in range(rows)]
         shares: dict[int, list[KeyedRow]] = {}
+        self._follow()
         for offset, row in zip(offsets, rows_of(decode("detection", message.value)), strict=True):
-            rule = self._rules.get(row.rule_id)
+            rule = self._versions.at(row.rule_id, row.row.t)
             bucket = bucket_of(*((row.rule_id, row.group_key) if rule is None else rule.kept_by(row.group_key)))
             if (offset, row.input_row) <= mark:
                 self.repeats += 1
@@ -131,18 +138,49 @@ class CorrelateStage(Stage):
             records += self._buckets[number].take(rows)
         return records
 
+    def _follow(self) -> bool:
+        """Hear of rules that were announced; False where there are none that were not known."""
+        periods = self._in_force.periods()
+        if periods == self._periods:
+            return False
+        for period in periods[len(self._periods) :]:
+            rules = self._in_force.ruleset(period.version)
+            self._versions.follow(period.start, rules)
+            for bucket in self._buckets:
+                bucket.follow(period.start, {rule.id: rule for rule in rules.rules})
+        self._periods = periods
+        return True
+
     def _advance(self) -> list[dict[str, Any]]:
-        times = {r.id: self._time_of(r) for r in self._rules.values()}
-        if times == self._times:
+        heard = self._follow()
+        times = self._now()
+        if times == self._times and not heard:
             return []
         self._times = times
-        return [record for bucket in self._buckets for record in bucket.advance(times)]
+        latest = {rule_id: time for (rule_id, _), time in times.items()}
+        records = [record for bucket in self._buckets for record in bucket.advance(latest, times)]
+        for bucket in self._buckets:
+            for said in bucket.said:
+                log.warning("%s", said)
+            bucket.said.clear()
+        return records
 
-    def _time_of(self, rule: Rule) -> RuleTime:
-        sources = self._context.timeline_sources(rule.kinds, "")
+    def _now(self) -> Mapping[tuple[str, int], RuleTime]:
+        """What the sources of each version of each rule have told; many rules read the same ones."""
+        asked: dict[tuple[frozenset[EventKind], str], RuleTime] = {}
+        times = {}
+        for rule, start in self._versions:
+            reads = (rule.kinds, rule.lane)
+            if reads not in asked:
+                asked[reads] = self._time_of(*reads)
+            times[rule.id, start] = asked[reads]
+        return times
+
+    def _time_of(self, kinds: frozenset[EventKind], lane: str) -> RuleTime:
+        sources = self._context.timeline_sources(kinds, "")
         partitions = self._context.event_partitions
         there = [s for s in sources if not s.absent]
-        told = [self._progress.of(s, partitions, rule.lane) for s in there]
+        told = [self._progress.of(s, partitions, lane) for s in there]
         starts = [self._progress.earliest[k] for s in sources if (k := (s.name, s.timeline)) in self._progress.earliest]
         return RuleTime(min(told, default=NEVER), min(starts, default=None), incomplete=len(there) < len(sources))
 

@@ -15,14 +15,14 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from agents.delivery.batches import EventBatches
+from agents.delivery.detectors import DetectionRows, Detectors, Judged, in_order
 from agents.delivery.feed import Context
 from agents.delivery.link import NOTHING, Link, RowMark
+from agents.delivery.rulebook import Period
 from agents.delivery.snapshots import META, pack, unpack
 from agents.delivery.stage import Message, Output, Stage
-from agents.engine.detect import Detector, Matched
 from agents.engine.progress import Told
-from agents.rules.model import RuleSet
-from schemas.codec import encode
+from schemas.codec import decode_batch, encode
 from schemas.headers import NEVER, BatchHeaders
 from schemas.ids import key_partition
 from schemas.kinds import DETECTIONS, EventKind
@@ -39,9 +39,14 @@ class _Entry:
 
     offset: int
     headers: BatchHeaders | None
-    matched: Matched | None
     needs: int  # facts must have passed this time
+    judged: list[Judged] = field(default_factory=list)
     sent: _Sent = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """How many may be handed on."""
+        return sum(j.matched.frame.height for j in self.judged)
 
 
 class DetectStage(Stage):
@@ -51,8 +56,7 @@ class DetectStage(Stage):
         topic: Input topic.
         partition: Input partition.
         kind: Kind of its events.
-        rules: Rules in force.
-        detector: Applies their stateless parts; shared by all stages of the process.
+        detectors: Apply the stateless parts of the rules in force; shared by all stages of the process.
         context: Registered sources and facts; shared too.
         partitions: Partitions of `aup.detections`.
     """
@@ -62,16 +66,16 @@ class DetectStage(Stage):
         topic: str,
         partition: int,
         kind: EventKind,
-        rules: RuleSet,
-        detector: Detector,
+        detectors: Detectors,
         context: Context,
         *,
         partitions: int,
     ) -> None:
         self._topic, self._partition, self._kind = topic, partition, kind
-        self._detector, self._context, self._partitions = detector, context, partitions
-        self._rules = {rule.id: rule for rule in rules.rules}
-        self._attributes = any(rule.attributed for rule, _ in rules.feeds(kind))
+        self._detectors, self._context, self._partitions = detectors, context, partitions
+        self._periods: tuple[Period, ...] = ()
+        self._newest = NEVER  # event time of the newest row looked at
+        self._behind = 0
         self._live = EventBatches()
         self._durable = EventBatches()
         self._sent: _Sent = {}
@@ -90,16 +94,17 @@ class DetectStage(Stage):
 
     def handle(self, message: Message) -> Sequence[Output]:
         """Match a batch; hand on what waits for nothing, and what need not wait any more."""
-        read = self._live.read(message, self._detector.columns(self._kind))
-        entry = _Entry(message.offset, None, None, NEVER)
+        columns = self._detectors.columns(self._kind)
+        read = self._live.read(message, columns)
+        entry = _Entry(message.offset, None, NEVER)
         outputs: list[Output] = []
         if read is not None:
             headers, frame = read
             self._context.wait_for_epoch(headers.epoch, lambda: False)
-            self._epoch = max(self._epoch, headers.epoch)
+            self._epoch = max(self._epoch, self._context.epoch())
             entry.headers = headers
             if frame is not None and not frame.is_empty():
-                outputs += self._match(entry, frame)
+                outputs += self._match(entry, self._whole(message, headers, frame))
             self._told["immediate"] = self._live.told()
         self._queue.append(entry)
         outputs += self._release()
@@ -109,27 +114,49 @@ class DetectStage(Stage):
             outputs += self._release()
         return outputs
 
+    def _whole(self, message: Message, headers: BatchHeaders, frame: pl.DataFrame) -> pl.DataFrame:
+        """New rows of a batch with all columns needed: of rows of another time other rules may ask for more."""
+        self._note_rules(frame)
+        if self._detectors.ready_for(frame):
+            return frame
+        whole = decode_batch(headers, message.value, message.where)
+        return whole.join(frame.select("log_offset", "log_sub"), on=("log_offset", "log_sub"), how="semi")
+
+    def _note_rules(self, frame: pl.DataFrame) -> None:
+        """Count rules that were heard of when rows of their time had been judged by the rules before."""
+        periods = self._detectors.periods()
+        for period in periods[len(self._periods) :] if self._periods else ():
+            if period.start <= self._newest:
+                self._behind += 1
+                log.warning(
+                    "rules %s are in force from %s on and are heard of at %s: rows between were judged by those before",
+                    period.version, period.start, self._newest,
+                )  # fmt: skip
+        self._periods = periods
+        newest = frame.filter(~pl.col("time_suspect"))["timestamp"].dt.timestamp("us").max()
+        self._newest = max(self._newest, NEVER if newest is None else int(newest))  # type: ignore[arg-type]
+
     def _match(self, entry: _Entry, frame: pl.DataFrame) -> list[Output]:
-        matched = self._detector.match(frame, self._kind)
-        if self._attributes:
-            waits = self._detector.waiting(matched)
-            entry.matched = matched
+        judged = self._detectors.match(frame, self._kind)
+        if any(self._kind in j.version.attributed for j in judged):
+            waits = self._detectors.waiting(judged)
+            entry.judged = judged
             entry.needs = NEVER if waits.is_empty() else int(waits["t_us"].max())  # type: ignore[arg-type]
-            self._waiting += matched.frame.height
-        rows = self._detector.rows(matched, "immediate")
-        told = self._live.told()
-        return self._rows_out("immediate", [(entry.offset, rows)], told, entry.sent)
+            self._waiting += entry.rows
+        rows = self._detectors.rows(judged, "immediate")
+        return self._rows_out("immediate", [(entry.offset, rows)], self._live.told(), entry.sent)
 
     def _release(self) -> list[Output]:
         """Hand on the rows of the lane `attributed` whose facts are there, in order."""
-        ready: list[tuple[int, pl.DataFrame]] = []
+        ready: list[tuple[int, list[DetectionRows]]] = []
         known = self._context.facts_progress() if self._queue else NEVER
         while self._queue and (self._queue[0].needs == NEVER or self._queue[0].needs < known):
             entry = self._queue.popleft()
-            if entry.matched is not None:
-                self._waiting -= entry.matched.frame.height
+            if entry.judged:
+                self._waiting -= entry.rows
                 with self._context.changed:
-                    ready.append((entry.offset, self._detector.rows(entry.matched, "attributed", self._context.facts)))
+                    rows = self._detectors.rows(entry.judged, "attributed", self._context.facts)
+                    ready.append((entry.offset, rows))
             if entry.headers is not None:
                 self._durable.accept(entry.headers)
             self._durable_sent.update(entry.sent)
@@ -140,16 +167,12 @@ class DetectStage(Stage):
         return self._rows_out("attributed", ready, self._told["attributed"], self._durable_sent)
 
     def _rows_out(
-        self, lane: str, parts: list[tuple[int, pl.DataFrame]], told: list[Told], sent: _Sent
+        self, lane: str, parts: Sequence[tuple[int, list[DetectionRows]]], told: list[Told], sent: _Sent
     ) -> list[Output]:
         """Messages of some rows, one an output partition that has any; `sent` takes what was sent."""
         shares: dict[int, list[tuple[int, pl.DataFrame]]] = {}
-        for offset, rows in parts:
-            if rows.is_empty():
-                continue
-            keys = rows.select("rule_id", "group_key").iter_rows()
-            kept = (self._rules[rule].kept_by(key) for rule, key in keys)
-            place = pl.Series([key_partition(rule, key, self._partitions) for rule, key in kept], dtype=pl.Int32)
+        for offset, made in parts:
+            rows, place = in_order([(part.frame, self._places(part)) for part in made])
             for q in place.unique().to_list():
                 shares.setdefault(q, []).append((offset, rows.filter(place == q)))
         outputs = []
@@ -160,6 +183,12 @@ class DetectStage(Stage):
             outputs.append(self._message(lane, q, value, last, told, runs))
             self._sent[lane, q] = sent[lane, q] = last
         return outputs
+
+    def _places(self, part: DetectionRows) -> pl.Series:
+        """Output partition of each row."""
+        keys = part.frame.select("rule_id", "group_key").iter_rows()
+        kept = (part.rules[rule].kept_by(key) for rule, key in keys)
+        return pl.Series([key_partition(rule, key, self._partitions) for rule, key in kept], dtype=pl.Int32)
 
     def _message(
         self, lane: str, q: int, value: bytes, last: RowMark, told: list[Told], runs: Sequence[tuple[int, int]]
@@ -217,5 +246,6 @@ class DetectStage(Stage):
             "untold": len(self._untold()),
             "refused": self._live.refused,
             "repeats": self._live.repeats,
-            "missing_key": self._detector.counters.missing_key,
+            "rules_behind": self._behind,
+            **self._detectors.figures(),
         }

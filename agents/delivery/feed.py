@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from kafka import KafkaConsumer, TopicPartition
 
 from agents.delivery.link import NOTHING, Link, RowMark
+from agents.delivery.rulebook import Period, announced
 from agents.delivery.stage import Message
 from agents.engine.identity import FactIndex
 from agents.engine.progress import ProgressTable, SourceInfo
@@ -29,8 +30,9 @@ FACTS_LANE = "facts"
 
 @dataclass(slots=True)
 class Registry:
-    """Sources as `aup.sources` says up to `epoch`, the offset of the newest record read."""
+    """Sources and rules as `aup.sources` says up to `epoch`, the offset of the newest record read."""
 
+    rules: tuple[Period, ...] = ()
     sources: dict[tuple[str, str], SourceInfo] = field(default_factory=dict)
     epoch: int = -1
 
@@ -39,6 +41,9 @@ class Registry:
         self.epoch = max(self.epoch, message.offset)
         try:
             record = json.loads(message.value)
+            if record["event"] == "rules":
+                self.rules = (*self.rules, announced(record, self.rules))
+                return
             key = (str(record["source"]), str(record.get("timeline", "")))
             event = record["event"]
             if event == "retired":
@@ -66,6 +71,7 @@ class Context:
     refused: int = 0
     changed: threading.Condition = field(default_factory=threading.Condition)
     failed: BaseException | None = None
+    caught_up: bool = False  # what was there when reading began is read
 
     def take(self, message: Message) -> None:
         """One message of `aup.sources` or `aup.identity`."""
@@ -120,6 +126,28 @@ class Context:
                 self.changed.wait(0.5)
                 waited += 0.5
 
+    def epoch(self) -> int:
+        """Offset of the newest record of the registry that was read."""
+        with self.changed:
+            return self.registry.epoch
+
+    def periods(self) -> tuple[Period, ...]:
+        """Rules announced, by the event time from which they are in force."""
+        with self.changed:
+            return self.registry.rules
+
+    def wait_until_caught_up(self, timeout_s: float = 60.0) -> None:
+        """Block until all is read that was there at the start.
+
+        Raises:
+            RetryableError: it took too long, or the feed has ended.
+        """
+        with self.changed:
+            there = self.changed.wait_for(lambda: self.caught_up or self.failed is not None, timeout_s)
+            if not there or self.failed is not None:
+                what = f"{SOURCES} could not be read within {timeout_s:.0f} s"
+                raise RetryableError(what, hint="check that Kafka is up") from self.failed
+
     def timeline_sources(self, kinds: frozenset[EventKind], timeline: str) -> list[SourceInfo]:
         """Registered sources of some kinds."""
         with self.changed:
@@ -139,9 +167,16 @@ class Context:
 class Feed(threading.Thread):
     """The reading thread. `context.failed` is set where it ends with an error; the worker then ends too."""
 
-    def __init__(self, bootstrap: str, context: Context, *, topics: tuple[str, ...] = (SOURCES, IDENTITY)) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        context: Context,
+        *,
+        topics: tuple[str, ...] = (SOURCES, IDENTITY),
+        prepare: Callable[[Period], None] = lambda _: None,
+    ) -> None:
         super().__init__(name="context-feed", daemon=True)
-        self._kafka, self._topics = bootstrap, topics
+        self._kafka, self._topics, self._prepare = bootstrap, topics, prepare
         self.context = context
         self._stop_now = threading.Event()
 
@@ -157,18 +192,31 @@ class Feed(threading.Thread):
             places = [TopicPartition(t, 0) for t in self._topics]
             consumer.assign(places)
             consumer.seek_to_beginning(*places)
+            ends = consumer.end_offsets(places)
             while not self._stop_now.is_set():
                 for records in consumer.poll(timeout_ms=500).values():
                     for r in records:
-                        self.context.take(
-                            Message(r.topic, r.partition, r.offset, r.value or b"", r.headers or (), r.key)
-                        )
+                        self._take(Message(r.topic, r.partition, r.offset, r.value or b"", r.headers or (), r.key))
+                if not self.context.caught_up and all(consumer.position(p) >= ends[p] for p in places):
+                    with self.context.changed:
+                        self.context.caught_up = True
+                        self.context.changed.notify_all()
             consumer.close()
         except Exception as error:
             log.exception("the context feed ended")
             with self.context.changed:
                 self.context.failed = error
                 self.context.changed.notify_all()
+
+    def _take(self, message: Message) -> None:
+        """Hand a message on; of new rules when they are loaded, so that nobody waits for them where rows are judged."""
+        if self.context.caught_up and message.topic == SOURCES:
+            before = self.context.periods()
+            told = Registry(rules=before)
+            told.take(message)
+            for period in told.rules[len(before) :]:
+                self._prepare(period)
+        self.context.take(message)
 
     def stop(self) -> None:
         """Ask it to end."""

@@ -12,7 +12,7 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from agents.settings import AGENTS
 from schemas.errors import ServerError
-from schemas.kinds import DEAD_LETTERS, DETECTIONS, IDENTITY, LEDGER, SOURCES, VIOLATIONS, EventKind, state_topic
+from schemas.kinds import DEAD_LETTERS, DETECTIONS, IDENTITY, LEDGER, RULES, SOURCES, VIOLATIONS, EventKind, state_topic
 
 DAY_MS = 86_400_000
 STATE_PARTITIONS = 4
@@ -41,6 +41,7 @@ def wanted(event_partitions: int, detection_partitions: int) -> dict[str, Wanted
         DEAD_LETTERS: Wanted(event_partitions, plain),
         LEDGER: Wanted(1, plain),
         SOURCES: Wanted(1, long),
+        RULES: Wanted(1, long),
         IDENTITY: Wanted(1, {**plain, "retention.ms": str(60 * DAY_MS)}),
         DETECTIONS: Wanted(detection_partitions, plain),
         VIOLATIONS: Wanted(detection_partitions, long),

@@ -12,8 +12,10 @@ from agents.context.district import District
 from agents.context.inventory import Inventory
 from agents.delivery.correlate import CorrelateStage
 from agents.delivery.detect import DetectStage
+from agents.delivery.detectors import Detectors
 from agents.delivery.feed import Context
 from agents.delivery.identify import IdentifyStage
+from agents.delivery.rulebook import Always
 from agents.delivery.stage import Stage
 from agents.engine.detect import Detector
 from agents.engine.episodes import Judge, Records
@@ -62,15 +64,16 @@ def on_a_bus(sent: list[SentSource], given: Given, seed: int, chaos: float, rows
     streams = [batches(s, rng.choice(rows), P, len(sent) - 1) for s in sent]
     while any(streams):
         bus.send([rng.choice([s for s in streams if s]).pop(0)])
-    context, detector = Context(P), Detector(rules(), given.district, given.inventory)
+    context = Context(P)
+    detectors = Detectors.always(rules(), Detector(rules(), given.district, given.inventory))
 
     def detect(topic: str, p: int) -> Stage:
         kind = EventKind(topic.rpartition(".")[2])
-        return DetectStage(topic, p, kind, rules(), detector, context, partitions=Q)
+        return DetectStage(topic, p, kind, detectors, context, partitions=Q)
 
     def correlate(topic: str, p: int) -> Stage:
         del topic, p
-        return CorrelateStage(rules(), given.judge, context, inventory=given.inventory.present)
+        return CorrelateStage(Always(rules()), given.judge, context, inventory=given.inventory.present)
 
     def identify(topic: str, p: int) -> Stage:
         return IdentifyStage(topic, p, EventKind(topic.rpartition(".")[2]))
