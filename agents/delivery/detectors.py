@@ -12,6 +12,7 @@ from agents.engine.detect import DETECTION_SCHEMA, Attribution, Detector, Matche
 from agents.rules.model import Rule, RuleSet
 from schemas.kinds import EventKind
 
+_TIMES = ("timestamp", "time_suspect", "log_offset", "log_sub")
 KEPT = 3  # detectors at once; one that is needed again is made again
 
 
@@ -80,12 +81,15 @@ class Detectors:
         return {"missing_key": self.missing_key + sum(v.detector.counters.missing_key for v in self._made.values())}
 
     def columns(self, kind: EventKind) -> tuple[str, ...] | None:
-        """Columns to be decoded: those of the newest version, and of older ones in use; None: all."""
-        self._version(self.periods()[-1].version)
+        """Columns to be decoded: those of the newest version, and of older ones in use; None: all, empty: no rows."""
+        periods = self.periods()
+        self._version(periods[-1].version)
         wanted = [v.detector.columns(kind) for v in self._made.values()]
         if any(columns is None for columns in wanted):
             return None
-        return tuple(dict.fromkeys(c for columns in wanted for c in columns or ()))
+        # Rows may be of a time when other rules were in force, which only their times tell.
+        always = () if len(periods) == 1 else _TIMES
+        return tuple(dict.fromkeys(c for columns in (*wanted, always) for c in columns or ()))
 
     def ready_for(self, frame: pl.DataFrame) -> bool:
         """True where `columns` counted in all versions that a frame's rows need; from now on it does."""
