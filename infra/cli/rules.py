@@ -1,4 +1,4 @@
-"""`aupstream rules`: lint, test, list, explain, convert."""
+"""`aupstream rules`: lint, test, list, explain, convert, apply, history."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from infra.cli.configuration import ConfigOption, JsonOption
+from infra.cli.configuration import ConfigOption, DataOption, JsonOption
 
 PathsArgument = Annotated[
     list[Path] | None,
@@ -34,6 +34,8 @@ def register(app: typer.Typer) -> None:
     rules.command("list")(list_rules)
     rules.command("explain")(explain)
     rules.command("convert")(convert)
+    rules.command("apply")(apply)
+    rules.command("history")(history)
     app.add_typer(rules, name="rules")
 
 
@@ -149,3 +151,37 @@ def explain(
     from infra.cli.explaining import run  # noqa: PLC0415 - heavy
 
     run(rule, event, tuple(rules or ()), config, as_json=as_json)
+
+
+def apply(
+    *,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="TIME", help="From this event time on, ISO 8601 with an offset; else soon."),
+    ] = None,
+    config: ConfigOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put the configuration's rules in force while everything runs.
+
+    They judge events from a time on that is ahead of all events there are: without --at a minute ahead of the clock and
+    of the newest event. What is older goes by the rules before. Windows, known values and open episodes go on where a
+    rule counts in the same way as before. Rules that are wrong change nothing. `kill -HUP` of `aupstream run` does the
+    same.
+
+    Example: `aupstream rules apply --at 2026-03-02T00:00:00-07:00`
+    """
+    from infra.cli.applying import apply as run  # noqa: PLC0415 - heavy
+
+    run(at, config, data, as_json=as_json)
+
+
+def history(*, config: ConfigOption = None, data: DataOption = None, as_json: JsonOption = False) -> None:
+    """List the sets of rules that were put in force, and from which event time on each is.
+
+    Example: `aupstream rules history`
+    """
+    from infra.cli.applying import history as run  # noqa: PLC0415 - heavy
+
+    run(config, data, as_json=as_json)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from infra.cli.store import USER, Store, embedded
 from infra.embedded import ANALYST, EmbeddedServers, Endpoints, Layout
 from infra.run.paths import DataPaths
 from infra.run.system import ROOT, System, cache_folder
-from schemas.errors import ConfigError, ServerError
+from schemas.errors import AupstreamError, ConfigError, ServerError
 
 _POLL_S = 1.0
 _SAY_EVERY_S = 5.0
@@ -121,11 +122,27 @@ def run(config: Path | None, data: Path | None, *, once: bool) -> None:
 
 
 def keep(system: System) -> None:
-    """Watch it for ever."""
+    """Watch it for ever. SIGHUP asks to read the rules again."""
+    asked = threading.Event()
+    signal.signal(signal.SIGHUP, lambda *_: asked.set())
     while True:
         for sentence in system.poll():
             talk(sentence)
+        if asked.is_set():
+            asked.clear()
+            _apply_rules(system)
         time.sleep(_POLL_S)
+
+
+def _apply_rules(system: System) -> None:
+    """Rules that are wrong change nothing and stop nothing."""
+    talk("reading the rules again")
+    try:
+        talk(system.apply_rules())
+    except AupstreamError as error:
+        for sentence in str(error).splitlines():
+            talk(sentence)
+        talk("the rules stay as they were")
 
 
 def ticker(system: System) -> Callable[[], None]:
@@ -166,7 +183,7 @@ def agents(config: Path | None, data: Path | None) -> None:
         ServerError: the servers do not run.
     """
     chosen = choose(config, data)
-    _need_servers(chosen)
+    kafka_of(chosen)
     system = System(chosen.config, chosen.file, talk)
     with terminable(system.stop):
         system.start(collectors=False)
@@ -183,7 +200,7 @@ def collect(config: Path | None, data: Path | None) -> NoReturn:
     """
     chosen = choose(config, data)
     _check_sources(chosen, stdin=True)
-    kafka = _need_servers(chosen)
+    kafka = kafka_of(chosen)
     env = {
         **os.environ,
         "AUPSTREAM_KAFKA__BOOTSTRAP": kafka,
@@ -243,7 +260,7 @@ def _refuse_followed(chosen: Chosen) -> None:
         raise ConfigError(f"--once would never end: {', '.join(followed)} is followed", where="sources", hint=hint)
 
 
-def _need_servers(chosen: Chosen) -> str:
+def kafka_of(chosen: Chosen) -> str:
     """Kafka's address.
 
     Raises:

@@ -15,16 +15,19 @@ from pathlib import Path
 
 from kafka.errors import KafkaError
 
+from agents.rules.bundle import RuleSources, pack_rules
 from agents.settings import AGENTS
 from agents.sinks.clickhouse import ClickHouse
 from infra.clickhouse.migrate import migrate
 from infra.config import Config
 from infra.embedded import EmbeddedServers, read_endpoints
+from infra.run.announcing import announce, periods, shown
 from infra.run.drain import Drain, agent_partitions, statuses
 from infra.run.paths import DataPaths
 from infra.run.supervisor import Spec, Supervisor
 from infra.run.topics import Wanted, create, wanted
 from schemas.errors import ServerError
+from schemas.headers import NEVER
 
 ROOT = Path(__file__).parents[2]
 COLLECT = "collect"
@@ -78,6 +81,7 @@ class System:
             self._processes = Supervisor(self.paths.logs)
             if collectors and self._config.listeners:
                 self.start_listeners()
+            self._announce_rules(collectors=collectors)
             for agent in agents:
                 self._start_agent(agent)
             if collectors and self._config.sources:
@@ -119,6 +123,39 @@ class System:
         temporary.chmod(0o600)
         temporary.write_text(settings.model_dump_json())
         temporary.replace(path)
+
+    def _announce_rules(self, *, collectors: bool) -> None:
+        """Announce the configuration's rules where they are others than those in force.
+
+        Before anything runs; but where collectors may run elsewhere, so may agents, and it is not for one machine to
+        say what rules all of them go by: there `aupstream rules apply` does it.
+        """
+        known = periods(self.kafka)
+        if known and not collectors:
+            if pack_rules(self.rule_sources).version != known[-1].version:
+                self._say(
+                    "the rules in force are not those of this configuration; `aupstream rules apply` announces these"
+                )
+            return
+        done = announce(self.kafka, self.rule_sources, running=False)
+        if done.changed and done.period.start > NEVER:
+            self._say(f"{done.rules} rules ({done.period.version}) are in force from {shown(done.period.start)} on")
+
+    def apply_rules(self) -> str:
+        """Announce the configuration's rules, while everything runs; what was done, as a sentence.
+
+        Raises:
+            Errors: everything that is wrong with them: nothing is changed then.
+        """
+        done = announce(self.kafka, self.rule_sources)
+        when = f"in force from {shown(done.period.start)} on" if done.changed else "those announced last: nothing to do"
+        return f"{done.rules} rules ({done.period.version}) are {when}"
+
+    @property
+    def rule_sources(self) -> RuleSources:
+        """Where the configuration's rules are."""
+        rules = self._config.rules
+        return RuleSources(rules.paths, rules.beside, rules.shadow)
 
     def _start_agent(self, agent: str) -> None:
         for number in range(getattr(self._config.agents, agent)):
