@@ -141,6 +141,6 @@ def test_rules_changed_while_nothing_runs_are_in_force_from_the_newest_event_on(
         assert _found(stored)["10.0.0.2"] == ("Second", 2, "closed")
         assert _found(stored)["10.0.0.1"][1:] == (3, "closed")
         known = aupstream("rules", "history", "--config", scene.file, "--json").objects
-        assert [k["from"] for k in known][0] == "the beginning"
+        assert known[0]["from"] == "the beginning"
         assert _iso(2) < known[1]["from"] < _iso(200), "ahead of what was read, and no further than its lateness"
         stored.close()
