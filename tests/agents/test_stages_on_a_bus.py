@@ -107,6 +107,11 @@ def on_a_bus(
     workers += [Worker.start(bus, k.topic, p, identify) for k in (EventKind.DHCP, EventKind.LOGIN) for p in range(P)]
     workers += [Worker.start(bus, DETECTIONS, q, correlate) for q in range(Q)]
     run_dry(workers, feeds, rng.choice, chaos)
+    return _written(bus)
+
+
+def _written(bus: Bus) -> Records:
+    """Last versions on the topic; an id and version has one content."""
     written = [decode_record(m.value)[1] for (topic, _), log in bus.logs.items() if topic == VIOLATIONS for m in log]
     versions: dict[tuple[str, int], object] = {}
     for record in written:
