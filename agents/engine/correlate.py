@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from agents.context.calendar import Calendar
+from agents.engine import saving
 from agents.engine.absence import AbsenceKey
 from agents.engine.chains import in_order, parents_of, row_of_episode
 from agents.engine.episodes import Episode, Judge, Records
@@ -299,26 +300,33 @@ class Bucket:
         return episode.record(rule, self._judge, closed_at=row.t, timeline=self._timeline, incomplete=incomplete)
 
     def save(self) -> dict[str, Any]:
-        """Everything as plain values, rule by rule with the shape of the rule."""
-        return {
-            "v": STATE_VERSION,
-            "rules": {
-                rule_id: {
-                    "shape": s.rule.shape,
-                    "pending": [[group_key, row.to_state()] for row, group_key in s.waiting],
-                    "keys": s.keys.save(),
-                    "known": s.seen.save(),
-                    "passed": s.passed,
-                    "blind_until": s.setting.blind_until,
-                    "since": s.since,
-                }
-                for rule_id, s in self._states.items()
-                if s.waiting.count or len(s.keys) or len(s.seen) or s.passed > NEVER
-            },
-        }
+        """Everything as plain values, rule by rule with the shape of the rule. From now on it is noted what changes."""
+        found = {rule_id: saving.whole(s) for rule_id, s in self._states.items()}
+        told = {r: w for r, w in found.items() if w["pending"] or w["keys"] or w["known"] or w["passed"] > NEVER}
+        return {"v": STATE_VERSION, "rules": told}
+
+    def changes(self) -> dict[str, Any] | None:
+        """What changed since the last `save` or `changes`, for `saving.merge`; None where only `save` will do.
+
+        Its size and the work are those of the rows and keys that changed.
+        """
+        if not all(map(saving.noting, self._states.values())):
+            return None
+        found = {rule_id: saving.changes(s) for rule_id, s in self._states.items()}
+        return {"v": saving.CHANGES_VERSION, "rules": {r: c for r, c in found.items() if c}}
+
+    def reached(self) -> dict[str, saving.Reached]:
+        """How far each rule has come. The bucket is not `dirty` by it."""
+        return {rule_id: saving.reached(s) for rule_id, s in self._states.items()}
+
+    def reach(self, saved: Mapping[str, saving.Reached]) -> None:
+        """Take back what `reached` gave, after `load`."""
+        for rule_id, far in saved.items():
+            if rule_id in self._states:
+                saving.reach(self._states[rule_id], far)
 
     def load(self, state: Mapping[str, Any]) -> list[str]:
-        """Take back what `save` gave.
+        """Take back what `save` gave, or `saving.merge` made of it.
 
         Returns:
             Sentences that say what was dropped because its rule is gone or has another shape now.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 import msgspec
@@ -26,6 +26,9 @@ class KeyStore:
     A key that has not been used for a while is packed: the same bytes that a snapshot has of it. That keeps a million
     quiet keys small, and a snapshot of them cheap.
 
+    From the first `save` on it is noted which keys change: those in `young`, and `_changed`. Nothing is noted before,
+    and no more once that is longer than the keys are many: then `noting` is False and only `save` will do.
+
     Args:
         make: Makes a new, empty key.
         hot: How many keys may be in use before those that were not used lately are packed.
@@ -33,13 +36,16 @@ class KeyStore:
 
     def __init__(self, make: Callable[[str], Key], hot: int = HOT_KEYS) -> None:
         self._make, self._hot = make, hot
-        self.young: dict[str, Key] = {}  # used since the generations last changed
+        self.young: dict[str, Key] = {}  # used since the generations last changed, or the last save
         self._old: dict[str, Key] = {}  # used before that
         self._cold: dict[str, bytes] = {}
         self._alarms: list[tuple[int, str]] = []  # heap
         self._alarmed: set[str] = set()
         self._sweeps: dict[int, list[str]] = {}
         self._sweep_order: list[int] = []  # heap
+        self._changed: set[str] = set()  # since the last save, beside the young
+        self._gone: set[str] = set()  # forgotten since; those that are there again stand in both
+        self.noting = False
 
     def __len__(self) -> int:
         return len(self.young) + len(self._old) + len(self._cold)
@@ -59,6 +65,10 @@ class KeyStore:
         """Forget a key."""
         for keys in (self.young, self._old, self._cold):
             keys.pop(group_key, None)
+        if self.noting:
+            self._changed.discard(group_key)
+            self._gone.add(group_key)
+            self._note_no_more_than_helps()
 
     def renew(self) -> None:
         """Pack all keys, so that each is made anew when it is used next: what makes them has changed."""
@@ -116,7 +126,25 @@ class KeyStore:
     def save(self) -> dict[str, bytes]:
         """All keys, packed. Those that were not used since the last time stay so."""
         self._cool()
+        self._note_anew()
         return self._cold | {g: _packed(k) for g, k in self._old.items()}
+
+    def changes(self) -> tuple[dict[str, bytes], list[str]]:
+        """Keys that changed since the last `save` or `changes`, packed, and those that were forgotten before that.
+
+        The work is that of the keys that changed, however many there are. Only while `noting`.
+        """
+        changed = {g: self._bytes(g) for g in self._changed if g not in self.young}
+        changed |= {g: _packed(k) for g, k in self.young.items()}
+        gone = sorted(self._gone)
+        self._old |= self.young
+        self.young = {}
+        for group_key in list(islice(self._old, max(0, len(self._old) - self._hot))):  # the longest unused
+            packed = changed.get(group_key)
+            self._cold[group_key] = self._bytes(group_key) if packed is None else packed
+            del self._old[group_key]
+        self._note_anew()
+        return changed, gone
 
     def load(self, saved: Mapping[str, Any]) -> None:
         """Take back what `save` gave; what an older release gave is plain values."""
@@ -134,7 +162,21 @@ class KeyStore:
     def _cool(self) -> None:
         for group_key, key in self._old.items():
             self._cold[group_key] = _packed(key)
+        if self.noting:
+            self._changed.update(self.young)
+            self._note_no_more_than_helps()
         self._old, self.young = self.young, {}
+
+    def _note_anew(self) -> None:
+        self._changed, self._gone, self.noting = set(), set(), True
+
+    def _note_no_more_than_helps(self) -> None:
+        if len(self._changed) + len(self._gone) > len(self) + self._hot:
+            self._changed, self._gone, self.noting = set(), set(), False
+
+    def _bytes(self, group_key: str) -> bytes:
+        key = self._old.get(group_key)
+        return self._cold[group_key] if key is None else _packed(key)
 
     def _unpacked(self, group_key: str, packed: bytes) -> Key:
         key = self._make(group_key)
