@@ -29,7 +29,7 @@ sys.argv = sys.argv[:1]  # Faust parses it when it is imported
 import faust  # noqa: E402
 from faust.types import TP  # noqa: E402
 
-from agents.delivery.snapshots import META, Place, Writer, read_state  # noqa: E402
+from agents.delivery.snapshots import Place, Writer, read_state  # noqa: E402
 from agents.delivery.stage import Message, Output, Stage  # noqa: E402
 from agents.settings import INPUTS, AgentSettings  # noqa: E402
 from schemas.kinds import state_topic  # noqa: E402
@@ -137,7 +137,10 @@ class Runtime:
             await self._send(await asyncio.to_thread(_tick_all, stages, time.monotonic()), self._sent)
 
     async def checkpoint(self) -> None:
-        """Save what is applied: sends first, then changed parts, then `meta`, then acknowledge and commit."""
+        """Save what is applied: sends first, then changed parts, then `meta`, then what that makes needless goes.
+
+        At last acknowledge and commit.
+        """
         async with self._checkpointing:
             if self._stopping:
                 return  # the last one is made; Kafka's consumer may be closed already
@@ -149,10 +152,11 @@ class Runtime:
             self._awaited = []
             if not captured:
                 return
-            rest = [(slot, t, p[t]) for slot, _, p in captured for t in p if t != META]
-            await self._write([o for slot, t, part in rest for o in slot.writer.records(t, part)])
-            await self._write([o for slot, _, parts in captured for o in slot.writer.records(META, parts[META])])
-            await self._write([o for slot, _, _ in captured for o in slot.cleanup])
+            lots = [slot.writer.checkpoint(parts) for slot, _, parts in captured]
+            await self._write([o for parts, _, _ in lots for o in parts])
+            await self._write([o for _, meta, _ in lots for o in meta])
+            gone = [o for _, _, removals in lots for o in removals]
+            await self._write(gone + [o for slot, _, _ in captured for o in slot.cleanup])
             for slot, applied, _ in captured:
                 slot.saved, slot.first_save, slot.cleanup = applied, False, []
                 while slot.unacked and slot.unacked[0][0] <= applied:

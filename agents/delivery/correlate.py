@@ -9,10 +9,11 @@ from functools import partial
 from typing import Any
 
 from agents.context.calendar import Calendar
+from agents.delivery.checkpoints import Checkpoints, restored
 from agents.delivery.feed import Context
 from agents.delivery.link import NOTHING, Link, RowMark
 from agents.delivery.rulebook import InForce, Period
-from agents.delivery.snapshots import META, pack, unpack
+from agents.delivery.snapshots import META, unpack
 from agents.delivery.stage import Message, Output, Stage
 from agents.delivery.versions import Versions
 from agents.engine.correlate import Bucket, RuleTime
@@ -21,14 +22,14 @@ from agents.engine.keystore import HOT_KEYS
 from agents.engine.progress import ProgressTable
 from agents.engine.rows import KeyedRow, rows_of
 from schemas.codec import decode
-from schemas.errors import CorruptBatchError, StateError
+from schemas.errors import CorruptBatchError
 from schemas.headers import FOREVER, NEVER
 from schemas.ids import key_partition
 from schemas.kinds import VIOLATIONS, EventKind
 from schemas.records import encode_record
 
 log = logging.getLogger(__name__)
-BUCKETS = 32  # units of saving: a checkpoint writes those that changed. Part of the state version.
+BUCKETS = 32  # units of saving. Part of the state version.
 _PLACE = tuple[str, int, str]  # input topic, input partition, lane
 
 
@@ -71,6 +72,7 @@ class CorrelateStage(Stage):
             )
             for number in range(BUCKETS)
         ]
+        self._checkpoints = Checkpoints(self._buckets)
         self._bucket_applied = [-1] * BUCKETS
         self._marks: dict[_PLACE, RowMark] = {}
         self._progress = ProgressTable()
@@ -188,36 +190,43 @@ class CorrelateStage(Stage):
         return [Output(VIOLATIONS, None, encode_record("violation", r), (), r["id"].encode()) for r in records]
 
     def snapshot(self) -> Mapping[str, bytes]:
-        """Buckets that changed, each with the offset it is applied to, and `meta`."""
-        parts: dict[str, bytes] = {}
-        for number, bucket in enumerate(self._buckets):
-            if bucket.dirty:
-                # A bucket that was restored ahead of `meta` stays ahead until the input has caught up with it.
-                applied = max(self._applied, self._bucket_applied[number])
-                parts[f"b{number:02d}"] = pack(applied=applied, state=bucket.save())
-                bucket.dirty = False
+        """See `checkpoints`: what changed in the buckets, some of them whole, and `meta`."""
+        # A bucket that was restored ahead of `meta` stays ahead until the input has caught up with it.
+        applied = [max(self._applied, ahead) for ahead in self._bucket_applied]
         marks = [[*place, *mark] for place, mark in self._marks.items()]
         progress = self._progress.save()
-        parts[META] = pack(buckets=BUCKETS, applied=self._applied, marks=marks, progress=progress)
-        return parts
+        return self._checkpoints.parts(
+            applied,
+            applied=self._applied,
+            marks=marks,
+            progress=progress,
+            reached=self._reached(),
+            reads=self._buckets[0].reads(),
+        )
+
+    def _reached(self) -> dict[str, list[int]]:
+        """How far each rule has come: all buckets are told the same, but one that is ahead does not speak for all."""
+        told = [bucket.reached() for bucket in self._buckets]
+        common = [r for r in told[0] if all(r in t for t in told)]
+        least = {r: [min(values) for values in zip(*(t[r] for t in told), strict=True)] for r in common}
+        return {r: far for r, far in least.items() if far[0] > NEVER}
 
     def restore(self, parts: Mapping[str, bytes]) -> None:
-        """Buckets may be ahead of `meta`: what they have already is told by their own applied offset."""
-        if META in parts:
-            meta = unpack(parts[META])
-            if meta["buckets"] != BUCKETS:
-                raise StateError("the saved state has another layout", hint="run the release that wrote it")
-            self._applied = meta["applied"]
-            self._marks = {(t, p, lane): RowMark(o, r) for t, p, lane, o, r in meta["marks"]}
-            self._progress = ProgressTable.load(meta["progress"])
-        for number, bucket in enumerate(self._buckets):
-            part = parts.get(f"b{number:02d}")
-            if part is not None:
-                plain = unpack(part)
-                self._bucket_applied[number] = plain["applied"]
-                for said in bucket.load(plain["state"]):
-                    log.warning("%s", said)
-                bucket.dirty = True  # the next checkpoint is of a new epoch and has to be whole
+        """Buckets of the release before may be ahead of `meta`: by their own applied offset."""
+        if META not in parts:
+            return
+        meta = unpack(parts[META])
+        for number, applied, state in restored(parts, meta, BUCKETS):
+            bucket = self._buckets[number]
+            self._bucket_applied[number] = applied
+            for said in bucket.load(state):
+                log.warning("%s", said)
+            bucket.dirty = True  # the next checkpoint is of a new epoch and has to be whole
+        for bucket in self._buckets if "reached" in meta else ():  # the release before had it by bucket only
+            bucket.reach(meta["reached"], meta["reads"])
+        self._applied = meta["applied"]
+        self._marks = {(t, p, lane): RowMark(o, r) for t, p, lane, o, r in meta["marks"]}
+        self._progress = ProgressTable.load(meta["progress"])
 
     def figures(self) -> Mapping[str, float]:
         """Figures for metrics."""
@@ -232,5 +241,8 @@ class CorrelateStage(Stage):
             "new_values_missed": sum(b.missed for b in self._buckets),
             "repeats": self.repeats,
             "refused": self.refused,
+            "checkpoint_bytes": self._checkpoints.bytes,
+            "checkpoint_whole": self._checkpoints.whole,
+            "checkpoint_changes": self._checkpoints.changes,
             "watermark_s": min(watermarks, default=0) / 1e6,
         }

@@ -114,6 +114,16 @@ class Writer:
         self._partition = place.partition % state_partitions
         self._pieces: dict[str, int] = {}
 
+    def checkpoint(self, parts: Mapping[str, bytes]) -> tuple[list[Output], list[Output], list[Output]]:
+        """Records of one checkpoint in three lots, each to be acknowledged before the next: parts, `meta`, removals."""
+        rest = [o for tag, part in parts.items() if part and tag != META for o in self.records(tag, part)]
+        gone = [o for tag, part in parts.items() if not part for o in self._removal(tag)]
+        return rest, self.records(META, parts[META]), gone
+
+    def _removal(self, tag: str) -> list[Output]:
+        n = self._pieces.pop(tag, 0)
+        return [self._output(f"{tag}#{i}/{n}", b"") for i in range(n)]
+
     def records(self, tag: str, data: bytes) -> list[Output]:
         """Records of one part; with those that remove pieces of a longer one before."""
         pieces = [data[i : i + MAX_PART] for i in range(0, len(data), MAX_PART)] or [b""]

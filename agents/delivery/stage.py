@@ -74,10 +74,11 @@ class Stage(ABC):
 
     @abstractmethod
     def snapshot(self) -> Mapping[str, bytes]:
-        """State as of `applied`, changed parts only, under a tag each; each part below 4 MB.
+        """State as of `applied`, changed parts only, under a tag each; an empty part is one to remove.
 
-        The part `meta` holds `applied` and is written after the others. Called when all outputs returned so far were
-        handed to the producer; the runtime writes it after they are acknowledged.
+        The part `meta` holds `applied` and is written after the others are acknowledged; what is to be removed goes
+        after `meta` is. Called when all outputs returned so far were handed to the producer; the runtime writes it
+        after they are acknowledged. What it returned is written, or the process ends.
         """
 
     @abstractmethod

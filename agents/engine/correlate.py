@@ -95,6 +95,7 @@ class Bucket:
         self._timed = self._those_timed()
         self.counters = Counters()
         self.dirty = False
+        self._saved = frozenset[str]()  # rules that there were at the last `save`
         self.said: list[str] = []  # what was dropped as rules changed, for the caller to log and clear
 
     def _new(self, rule: Rule, start: int) -> RuleState:
@@ -302,6 +303,7 @@ class Bucket:
     def save(self) -> dict[str, Any]:
         """Everything as plain values, rule by rule with the shape of the rule. From now on it is noted what changes."""
         found = {rule_id: saving.whole(s) for rule_id, s in self._states.items()}
+        self._saved = frozenset(found)
         told = {r: w for r, w in found.items() if w["pending"] or w["keys"] or w["known"] or w["passed"] > NEVER}
         return {"v": STATE_VERSION, "rules": told}
 
@@ -310,7 +312,7 @@ class Bucket:
 
         Its size and the work are those of the rows and keys that changed.
         """
-        if not all(map(saving.noting, self._states.values())):
+        if self._states.keys() != self._saved or not all(map(saving.noting, self._states.values())):
             return None
         found = {rule_id: saving.changes(s) for rule_id, s in self._states.items()}
         return {"v": saving.CHANGES_VERSION, "rules": {r: c for r, c in found.items() if c}}
@@ -319,11 +321,16 @@ class Bucket:
         """How far each rule has come. The bucket is not `dirty` by it."""
         return {rule_id: saving.reached(s) for rule_id, s in self._states.items()}
 
-    def reach(self, saved: Mapping[str, saving.Reached]) -> None:
-        """Take back what `reached` gave, after `load`."""
+    def reads(self) -> dict[str, int]:
+        """A checksum of which rows each rule reads, the same in all buckets."""
+        return {rule_id: saving.reads(s) for rule_id, s in self._states.items()}
+
+    def reach(self, saved: Mapping[str, saving.Reached], reads: Mapping[str, int]) -> None:
+        """Take back what `reached` and `reads` gave, after `load`: of rules that read the same rows now."""
         for rule_id, far in saved.items():
-            if rule_id in self._states:
-                saving.reach(self._states[rule_id], far)
+            state = self._states.get(rule_id)
+            if state is not None and saving.reads(state) == reads[rule_id]:
+                saving.reach(state, far)
 
     def load(self, state: Mapping[str, Any]) -> list[str]:
         """Take back what `save` gave, or `saving.merge` made of it.

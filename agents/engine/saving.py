@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from agents.engine.key import Setting
@@ -15,7 +15,7 @@ from agents.rules.model import Rule
 from schemas.errors import StateError
 
 CHANGES_VERSION = 1
-Reached = tuple[int, int]  # watermark passed, and `blind_until`; microseconds
+Reached = Sequence[int]  # watermark passed, and `blind_until`; microseconds UTC
 
 
 class Held(Protocol):
@@ -28,6 +28,7 @@ class Held(Protocol):
     seen: NewValues
     passed: int
     since: int
+    coming: list[tuple[int, Rule | None]]
 
 
 def whole(held: Held) -> dict[str, Any]:
@@ -72,20 +73,25 @@ def changes(held: Held) -> dict[str, Any]:
     }
 
 
+def reads(held: Held) -> int:
+    """Checksum of which rows a rule reads: with others it has not come as far as it was."""
+    return zlib.crc32(json.dumps([held.rule.row_shape, sorted(held.rule.kinds)], sort_keys=True).encode())
+
+
 def reached(held: Held) -> Reached:
     """How far a rule has come. It changes with every message, in all buckets alike, and is saved once for all."""
     return held.passed, held.setting.blind_until
 
 
 def reach(held: Held, saved: Reached) -> None:
-    """Take back what `reached` gave."""
-    held.passed = max(held.passed, saved[0])
-    held.setting.blind_until = max(held.setting.blind_until, saved[1])
+    """Take back what `reached` gave.
 
-
-def reads(rule: Rule) -> int:
-    """Checksum of which rows a rule reads: with another it has not come as far as was saved."""
-    return zlib.crc32(json.dumps([rule.row_shape, sorted(rule.kinds)], sort_keys=True).encode())
+    A rule whose next version begins before that goes on to it as time passes: here nothing may be skipped.
+    """
+    passed, blind_until = saved
+    if not (held.coming and held.coming[0][0] <= passed):
+        held.passed = max(held.passed, passed)
+        held.setting.blind_until = max(held.setting.blind_until, blind_until)
 
 
 def merge(state: dict[str, Any], changed: Mapping[str, Any]) -> None:

@@ -65,9 +65,8 @@ class Worker:
         self.bus.send(self.stage.tick(self.clock_s))
 
     def checkpoint(self) -> None:
-        parts = self.stage.snapshot()
-        for tag in sorted(parts, key=lambda t: t == "meta"):
-            self.saved += [(o.key, o.value or None) for o in self.writer.records(tag, parts[tag])]
+        for lot in self.writer.checkpoint(self.stage.snapshot()):
+            self.saved += [(o.key, o.value or None) for o in lot]
 
     def restart(self) -> None:
         """Forget everything since the last checkpoint, as after a kill."""
