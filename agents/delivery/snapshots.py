@@ -20,7 +20,7 @@ from agents.delivery.stage import Output
 from schemas.errors import StateError
 
 log = logging.getLogger(__name__)
-MAX_PART = 4_000_000  # bytes of one record; a larger part is cut
+MAX_PART = 4_000_000  # bytes of one record; a longer part is cut
 META = "meta"
 LAYOUT = 1  # of the plain values in parts
 
@@ -69,7 +69,7 @@ class Saved:
         for epoch in sorted(self.epochs, reverse=True):
             parts = join(self.epochs[epoch])
             if META in parts:
-                return highest, parts
+                return highest, _with_meta(parts)
         return highest, {}
 
 
@@ -106,33 +106,51 @@ def join(cut: Mapping[str, bytes]) -> dict[str, bytes]:
     }
 
 
+def _with_meta(parts: dict[str, bytes]) -> dict[str, bytes]:
+    """Parts with the `meta` that is meant, where it was too long for one record."""
+    tag = unpack(parts[META]).get("long")
+    if tag is None:
+        return parts
+    if tag not in parts:
+        raise StateError(f"the saved state lacks {tag}", hint="start with an empty state topic")
+    return parts | {META: parts[tag]}
+
+
 class Writer:
-    """Makes the records of one owner's checkpoints of one input partition."""
+    """Makes the records of one owner's checkpoints of one input partition.
+
+    A part may be cut, and the process killed between the records of its pieces. So nothing is written over in place but
+    `meta`, and that is one record: one that is too long is a part of its own, `meta.1` and so on, that `meta` names.
+    """
 
     def __init__(self, topic: str, state_partitions: int, place: Place, epoch: int) -> None:
         self._topic, self._place, self.epoch = topic, place, epoch
         self._partition = place.partition % state_partitions
         self._pieces: dict[str, int] = {}
+        self._metas = 0  # that were too long
+        self._long_meta = ""  # tag of the newest one, if that was
 
     def checkpoint(self, parts: Mapping[str, bytes]) -> tuple[list[Output], list[Output], list[Output]]:
         """Records of one checkpoint in three lots, each to be acknowledged before the next: parts, `meta`, removals."""
-        rest = [o for tag, part in parts.items() if part and tag != META for o in self.records(tag, part)]
+        rest = [o for tag, part in parts.items() if part and tag != META for o in self._records(tag, part)]
         gone = [o for tag, part in parts.items() if not part for o in self._removal(tag)]
-        return rest, self.records(META, parts[META]), gone
+        gone += self._removal(self._long_meta)
+        meta, self._long_meta = parts[META], ""
+        if len(meta) > MAX_PART:
+            self._metas += 1
+            self._long_meta = f"{META}.{self._metas}"
+            rest += self._records(self._long_meta, meta)
+            meta = pack(long=self._long_meta)
+        return rest, self._records(META, meta), gone
 
     def _removal(self, tag: str) -> list[Output]:
         n = self._pieces.pop(tag, 0)
         return [self._output(f"{tag}#{i}/{n}", b"") for i in range(n)]
 
-    def records(self, tag: str, data: bytes) -> list[Output]:
-        """Records of one part; with those that remove pieces of a longer one before."""
-        pieces = [data[i : i + MAX_PART] for i in range(0, len(data), MAX_PART)] or [b""]
-        out = [self._output(f"{tag}#{i}/{len(pieces)}", piece) for i, piece in enumerate(pieces)]
-        before = self._pieces.get(tag, len(pieces))
-        if before != len(pieces):
-            out += [self._output(f"{tag}#{i}/{before}", b"") for i in range(before)]
+    def _records(self, tag: str, data: bytes) -> list[Output]:
+        pieces = [data[i : i + MAX_PART] for i in range(0, len(data), MAX_PART)]
         self._pieces[tag] = len(pieces)
-        return out
+        return [self._output(f"{tag}#{i}/{len(pieces)}", piece) for i, piece in enumerate(pieces)]
 
     def forget(self, saved: Saved) -> list[Output]:
         """Records that remove everything of earlier epochs."""

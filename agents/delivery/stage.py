@@ -77,8 +77,8 @@ class Stage(ABC):
         """State as of `applied`, changed parts only, under a tag each; an empty part is one to remove.
 
         The part `meta` holds `applied` and is written after the others are acknowledged; what is to be removed goes
-        after `meta` is. Called when all outputs returned so far were handed to the producer; the runtime writes it
-        after they are acknowledged. What it returned is written, or the process ends.
+        after `meta` is. Any other tag is used once. Called when all outputs returned so far were handed to the
+        producer; the runtime writes it after they are acknowledged. What it returned is written, or the process ends.
         """
 
     @abstractmethod
