@@ -2,7 +2,8 @@
 
 One rule over 32 buckets, as a worker has them, every key with one row (or a few) inside its window. Memory is the
 resident memory of the process beyond what it had before the first row; the saved state is MessagePack, as on the state
-topic.
+topic. `checkpoints` are what a worker writes: first everything, then after a row each of some keys; bytes are before
+compression, seconds are of the processor, without the writing.
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
-import msgspec
 import psutil
 
+from agents.delivery.checkpoints import Checkpoints, restored
 from agents.delivery.correlate import BUCKETS, bucket_of
+from agents.delivery.snapshots import META, unpack
 from agents.engine.correlate import Bucket, RuleTime
 from agents.engine.episodes import Judge
 from agents.engine.keystore import HOT_KEYS
@@ -28,6 +32,7 @@ from schemas.kinds import EventKind
 START = 1_772_000_000_000_000
 HOUR = 3_600_000_000
 PORTION = 20_000
+CHANGED = (1_000, 10_000, 100_000)  # keys with a row since the checkpoint before
 
 
 def rule_of(kind: str) -> Rule:
@@ -39,9 +44,9 @@ def rule_of(kind: str) -> Rule:
     )  # fmt: skip
 
 
-def rows(count: int, keys: int, values: int) -> Iterator[KeyedRow]:
-    """Rows as detect makes them, their summaries of usual length."""
-    for n in range(count):
+def rows(numbers: Iterable[int], keys: int, values: int) -> Iterator[KeyedRow]:
+    """Rows as detect makes them, their summaries of usual length; a row's number gives its key and its time."""
+    for n in numbers:
         key = n % keys
         summary = json.dumps(
             {"http_request_method": "GET", "source_ip": f"10.{key >> 16 & 255}.{key >> 8 & 255}.{key & 255}",
@@ -52,37 +57,58 @@ def rows(count: int, keys: int, values: int) -> Iterator[KeyedRow]:
         yield KeyedRow("r", f'{{"user_name":"user{key}"}}', late=False, row=row, input_row=0)
 
 
+def feed(buckets: list[Bucket], given: Iterable[KeyedRow]) -> None:
+    """Apply rows, in order of time, in portions."""
+    rest = iter(given)
+    while portion := list(islice(rest, PORTION)):
+        shares: list[list[KeyedRow]] = [[] for _ in buckets]
+        for row in portion:
+            shares[bucket_of("r", row.group_key)].append(row)
+        for bucket, share in zip(buckets, shares, strict=True):
+            bucket.take(share)
+            bucket.advance({"r": RuleTime(portion[-1].row.t + 1)})
+
+
+def checkpoint(checkpoints: Checkpoints) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Figures of a checkpoint, and its parts."""
+    started = time.process_time()
+    parts = checkpoints.parts([0] * BUCKETS)
+    return {
+        "bytes": checkpoints.bytes, "s": round(time.process_time() - started, 3), "whole": checkpoints.whole,
+        "changes": checkpoints.changes,
+    }, parts  # fmt: skip
+
+
 def measure(kind: str, count: int, keys: int, values: int) -> dict[str, Any]:
-    """Fill 32 buckets, save them, load them."""
-    rule = rule_of(kind)
+    """Fill 32 buckets, save them and what changes in them, load them."""
+    rule, process = rule_of(kind), psutil.Process()
 
     def new() -> list[Bucket]:
         return [Bucket({"r": rule}, Judge(), hot_keys=HOT_KEYS // BUCKETS) for _ in range(BUCKETS)]
 
-    buckets, process = new(), psutil.Process()
-    gc.collect()
-    before, started = process.memory_info().rss, time.process_time()
-    waiting: list[list[KeyedRow]] = [[] for _ in range(BUCKETS)]
-    for n, row in enumerate(rows(count, keys, values), start=1):
-        waiting[bucket_of("r", row.group_key)].append(row)
-        if n % PORTION == 0 or n == count:
-            for number, bucket in enumerate(buckets):
-                bucket.take(waiting[number])
-                bucket.advance({"r": RuleTime(row.row.t + 1)})
-                waiting[number] = []
-    filled = time.process_time()
-    gc.collect()
-    live = process.memory_info().rss - before
-    saved = [msgspec.msgpack.encode(bucket.save()) for bucket in buckets]
-    written = time.process_time()
-    size = sum(map(len, saved))
+    def used() -> int:
+        gc.collect()
+        return process.memory_info().rss
+
+    buckets, before, started = new(), used(), time.process_time()
+    feed(buckets, rows(range(count), keys, values))
+    filled, live = time.process_time(), used() - before
+    checkpoints, at, topic = Checkpoints(buckets), count, dict[str, bytes]()
+    figures: list[dict[str, Any]] = []
+    for changed in (0, *(n for n in CHANGED if n <= keys)):
+        feed(buckets, rows(sorted(random.Random(0).sample(range(at, at + keys), changed)), keys, values))
+        at += keys if changed else 0
+        made, parts = checkpoint(checkpoints)
+        topic |= parts
+        figures.append({"changed_keys": changed or keys, **made})
+    after, size, written = used() - before - sum(map(len, topic.values())), figures[0]["bytes"], time.process_time()
     buckets = new()
-    for bucket, part in zip(buckets, saved, strict=True):
-        bucket.load(msgspec.msgpack.decode(part))
+    for part in restored(topic, unpack(topic[META]), BUCKETS):
+        buckets[part.number].load(part.state)
     return {
         "keys": keys, "rows": count, "live_mb": round(live / 1e6), "bytes_per_key": round(live / keys),
-        "saved_bytes_per_key": round(size / keys), "fill_s": round(filled - started, 1),
-        "save_s": round(written - filled, 2), "load_s": round(time.process_time() - written, 2),
+        "saved_bytes_per_key": round(size / keys), "fill_s": round(filled - started, 1), "checkpoints": figures,
+        "live_after_checkpoints_mb": round(after / 1e6), "load_s": round(time.process_time() - written, 2),
         "keys_after": sum(b.keys for b in buckets),
     }  # fmt: skip
 
