@@ -94,7 +94,9 @@ class CorrelateStage(Stage):
         link = self._accepted(message)
         if link is not None:
             self._context.wait_for_epoch(link.epoch, lambda: False)
-            records = self._rows(message, link)
+            # After a restart: buckets that hold nothing yet come to where they were before they take anything.
+            records = [] if self._times else self._advance()
+            records += self._rows(message, link)
             self._progress.tell(link.topic, link.partition, link.lane, link.told)
             records += self._advance()
         self._applied = message.offset

@@ -18,6 +18,7 @@ from agents.delivery import checkpoints, correlate, snapshots
 from agents.delivery.correlate import CorrelateStage
 from agents.delivery.feed import Context
 from agents.delivery.link import NOTHING, Link, RowMark
+from agents.delivery.rulebook import Always
 from agents.delivery.snapshots import META, Place, Writer, collect, pack, unpack
 from agents.delivery.stage import Message, Output
 from agents.engine import keystore, newvalues, waiting
@@ -65,14 +66,16 @@ def _row(rng: random.Random, rules: list[str], n: int, t: int) -> dict[str, Any]
     }  # fmt: skip
 
 
-def _message(offset: int, rows: list[dict[str, Any]], follows: RowMark, progress: int) -> Message:
+def _message(
+    offset: int, rows: list[dict[str, Any]], follows: RowMark, progress: int, sources: tuple[str, ...] = ("s",)
+) -> Message:
     frame = pl.DataFrame(
         [row | {"row": i} for i, row in enumerate(rows)],
         schema=polars_schema("detection") | {"timestamp": pl.Int64},
     )  # fmt: skip
     value = encode("detection", frame.cast({"timestamp": pl.Datetime("us", "UTC")})) if rows else b""
     last = RowMark(offset, len(rows) - 1) if rows else follows
-    told = [Told("s", "", progress, 0)]
+    told = [Told(source, "", progress, 0) for source in sources]
     link = Link(
         TOPIC, 0, "immediate", follows, last, told, 0, len(rows), zlib.crc32(value), [(offset, len(rows))] * bool(rows)
     )
@@ -97,11 +100,16 @@ def _log(rng: random.Random, length: int, behind: float = 0.0) -> list[Message]:
     return out
 
 
-def _stage() -> CorrelateStage:
-    context = Context(1)
-    registered = {"event": "registered", "source": "s", "kind": "login", "timeline": ""}
-    context.take(Message(SOURCES, 0, 0, json.dumps(registered).encode(), ()))
-    return CorrelateStage(RULE_SET, Judge(), context, inventory=False, calendar=DENVER)
+def _hear(context: Context, event: str, source: str) -> None:
+    record = {"event": event, "source": source, "kind": "login", "timeline": ""}
+    context.take(Message(SOURCES, 0, context.registry.epoch + 1, json.dumps(record).encode(), ()))
+
+
+def _stage(context: Context | None = None) -> CorrelateStage:
+    if context is None:
+        context = Context(1)
+        _hear(context, "registered", "s")
+    return CorrelateStage(Always(RULE_SET), Judge(), context, inventory=False, calendar=DENVER)
 
 
 def _take(versions: Versions, outputs: Any) -> None:
@@ -178,6 +186,28 @@ def test_the_state_topic_holds_no_more_than_the_chains_that_count(seed: int) -> 
     assert len(metas) <= 2
     assert max(chains) <= checkpoints.MAX_CHANGES + correlate.BUCKETS
     assert max(number for number, _, _ in meta["buckets"]) > 1
+
+
+def test_a_new_owner_knows_that_a_source_was_absent_though_no_row_and_no_key_changed() -> None:
+    context = Context(1)
+    _hear(context, "registered", "s")
+    _hear(context, "registered", "other")
+    stages = [_stage(context)]
+    messages = [_message(0, [], NOTHING, 1, ("s", "other")), _message(1, [], NOTHING, 40)]
+    parts = dict[str, bytes]()
+    for message in messages:
+        assert stages[0].handle(message) == []
+        parts |= stages[0].snapshot()
+        _hear(context, "absent", "other")
+    assert stages[0].figures()["checkpoint_bytes"] == len(parts[META])
+    _hear(context, "returned", "other")
+    stages.append(_stage(context))
+    stages[1].restore(parts)
+    # The deadlines at 50 have blind time before them: nothing can be said of them.
+    back = _message(2, [], NOTHING, 60, ("s", "other"))
+    for stage in stages:
+        assert stage.handle(back) == []
+        assert stage.figures()["coverage_gaps"] == 3
 
 
 def _saved_twice() -> dict[str, bytes]:
