@@ -78,8 +78,7 @@ class CorrelateStage(Stage):
         self._progress = ProgressTable()
         self._times: Mapping[tuple[str, int], RuleTime] = {}
         self._applied = -1
-        self.refused = 0
-        self.repeats = 0
+        self.refused = self.repeats = 0
         self._periods = (first,)
         self._follow()
 
