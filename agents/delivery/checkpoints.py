@@ -107,10 +107,13 @@ class Checkpoints:
         return parts
 
     def _due(self) -> Iterator[tuple[int, bool]]:
-        """Buckets to write, and whether whole: those that must be, and of the others a few at a time, longest first."""
+        """Buckets to write, and whether whole: those that must be, and of the others a few at a time.
+
+        The longest chains come first, so that none waits longer than the others take once each.
+        """
         dirty = [n for n, bucket in enumerate(self._buckets) if bucket.dirty]
         over = [n for n in dirty if self._chains[n].number and self._chains[n].over]
-        over.sort(key=lambda n: self._chains[n].changes_bytes, reverse=True)
+        over.sort(key=lambda n: self._chains[n].changes, reverse=True)
         whole = {*over[:MAX_WHOLE], *(n for n in dirty if not self._chains[n].number)}
         return ((n, n in whole) for n in dirty)
 

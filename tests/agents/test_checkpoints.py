@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agents.delivery import checkpoints, correlate, snapshots
@@ -171,6 +171,7 @@ def test_restarts_after_any_record_of_any_checkpoint_change_no_violation(seed: i
 
 
 @given(st.integers(0, 2**32))
+@example(391)  # three small buckets were over again and again, and the fourth waited
 def test_the_state_topic_holds_no_more_than_the_chains_that_count(seed: int) -> None:
     rng = random.Random(seed)
     owner = Owner(rng)
@@ -184,7 +185,7 @@ def test_the_state_topic_holds_no_more_than_the_chains_that_count(seed: int) -> 
     assert epoch == 1
     assert len(parts) == len(metas) + len(chains) + sum(chains)
     assert len(metas) <= 2
-    assert max(chains) <= checkpoints.MAX_CHANGES + correlate.BUCKETS
+    assert max(chains) <= checkpoints.MAX_CHANGES + correlate.BUCKETS // checkpoints.MAX_WHOLE
     assert max(number for number, _, _ in meta["buckets"]) > 1
 
 
