@@ -229,6 +229,15 @@ class CorrelateStage(Stage):
         self._marks = {(t, p, lane): RowMark(o, r) for t, p, lane, o, r in meta["marks"]}
         self._progress = ProgressTable.load(meta["progress"])
 
+    def _limits(self) -> Mapping[str, float]:
+        """What rules could not do, in all and by rule: `left_early`, `left_early:mass-mail` and so on."""
+        found = dict.fromkeys(("left_early", "new_values_missed", "coverage_gaps"), 0)
+        for bucket in self._buckets:
+            for (rule, name), n in bucket.limits.items():
+                found[name] += n
+                found[f"{name}:{rule}"] = found.get(f"{name}:{rule}", 0) + n
+        return found
+
     def figures(self) -> Mapping[str, float]:
         """Figures for metrics."""
         watermarks = [t.watermark for t in self._times.values() if NEVER < t.watermark < FOREVER]
@@ -238,8 +247,7 @@ class CorrelateStage(Stage):
             "late": sum(b.counters.late for b in self._buckets),
             "behind": sum(b.counters.behind for b in self._buckets),
             "applied_rows": sum(b.counters.applied for b in self._buckets),
-            "coverage_gaps": sum(b.gaps for b in self._buckets),
-            "new_values_missed": sum(b.missed for b in self._buckets),
+            **self._limits(),
             "repeats": self.repeats,
             "refused": self.refused,
             "checkpoint_bytes": self._checkpoints.bytes,

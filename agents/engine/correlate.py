@@ -137,14 +137,9 @@ class Bucket:
         return sum(len(s.keys) + len(s.seen) for s in self._states.values())
 
     @property
-    def gaps(self) -> int:
-        """Deadlines of expected keys that nothing can be said of, because a source was absent."""
-        return sum(s.setting.gaps for s in self._states.values())
-
-    @property
-    def missed(self) -> int:
-        """New values that were not reported because a rule knows as many as it can."""
-        return sum(s.seen.missed for s in self._states.values())
+    def limits(self) -> Mapping[tuple[str, str], int]:
+        """What rules could not do, by rule and name; see `RuleState.limits`."""
+        return {(r, name): n for r, s in self._states.items() for name, n in s.limits.items() if n}
 
     def take(self, rows: Iterable[KeyedRow]) -> Records:
         """Accept rows in any order of event time.

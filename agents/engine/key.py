@@ -27,6 +27,7 @@ class Setting:
         incomplete: True while one of the rule's sources is absent.
         blind_until: Newest watermark reached while one was: before it nothing can be said to be missing.
         covered_to: Newest time that the sources are known to have covered.
+        early: Rows that left a window, or values that a period did not count, because no more are kept.
         gaps: Deadlines of expected keys that could not be judged because a source was absent.
     """
 
@@ -37,6 +38,7 @@ class Setting:
     incomplete: bool = False
     blind_until: int = NEVER
     covered_to: int = NEVER
+    early: int = 0
     gaps: int = 0
 
 

@@ -36,6 +36,9 @@ class KeyState(Key):
         if self.setting.incomplete:
             self.incomplete = True
         kept = window.add(row)
+        if window.early:
+            self.setting.early += window.early
+            window.early = 0
         if self.episode is not None:
             self._goes_on(row, out, kept=kept)
         elif window.holds():

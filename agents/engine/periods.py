@@ -42,6 +42,9 @@ class PeriodKey(Key):
         assert episode is not None
         self.incomplete = self.incomplete or setting.incomplete
         self.tally.add(row)
+        if self.tally.early:
+            setting.early += self.tally.early
+            self.tally.early = 0
         episode.take(setting.rule, row, setting.judge)
         if self.opened:
             episode.measure(self.tally)

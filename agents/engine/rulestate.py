@@ -7,7 +7,7 @@ before the time were applied.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from agents.engine.episodes import Records
@@ -58,6 +58,20 @@ class RuleState:
         self.rule = self.setting.rule = rule
         self.single = rule.kind == "single"
         self.expected = rule.own.expect if isinstance(rule.own, Absence) else None
+
+    @property
+    def limits(self) -> Mapping[str, int]:
+        """What it could not do since it was made, by name; all of it can only miss.
+
+        `left_early`: rows that left a window, or values that a period did not count, because no more are kept.
+        `new_values_missed`: values that were not reported because no more can be known. `coverage_gaps`: deadlines of
+        expected keys of which nothing can be said, because a source was absent.
+        """
+        return {
+            "left_early": self.setting.early,
+            "new_values_missed": self.seen.missed,
+            "coverage_gaps": self.setting.gaps,
+        }
 
     def as_of(self, t: int) -> Rule | None:
         """The version that judges rows of an event time; None where the rule is gone by then."""

@@ -16,10 +16,11 @@ MAX_VALUES = 200_000  # distinct values of a period; further ones are not counte
 class Tally(ABC):
     """The measure of one period."""
 
-    __slots__ = ("lower_bound", "rule")
+    __slots__ = ("early", "lower_bound", "rule")
 
     def __init__(self, rule: Rule) -> None:
         self.rule, self.lower_bound = rule, False
+        self.early = 0  # values that were not counted, since somebody asked
 
     @abstractmethod
     def add(self, row: Row) -> None:
@@ -87,6 +88,7 @@ class Distinct(Tally):
                 self._seen.add(value)
             elif value not in self._seen:
                 self.lower_bound = True
+                self.early += 1
 
     @property
     def value(self) -> float:

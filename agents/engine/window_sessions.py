@@ -44,7 +44,7 @@ class Sessions(Window):
         if len(self.rows) >= MAX_SESSIONS:
             oldest = self.rows[0]
             self._end(oldest.values[1] or oldest.event_id)
-            self.lower_bound = True
+            self.at_limit()
         end = row.t + length
         self._active[session] = (end, row)
         heapq.heappush(self._queue, (end, row.t, row.event_id, session))

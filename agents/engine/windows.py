@@ -29,12 +29,13 @@ class Window(ABC):
     `rows` is in order, oldest first. `add` and `expire` are called with times that never go back.
     """
 
-    __slots__ = ("_least", "_sliding", "_span", "lower_bound", "rows", "rule")
+    __slots__ = ("_least", "_sliding", "_span", "early", "lower_bound", "rows", "rule")
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
         self.rows: deque[Row] = deque()
         self.lower_bound = False
+        self.early = 0  # rows that left before their time, since somebody asked
         self._span, self._sliding = rule.timespan_us, rule.window == "sliding"
         self._least = _plain_limit(rule)
 
@@ -42,10 +43,15 @@ class Window(ABC):
         """Take a row, whose time is at or after all others'; False where it is none of the rows inside."""
         if len(self.rows) >= MAX_ROWS:
             self._leave(self.rows.popleft())
-            self.lower_bound = True
+            self.at_limit()
         self.rows.append(row)
         self._enter(row)
         return True
+
+    def at_limit(self) -> None:
+        """Note that a row left early, because no more are kept."""
+        self.lower_bound = True
+        self.early += 1
 
     def expire(self, now: int) -> None:
         """Drop the rows that are no longer inside at `now`, microseconds UTC."""
@@ -146,7 +152,7 @@ class ValueCount(Window):
         super().add(row)
         while len(self.seen) > MAX_VALUES and len(self.rows) > 1:
             self._leave(self.rows.popleft())
-            self.lower_bound = True
+            self.at_limit()
         return True
 
     def _enter(self, row: Row) -> None:

@@ -226,10 +226,10 @@ def test_nothing_is_said_to_be_absent_while_a_source_was_and_the_gap_is_counted(
     bucket.take([KeyedRow("r", KEYS[0], late=False, row=row_at(0), input_row=0)])
     assert bucket.advance({"r": RuleTime(10 * MINUTE, 0)}) == []
     assert bucket.advance({"r": RuleTime(45 * MINUTE, 0, incomplete=True)}) == []
-    assert bucket.gaps == 1
+    assert bucket.limits == {("r", "coverage_gaps"): 1}
     # The next deadline, at 60 minutes, has blind time before it too; the one at 90 has not.
     assert bucket.advance({"r": RuleTime(89 * MINUTE, 0)}) == []
-    assert bucket.gaps == 2
+    assert bucket.limits == {("r", "coverage_gaps"): 2}
     (record,) = bucket.advance({"r": RuleTime(91 * MINUTE, 0)})
     assert (record["opened_at"], record["count"], record["incomplete"]) == (90 * MINUTE, 0, False)
 
@@ -270,7 +270,7 @@ def test_a_rule_knows_so_many_values_and_then_reports_none(monkeypatch: pytest.M
     rows = [KeyedRow("r", f'{{"user_name":"{n}"}}', late=False, row=row_at(n), input_row=0) for n in range(5)]
     bucket.take(rows)
     assert len(bucket.advance({"r": RuleTime(FOREVER)})) == 2
-    assert bucket.missed == 3
+    assert bucket.limits == {("r", "new_values_missed"): 3}
 
 
 def test_what_changes_in_a_rule_decides_what_is_kept_of_its_state() -> None:
