@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from types import TracebackType
@@ -18,8 +18,12 @@ from schemas.codec import decode
 from schemas.errors import CorruptBatchError, InputError, SchemaError
 
 
-def frames(path: Path) -> Iterator[tuple[str, pl.DataFrame]]:
+def frames(path: Path, read: Callable[[int], None] = lambda _: None) -> Iterator[tuple[str, pl.DataFrame]]:
     """Schema name and rows of a container file of any size, a block at a time, in the columns of this release.
+
+    Args:
+        path: The file.
+        read: Told after each block how many bytes it had.
 
     Raises:
         InputError: the file cannot be read, is damaged, or is of no schema of ours.
@@ -35,6 +39,7 @@ def frames(path: Path) -> Iterator[tuple[str, pl.DataFrame]]:
         for block in container.blocks:
             part = _container.framed(container.schema_json, container.codec, [block])
             yield name, decode(name, part, where=str(path))
+            read(len(part))
     except CorruptBatchError as error:
         raise InputError(error.what, where=error.where or str(path), hint="write or copy it again") from error
 

@@ -155,17 +155,16 @@ class Reading:
     def judge(self, pipelines: Sequence[Pipeline]) -> list[Records]:
         """Read everything once and judge it by each."""
         now = datetime.now(UTC)
-        files = [e.path for e in self._events if isinstance(e, EventFile)]
-        unknown = len(files) < len(self._events)
-        total = None if unknown else file_size([*files, *(Path(s.path) for s in self._sources if s.path != "-")])
+        total = file_size(Path(s.path) for s in self._sources if s.path != "-")
         with progress("reading", total) as advance:
             road = deliveries(
                 self._sources, now_us=time.time_ns() // 1000, today=now.date(), make=lambda s: self._open(s, advance)
             )
             for delivered in road:
                 self._take(delivered, pipelines)
-            for source in self._events:
-                for kind, frame in source.frames(advance):
+        for source in self._events:
+            with progress(f"reading {source.name}", None, size=isinstance(source, EventFile)) as bar:
+                for kind, frame in source.frames(bar):
                     self._read[source.name] += frame.height
                     for pipeline in pipelines:
                         pipeline.take(kind, frame)

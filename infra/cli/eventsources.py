@@ -22,7 +22,7 @@ from agents.sinks.avro_columns import clickhouse_columns
 from infra.cli.configuration import Chosen
 from infra.cli.eventlines import AT_ONCE, frames_of, rows_of
 from infra.cli.kafkarange import Range, range_of
-from infra.cli.output import Advance
+from infra.cli.output import Bar
 from infra.cli.standing import since
 from infra.cli.store import Store, dsn_of
 from schemas.containerfile import frames as container_frames
@@ -74,22 +74,22 @@ class EventFile:
             hint = "name an Avro container or a file of JSON lines"
             raise InputError(f"it cannot be read: {error.strerror}", where=str(self.path), hint=hint) from error
 
-    def frames(self, advance: Advance) -> Iterator[tuple[EventKind, pl.DataFrame]]:
+    def frames(self, bar: Bar) -> Iterator[tuple[EventKind, pl.DataFrame]]:
         """Its events, a portion at a time.
 
         Raises:
             InputError: it is damaged, or holds no events.
         """
         with self._plain() as path:
+            bar.expect(path.stat().st_size)
             with path.open("rb") as file:
                 avro = file.read(len(_AVRO)) == _AVRO
             if avro:
-                for schema, frame in container_frames(path):
+                for schema, frame in container_frames(path, bar):
                     yield self._kind(schema), frame
             else:
                 with path.open("r", encoding="utf-8", errors="backslashreplace") as lines:
-                    yield from frames_of(rows_of(lines, str(self.path)))
-        advance(self.path.stat().st_size)
+                    yield from frames_of(rows_of(_counted(lines, bar), str(self.path)))
 
     @contextmanager
     def _plain(self) -> Iterator[Path]:
@@ -140,29 +140,40 @@ class EventTables:
     def check(self) -> None:
         """Nothing can be said before the server is asked."""
 
-    def frames(self, advance: Advance) -> Iterator[tuple[EventKind, pl.DataFrame]]:
+    def frames(self, bar: Bar) -> Iterator[tuple[EventKind, pl.DataFrame]]:
         """Events of every kind, in the order of their logs.
 
         Raises:
             ServerError: ClickHouse does not answer.
         """
-        del advance
         store = Store(self.dsn)
         try:
+            bar.expect(sum(self._count(store, kind) for kind in EventKind))
             for kind in EventKind:
-                yield from self._of_kind(store, kind)
+                for frame in self._of_kind(store, kind):
+                    yield kind, frame
+                    bar(frame.height)
         finally:
             store.close()
 
-    def _of_kind(self, store: Store, kind: EventKind) -> Iterator[tuple[EventKind, pl.DataFrame]]:
+    def _where(self) -> tuple[str, dict[str, object]]:
         tests, values = ["1"], dict[str, object]()
         for name, sign, when in (("start", ">=", self.start), ("end", "<", self.end)):
             if when is not None:
                 tests.append(f"timestamp {sign} fromUnixTimestamp64Micro(%({name})s, 'UTC')")
                 values[name] = int(when.timestamp()) * 1_000_000 + when.microsecond
+        return " AND ".join(tests), values
+
+    def _count(self, store: Store, kind: EventKind) -> int:
+        where, values = self._where()
+        query = f"SELECT count() AS n FROM events_{kind.value} FINAL WHERE {where}"  # noqa: S608 - our names
+        return int(store.rows(query, values or None)[0]["n"])
+
+    def _of_kind(self, store: Store, kind: EventKind) -> Iterator[pl.DataFrame]:
+        where, values = self._where()
         columns = ", ".join(clickhouse_columns(kind.value))
         query = (
-            f"SELECT {columns} FROM events_{kind.value} FINAL WHERE {' AND '.join(tests)} "  # noqa: S608 - our names
+            f"SELECT {columns} FROM events_{kind.value} FINAL WHERE {where} "  # noqa: S608 - our names
             "ORDER BY log_source, log_generation, log_offset, log_sub"
         )
         names, rows = store.stream(query, values or None)
@@ -170,10 +181,16 @@ class EventTables:
         for row in rows:
             held.append(dict(zip(names, row, strict=True)))
             if len(held) >= AT_ONCE:
-                yield kind, frame_of(kind, held)
+                yield frame_of(kind, held)
                 held = []
         if held:
-            yield kind, frame_of(kind, held)
+            yield frame_of(kind, held)
+
+
+def _counted(lines: Iterable[str], bar: Bar) -> Iterator[str]:
+    for line in lines:
+        yield line
+        bar(len(line))
 
 
 EventSource = EventFile | EventTables | Range

@@ -14,7 +14,7 @@ from kafka.errors import KafkaError
 
 from agents.delivery.reader import Reader, all_seen, only_new
 from infra.cli.configuration import Chosen
-from infra.cli.output import Advance, warn
+from infra.cli.output import Bar, warn
 from infra.cli.store import embedded
 from schemas.codec import decode_batch
 from schemas.errors import ConfigError, CorruptBatchError, ServerError
@@ -54,21 +54,22 @@ class Range:
     def check(self) -> None:
         """Nothing can be said before the server is asked."""
 
-    def frames(self, advance: Advance) -> Iterator[tuple[EventKind, pl.DataFrame]]:
+    def frames(self, bar: Bar) -> Iterator[tuple[EventKind, pl.DataFrame]]:
         """Events, repeats left out; what cannot be read is passed over with a word.
 
         Raises:
             ServerError: Kafka does not answer, or has not the topic.
         """
-        del advance
         try:
             consumer = KafkaConsumer(bootstrap_servers=self.bootstrap, enable_auto_commit=False, group_id=None)
         except (KafkaError, OSError) as error:
             hint = "is it running?"
             raise ServerError(f"Kafka does not answer: {error}", where=self.bootstrap, hint=hint) from error
         try:
-            for place in self._partitions(consumer):
-                yield from self._read(consumer, place)
+            spans = [(place, *self._span(consumer, place)) for place in self._partitions(consumer)]
+            bar.expect(sum(max(0, end - at) for _, at, end in spans))
+            for place, at, end in spans:
+                yield from self._read(consumer, place, at, end, bar)
         except KafkaError as error:
             raise ServerError(f"Kafka refuses: {error}", where=self.topic) from error
         finally:
@@ -81,12 +82,16 @@ class Range:
             raise ServerError(f"there is no partition {self.partition or 0} of {self.topic}", where=self.bootstrap)
         return [TopicPartition(self.topic, p) for p in wanted]
 
-    def _read(self, consumer: Any, place: Any) -> Iterator[tuple[EventKind, pl.DataFrame]]:
+    def _span(self, consumer: Any, place: Any) -> tuple[int, int]:
+        """First offset, and the one after the last."""
         consumer.assign([place])
         beginning = consumer.beginning_offsets([place])[place]
         newest = consumer.end_offsets([place])[place]
         at = max(beginning, _offset(consumer, place, self.first, beginning, newest))
-        end = min(newest, _offset(consumer, place, self.last, newest, newest))
+        return at, min(newest, _offset(consumer, place, self.last, newest, newest))
+
+    def _read(self, consumer: Any, place: Any, at: int, end: int, bar: Bar) -> Iterator[tuple[EventKind, pl.DataFrame]]:
+        consumer.assign([place])
         consumer.seek(place, at)
         reader, silent = Reader(), 0
         while at < end:
@@ -97,6 +102,7 @@ class Range:
             for record in records:
                 if record.offset >= end:
                     return
+                bar(record.offset + 1 - at)
                 at = record.offset + 1
                 frame = self._events(record, reader)
                 if frame is not None and frame.height:

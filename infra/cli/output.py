@@ -13,12 +13,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
 import typer
 
 from schemas.errors import AupstreamError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # C0 but for nothing, DEL and C1: a log line must not steer somebody's terminal.
@@ -190,17 +193,34 @@ class Advance(Protocol):
         """So much more."""
 
 
+class Bar:
+    """What a progress bar is told; without one it forgets it."""
+
+    def __init__(self, bar: Progress | None = None, task: TaskID | None = None) -> None:
+        self._bar, self._task = bar, task
+
+    def __call__(self, amount: int, /) -> None:
+        """So much more has been done."""
+        if self._bar is not None and self._task is not None:
+            self._bar.advance(self._task, amount)
+
+    def expect(self, total: int) -> None:
+        """So much will have to be done in all."""
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, total=total)
+
+
 @contextmanager
-def progress(what: str, total: int | None, *, size: bool = True) -> Iterator[Advance]:
+def progress(what: str, total: int | None, *, size: bool = True) -> Iterator[Bar]:
     """A progress bar on standard error, where that is a terminal.
 
     Args:
         what: What is being done.
-        total: Of what; None: not known.
+        total: Of what; None: not known yet.
         size: Amounts are bytes.
     """
     if not sys.stderr.isatty():
-        yield _nothing
+        yield Bar()
         return
     from rich import progress as bars  # noqa: PLC0415 - only for people
     from rich.console import Console  # noqa: PLC0415
@@ -208,12 +228,7 @@ def progress(what: str, total: int | None, *, size: bool = True) -> Iterator[Adv
     columns = [bars.TextColumn("{task.description}"), bars.BarColumn(), bars.TimeRemainingColumn()]
     columns.insert(2, bars.DownloadColumn() if size else bars.MofNCompleteColumn())
     with bars.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda amount, /: bar.advance(task, amount)
-
-
-def _nothing(amount: int, /) -> None:
-    del amount
+        yield Bar(bar, bar.add_task(what, total=total))
 
 
 def file_size(paths: Iterable[Path]) -> int | None:
