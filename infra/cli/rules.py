@@ -115,8 +115,8 @@ def convert(
 
     The query gives what the engine makes of the same events: group key, first and last event, count, the time at
     which the condition held first and no longer, and the highest value; of a rule without a window one row an event.
-    A window at --from begins with nothing inside. The district's domains, sites and inventory are those of the
-    configuration.
+    A window at --from begins with nothing inside. The district's domains, sites, calendar and inventory are those of
+    the configuration; whose device an address was is looked up among all DHCP events, older ones too.
     What SQL cannot say is refused in words, with exit code 3.
 
     Example: `aupstream rules convert guessed-password --from 30d | aupstream sql -`

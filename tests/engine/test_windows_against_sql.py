@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 
 import duckdb
 import msgspec
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 from agents.engine.correlate import Bucket, RuleTime
 from agents.engine.episodes import Judge
 from agents.engine.rows import KeyedRow, Row
-from agents.rules.model import Rule
+from agents.rules.model import VALUE_SEPARATOR, Rule
 from agents.sinks.clickhouse import ClickHouse
 from schemas.headers import FOREVER, NEVER
 from tests.embedded.servers_fixture import RunningServers
@@ -117,12 +118,20 @@ def test_episodes_are_those_of_a_self_join_in_clickhouse(
         assert found[key] == sorted(runs(rule, rows, holding))
 
 
+CLASSED = {
+    v: VALUE_SEPARATOR.join(parts) for v, parts in zip("uvwxyz", product(("in", "out"), "m", "abc"), strict=True)
+}
+CLASSED["z"] = VALUE_SEPARATOR.join(("in", "n", "a"))
+
+
 @pytest.mark.servers
-@pytest.mark.parametrize("rule", PLAIN, ids=lambda r: f"{r.kind}-{r.window}")
+@pytest.mark.parametrize("rule", RULES, ids=lambda r: f"{r.kind}-{r.window}")
 @settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data(), logs())
 def test_the_query_that_a_rule_is_converted_to_finds_the_same_episodes(
     store: ClickHouse, rule: Rule, data: st.DataObject, log: list[tuple[str, Row]]
 ) -> None:
+    if any(t.where or t.per for t in rule.thresholds):
+        log = [(key, row._replace(values=tuple(CLASSED[v] for v in row.values))) for key, row in log]
     found = _engine(data, rule, log)
     assert sorted(store.execute(query(rule, log))) == sorted((k, *e) for k, of_key in found.items() for e in of_key)
