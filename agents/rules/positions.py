@@ -153,6 +153,8 @@ def _quickly(text: str, file: str) -> tuple[list[Document], list[RuleError]] | N
 
     What is wrong is then said by the parser in Python, in its words and with its places.
     """
+    if "\ufeff" in text or "\t" in text:  # which it lets stand where YAML does not
+        return None
     errors: list[RuleError] = []
     documents: list[Document] = []
     try:

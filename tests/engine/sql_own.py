@@ -221,7 +221,8 @@ def going(dialect: Dialect, rule: Rule, rows: Sequence[Row]) -> dict[tuple[int, 
     """Sessions that go on after each row, and at each instant at which one ends by itself (-1): row and place."""
     own, span = rule.own, rule.timespan_us
     assert isinstance(own, Concurrent)
-    length = f"CASE WHEN said = 0 THEN {span} WHEN number * 1000000 < {span} THEN number * 1000000 ELSE {span} END"
+    said = "CAST(number * 1000000 AS BIGINT)"
+    length = f"CASE WHEN said = 0 THEN {span} WHEN {said} < {span} THEN {said} ELSE {span} END"
     named = (
         f"SELECT n, t, base, vals[1] AS place, CASE WHEN vals[2] = '' THEN event_id ELSE vals[2] END AS session, "
         f"t + {length} AS until FROM given"
