@@ -160,8 +160,8 @@ def spikes(dialect: Dialect, rule: Rule, rows: Sequence[Row]) -> list[Found]:
         f"JOIN given AS f ON f.n = whole.a JOIN given AS l ON l.n = whole.b JOIN given AS o ON o.n = counted.n"
     )
     opened: dict[Any, Found] = {}
-    for first, t, closed, count, last, *past in sorted(dialect.ask(query), key=lambda r: (r[1], r[5])):
-        so_far, known, total, squares = map(int, past)
+    for first, t, closed, count, last, *figures in sorted(dialect.ask(query), key=lambda r: (r[1], r[5])):
+        so_far, known, total, squares = map(int, figures)
         if so_far >= rule.thresholds[0].gte and _high(own, so_far, min(own.periods, known), total, squares):
             opened.setdefault(first, (first, int(t), int(closed), int(count), last))
     return sorted(opened.values())

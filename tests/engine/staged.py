@@ -14,6 +14,7 @@ from agents.context.calendar import Calendar
 from agents.delivery.correlate import CorrelateStage
 from agents.delivery.feed import Context
 from agents.delivery.link import NOTHING, Link, RowMark
+from agents.delivery.rulebook import Always
 from agents.delivery.stage import Message
 from agents.engine.detect import DETECTION_SCHEMA
 from agents.engine.episodes import Judge, Records
@@ -112,7 +113,7 @@ def _consumed(
         registered = json.dumps({"event": "registered", "source": "s", "kind": "login"}).encode()
         context.take(Message(SOURCES, 0, 0, registered, ()))
         rules = RuleSet((rule,), (), "")
-        return CorrelateStage(rules, Judge(), context, inventory=False, calendar=calendar, partition=partition)
+        return CorrelateStage(Always(rules), Judge(), context, inventory=False, calendar=calendar, partition=partition)
 
     out: Records = []
     saved: dict[str, bytes] = {}
