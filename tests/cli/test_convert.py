@@ -33,6 +33,7 @@ from schemas.errors import RuleError
 from schemas.kinds import EventKind
 from streams.road import deliveries
 from tests.cli.command import aupstream
+from tests.cli.convert_rules import BASES, REFUSED, own_rules
 from tests.embedded.servers_fixture import RunningServers
 from tests.rules.test_conditions_equal_oracle import Condition, rule_text, rules
 
@@ -149,92 +150,6 @@ def test_keywords_in_sql_match_the_same_events(pages: Pages) -> None:
     assert 0 < len(engine) < pages.frame.height
 
 
-_OWN = """
-title: {kind}
-name: {name}
-level: low
-correlation: {{type: {kind}, rules: [{rules}], group-by: [{by}], timespan: {span}, condition: {condition}}}
-aupstream: {{{own}}}
-"""
-_BASES = """
-title: A page
-name: a-page
-level: low
-logsource: {category: proxy}
-detection: {s: {url_domain|exists: true}, condition: s}
----
-title: A page refused
-name: a-refusal
-level: low
-logsource: {category: proxy}
-detection: {s: {http_response_status_code|gte: 400}, condition: s}
----
-title: A login
-name: a-login
-level: low
-logsource: {category: authentication}
-detection: {s: {event_outcome: success}, condition: s}
-"""
-
-
-def _own_rules() -> RuleSet:
-    shapes = [
-        ("event_count", "a-page", "source_ip", "2m", "{gte: 12}", ""),
-        ("event_count", "a-page", "user_name", "5m", "{gte: 2, lte: 4}", ""),
-        ("event_count", "a-page", "user_name", "10m", "{gte: 5}", "window: tumbling"),
-        ("value_count", "a-page", "user_name", "10m", "{field: url_domain, gte: 4}", ""),
-        ("value_count", "a-page", "user_name", "5m", "{field: url_domain, gte: 4}", "window: session, lasting: 2m"),
-        ("value_sum", "a-page", "source_ip", "5m", "{field: http_response_bytes, gte: 300000}", ""),
-        ("value_avg", "a-page", "source_ip", "5m", "{field: http_response_bytes, gt: 60000}", ""),
-        ("value_median", "a-page", "source_ip", "5m", "{field: http_response_bytes, gt: 60000}", ""),
-        ("temporal", "a-refusal, a-login", "user_name", "30m", "a-refusal and a-login", ""),
-        ("temporal_ordered", "a-page, a-refusal, a-page", "source_ip", "5m", "", ""),
-        ("event_count", "a-page", "source_ip", "2m", "{gte: 8}", "suppress: 1h"),
-        (
-            "event_count",
-            "a-page",
-            "source_ip",
-            "2m",
-            "{gte: 5}",
-            "rearm: 10m, when: {hours: '08:30-14:00', zone: America/Denver}",
-        ),
-        ("event_count", "a-page", "user_name", "1d", "{gte: 30}", "kind: quota, per: day"),
-        (
-            "value_sum",
-            "a-page",
-            "user_name",
-            "1d",
-            "{field: http_response_bytes, gte: 500000}",
-            "kind: quota, per: day",
-        ),
-        (
-            "event_count",
-            "a-page",
-            "source_ip",
-            "30m",
-            "{gte: 5}",
-            "kind: spike, spike: {periods: 6, least: 2, factor: 2}",
-        ),
-        (
-            "event_count",
-            "a-page",
-            "user_name",
-            "1d",
-            "{gte: 1}",
-            "kind: new_value, forget: 90m, learn: {time: 1h}, known: [NOBODY]",
-        ),
-        ("value_count", "a-login", "user_name", "2h", "{field: source_site, gte: 2}", "kind: concurrent"),
-        ("event_count", "own-2", "user_name", "3h", "{gte: 1}", ""),
-        ("temporal", "own-3, a-login", "user_name", "1h", "", ""),
-        ("value_count", "a-page", "source_mac", "1h", "{field: user_name, gte: 1}", ""),
-    ]
-    documents = [
-        _OWN.format(kind=k, name=f"own-{i}", rules=r, by=b, span=s, condition=c or "~", own=o)
-        for i, (k, r, b, s, c, o) in enumerate(shapes)
-    ]
-    return parse_rules("\n---\n".join([*documents, _BASES]))
-
-
 @dataclass(frozen=True)
 class Day:
     """A simulated day in a database."""
@@ -298,7 +213,7 @@ def test_a_rule_that_comes_along_finds_the_same_in_sql_over_a_day(day: Day, name
 
 @pytest.mark.servers
 def test_correlations_of_every_kind_find_the_same_in_sql_over_a_day(day: Day) -> None:
-    rules = _own_rules()
+    rules = own_rules()
     engine = _of_engine(day, rules)
     assert {name: _of_query(day, rules, name) for name in engine} == engine
     assert sum(map(bool, engine.values())) >= 14
@@ -306,7 +221,7 @@ def test_correlations_of_every_kind_find_the_same_in_sql_over_a_day(day: Day) ->
 
 @pytest.mark.servers
 def test_a_range_of_time_is_as_if_there_were_no_other_events(day: Day) -> None:
-    rules = _own_rules()
+    rules = own_rules()
     times = pl.concat(f.select("timestamp") for k, f in day.frames if k is EventKind.PROXY)["timestamp"]
     middle: Any = times.median()
     cut = [(k, f.filter(pl.col("timestamp") >= middle)) for k, f in day.frames]
@@ -347,41 +262,6 @@ def test_the_kinds_of_our_own_find_in_sql_what_their_examples_say(embedded_serve
                 assert got == wanted, (rule.id, example.name)
 
 
-REFUSED = """
-title: In order, and lasting
-name: long-order
-level: low
-correlation: {type: temporal_ordered, rules: [a-page, a-refusal], group-by: [user_name], timespan: 5m}
-aupstream: {lasting: 1m}
----
-title: A log that is quiet in school hours
-name: quiet
-level: low
-correlation: {type: event_count, rules: [a-page], group-by: [user_name], timespan: 15m, condition: {lt: 1}}
-aupstream: {kind: absence, expect: [{user_name: anna}], when: {hours: "08:00-16:00"}}
----
-title: What an order measures
-name: sum-of-orders
-level: low
-correlation:
-  type: value_sum
-  rules: [an-order, a-page]
-  group-by: [user_name]
-  timespan: 5m
-  condition: {field: http_response_bytes, gte: 5}
----
-title: In order
-name: an-order
-level: low
-correlation:
-  type: temporal_ordered
-  rules: [a-page, a-refusal]
-  group-by: [user_name, http_response_bytes]
-  timespan: 5m
----
-"""
-
-
 @pytest.mark.parametrize(
     ("rule", "said"),
     [
@@ -393,7 +273,7 @@ correlation:
 )
 def test_what_sql_cannot_say_is_refused_in_words(tmp_path: Path, rule: str, said: str) -> None:
     file = tmp_path / "rules.yml"
-    file.write_text(REFUSED + _BASES, "utf-8")
+    file.write_text(REFUSED + BASES, "utf-8")
     ran = aupstream("rules", "convert", rule, "--rules", file)
     assert (ran.code, ran.out) == (3, "")
     assert said in ran.err
