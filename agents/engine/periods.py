@@ -2,6 +2,10 @@
 
 Within a period nothing leaves, so no rows are kept beside the evidence. A period has one episode at the most, which
 stays open to its end.
+
+Of a time in which a source was absent nobody knows how much there was. Periods that such a time touches are no part of
+a spike's past, neither their rows nor they themselves: with a past that is too low, what is usual would look high. When
+an absence began a key cannot tell; it takes it to have begun with its own last rows. So a spike can only be missed.
 """
 
 from __future__ import annotations
@@ -23,7 +27,7 @@ _LONGEST = {DAY: _DAY_US * 25 // 24, WEEK: _DAY_US * 7 + _DAY_US // 24}  # with 
 class PeriodKey(Key):
     """See `Key`. `episode` exists from the first row of a period on; `opened` says whether it was told."""
 
-    __slots__ = ("end", "first_start", "opened", "past", "start", "tally")
+    __slots__ = ("blind", "end", "first_start", "opened", "past", "start", "tally")
 
     def __init__(self, setting: Setting, group_key: str) -> None:
         super().__init__(setting, group_key)
@@ -32,6 +36,7 @@ class PeriodKey(Key):
         self.opened = False
         self.past: deque[tuple[int, int]] = deque()  # of a spike: start and count of earlier periods with rows
         self.first_start: int | None = None  # of a spike: the first period in which the key was seen
+        self.blind: deque[tuple[int, int]] = deque()  # of a spike: starts of the first and last of periods left out
 
     def apply(self, row: Row, out: Records) -> None:
         """Take the next row."""
@@ -83,19 +88,35 @@ class PeriodKey(Key):
     def _begin(self, row: Row) -> None:
         rule = self.setting.rule
         per = rule.own.per if isinstance(rule.own, Spike | Quota) else DAY
-        if per:
-            self.start, self.end = self.setting.calendar.period(row.t, per)
-        else:
-            self.start = row.t // rule.timespan_us * rule.timespan_us
-            self.end = self.start + rule.timespan_us
+        self.start, self.end = self._period(row.t)
         anchor = f"{per}:{self.start}" if isinstance(rule.own, Quota) else ""
         self.episode = Episode(self.group_key, row, opened_at=row.t, anchor=anchor)
         if isinstance(rule.own, Spike):
-            while self.past and self._ago(self.past[0][0]) > rule.own.periods:
-                self.past.popleft()
-            # A key that was silent for all the periods that are looked at begins anew.
-            if not self.past or self.first_start is None:
-                self.first_start = self.start
+            self._look_back(rule.own)
+
+    def _period(self, t: int) -> tuple[int, int]:
+        """Start and end of the period that a time is in."""
+        rule = self.setting.rule
+        per = rule.own.per if isinstance(rule.own, Spike | Quota) else DAY
+        if per:
+            return self.setting.calendar.period(t, per)
+        start = t // rule.timespan_us * rule.timespan_us
+        return start, start + rule.timespan_us
+
+    def _look_back(self, own: Spike) -> None:
+        """Leave out of the past what is too old, and what a source was absent in."""
+        blind_until = min(self.setting.blind_until, self.start)
+        if self.past and self.past[-1][0] < blind_until:
+            first, _ = self.past.pop()
+            self.blind.append((first, self._period(blind_until - 1)[0]))
+        while self.past and self._ago(self.past[0][0]) > own.periods:
+            self.past.popleft()
+        while self.blind and self._ago(self.blind[0][1]) > own.periods:
+            self.blind.popleft()
+        # A key that was silent for all the periods that are looked at begins anew.
+        if not self.past or self.first_start is None:
+            self.first_start = self.start
+            self.blind.clear()
 
     def _ago(self, start: int) -> int:
         """How many periods before the current one another began; a local day may be 23 or 25 hours long."""
@@ -113,7 +134,8 @@ class PeriodKey(Key):
     def _above_the_past(self, own: Spike, count: int) -> bool:
         """Exact: in whole numbers and fractions, without a square root."""
         assert self.first_start is not None
-        periods = min(own.periods, self._ago(self.first_start))
+        known = min(own.periods, self._ago(self.first_start))
+        periods = known - sum(min(self._ago(first), known) - self._ago(last) + 1 for first, last in self.blind)
         if periods < own.least:
             return False
         total = sum(n for _, n in self.past)
@@ -144,14 +166,15 @@ class PeriodKey(Key):
     def to_state(self) -> list[object]:
         """Plain values for a snapshot."""
         episode = None if self.episode is None else self.episode.to_state()
-        past = [list(p) for p in self.past]
         return [
-            self.start, self.end, self.tally.to_state(), episode, self.opened, self.incomplete, past, self.first_start
+            self.start, self.end, self.tally.to_state(), episode, self.opened, self.incomplete,
+            [list(p) for p in self.past], self.first_start, [list(b) for b in self.blind],
         ]  # fmt: skip
 
     def from_state(self, state: Sequence[Any]) -> None:
         """Take back what `to_state` gave."""
-        self.start, self.end, tally, episode, self.opened, self.incomplete, past, self.first_start = state
+        self.start, self.end, tally, episode, self.opened, self.incomplete, past, self.first_start, *later = state
         self.tally.from_state(tally)
         self.episode = None if episode is None else Episode.from_state(episode)
         self.past = deque((start, n) for start, n in past)
+        self.blind = deque((first, last) for first, last in (later[0] if later else ()))  # once there was none

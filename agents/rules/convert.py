@@ -2,35 +2,41 @@
 
 The query gives what the engine would, over the same events: for a rule without a window one row a matched event, else
 one an episode, with its first and last event, its count and the highest value. What cannot be said in SQL is refused in
-words, never left out: attribution of an address to a device, chains, permits (they change a status, not an episode).
+words, never left out. Permits are not looked at: they change a status, not an episode.
 """
 
 # ruff: noqa: S608 - writing queries is what this module is for; every text in them is quoted by `quoted`
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 
 from agents.context.district import District
 from agents.context.inventory import Inventory
-from agents.rules.columns import ColumnType, column_types, identity_columns
-from agents.rules.compiled import Compiled
-from agents.rules.convert_keys import Keys
-from agents.rules.convert_values import Conditions, Unsayable, columns_asked, quoted
+from agents.rules.convert_periods import Periods
+from agents.rules.convert_rows import Rows
+from agents.rules.convert_sessions import Sessions
+from agents.rules.convert_sights import Parts, absences, new_values
+from agents.rules.convert_values import Unsayable, quoted
 from agents.rules.convert_windows import KINDS, Windows
-from agents.rules.logsources import Route
 from agents.rules.model import NUMERIC_KINDS, Detection, Rule, RuleSet
+from agents.rules.own import Quota, Spike
 from schemas.errors import RuleError
-from schemas.kinds import EventKind
 
 # Whatever else a rule may ask for, now or later, is refused where it is set: nothing is left out in silence.
 _SAID = frozenset(
     "id version title description clause severity kind bases kinds group_by timespan_us window lasting_us presence "
     "percentile inner root root_by silent suppress_us rearm_us thresholds counts value_field learn_us "
-    "learn_unless_inventory informational_when attributed permit_tolerance innocent_causes aliases examples file line "
-    "shadow".split()
+    "learn_unless_inventory informational_when attributed permit_tolerance innocent_causes aliases own when examples "
+    "file line shadow".split()
 )
+_OTHER_KINDS = {"single", "new_value", "concurrent", "spike", "absence"}
+_NO_VALUE = ("temporal_ordered", "sequence")
+
+
+_LITERAL = r"'(?:[^'\\]|\\.)*'"  # a quoted text: nothing in it is a name
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,7 @@ class Converter:
 
     Attributes:
         rules: The rules.
-        district: Mail domains and sites.
+        district: Mail domains, sites and calendar.
         inventory: Known devices.
         start: Only events from then on; None: all.
         end: Only events before; None: all.
@@ -60,152 +66,117 @@ class Converter:
             RuleError: a part of it cannot be said; where and what.
         """
         try:
-            return self._query(rule)
+            query = _written(*self._parts(rule))
         except RuleError as error:
             where = error.where or f"{rule.file}:{rule.line}"
             raise Unsayable(f"rule {rule.id}: {error.what}", where=where, hint=error.hint) from error
+        return f"-- {rule.id} {rule.version}: {' '.join(rule.title.split())}\n{query}\nORDER BY first_seen, first_event"
 
-    def _query(self, rule: Rule) -> str:
-        self._refuse(rule)
-        matched = ("matched", self.matched(rule))
-        keys = tuple(f"key_{i}" for i in range(1, len(rule.group_by) + 1))
-        named = "map(" + ", ".join(f"{quoted(n)}, {k}" for n, k in zip(rule.group_by, keys, strict=True)) + ")"
-        if rule.kind == "single":
-            body = f"{_head(rule, named)}\nFROM matched\nORDER BY t, event_id"
-            return _written(rule, [matched], body)
-        if rule.kind == "new_value":
-            return self._new_values(rule, matched, keys, named)
-        made = Windows(rule, keys)
-        parts = [matched, *made.parts()]
-        part = ", ".join(keys if rule.window == "sliding" else (*keys, "segment"))
-        value = "" if rule.kind in ("temporal_ordered", "sequence") else "highest AS value, "
-        body = (
-            f"SELECT {quoted(rule.id)} AS rule_id, {named} AS group_key, {_time('a.t')} AS first_seen, "
-            f"{_time('b.t')} AS last_seen, {_time('opened_at')} AS opened_at, {_time('closed_at')} AS closed_at,\n"
-            f"    toUInt64(last_n - first_n + 1) AS count, {value}a.event_id AS first_event, b.event_id AS last_event\n"
-            f"FROM (SELECT *, toUInt64(first_n) AS n FROM episodes) AS e\n"
-            f"INNER JOIN numbered AS a USING ({part}, n)\n"
-            f"INNER JOIN (SELECT {part}, n AS last_n, t, event_id FROM numbered) AS b USING ({part}, last_n)\n"
-            f"ORDER BY first_seen, first_event"
-        )
-        return _written(rule, parts, body)
-
-    def _refuse(self, rule: Rule) -> None:
-        if rule.kind not in KINDS | {"single", "new_value"}:
-            raise Unsayable(f"kind {rule.kind} cannot be said in SQL")
-        if rule.inner:
-            raise Unsayable(f"it is built on other correlations ({', '.join(sorted(rule.inner))}): convert those")
-        for one in fields(rule):
-            if one.name not in _SAID and getattr(rule, one.name) not in (one.default, None):
-                raise Unsayable(f"`{one.name.replace('_', '-')}` cannot be said in SQL")
+    def condition(self, base: Detection) -> str:
+        """The condition of a detection; see `agents.rules.convert_rows.Rows.condition`."""
+        return self._rows.condition(base)
 
     def matched(self, rule: Rule) -> str:
         """The matched rows of all bases: `t` (microseconds), `event_id`, `base`, `key_1` …, `number`, `vals`."""
-        bases = list(dict.fromkeys(rule.bases))
-        return "\n    UNION ALL\n    ".join(self._base(rule, self.rules.detection(name)) for name in bases)
+        made = []
+        for name in dict.fromkeys(rule.bases):
+            inner = name in rule.inner
+            made.append(self._opened(rule, name) if inner else self._rows.of(rule, self.rules.detection(name)))
+        return "\n    UNION ALL\n    ".join(made)
 
-    def _base(self, rule: Rule, base: Detection) -> str:
-        kind = base.kind
-        keys = Keys(self.district, self.inventory)
-        where = Conditions(kind, keys.derived(kind))
-        columns = [rule.column_of(name, base.name) for name in rule.group_by]
-        self._known_device(kind, {*columns, *([rule.value_field] if rule.value_field else [])})
-        selected = ["toUnixTimestamp64Micro(timestamp) AS t", "event_id", f"{quoted(base.name)} AS base"]
-        made = [keys.of(kind, c, where.column(c)) for c in columns]
-        selected += [f"assumeNotNull({sql}) AS key_{i}" for i, sql in enumerate(made, 1)]
-        tests = [*self._between(), *_routed(base), f"({self.condition(base)})", *(f"isNotNull({sql})" for sql in made)]
-        number, values = "0", "['']"
-        if rule.kind != "single":
-            tests.insert(0, "NOT late AND NOT time_suspect")
-        if rule.kind in NUMERIC_KINDS and rule.value_field:
-            column = where.column(rule.value_field)
-            number = f"assumeNotNull(toFloat64({column}))"
-            tests.append(f"isNotNull({column})")
-        elif rule.kind == "value_count" and rule.value_field:
-            values, test = self._counted(kind, rule.value_field, keys, where)
-            tests.append(test)
-        selected += [f"toFloat64({number}) AS number", f"{values} AS vals"]
-        # In a query of its own: an alias must not be taken for a column of the same name by the conditions.
-        lines = ",\n        ".join(selected)
-        conditions = "\n        AND ".join(tests)
-        return f"SELECT\n        {lines}\n    FROM {self.prefix}{kind.value} FINAL\n    WHERE {conditions}"
+    def bounds(self, rule: Rule) -> str:
+        """The earliest and the latest event of each kind that a rule reads; see `agents.rules.convert_rows`."""
+        return self._rows.bounds(rule)
 
-    @staticmethod
-    def _counted(kind: EventKind, column: str, keys: Keys, where: Conditions) -> tuple[str, str]:
-        sql = where.column(column)
-        if column_types(kind)[column] is ColumnType.TEXTS:
-            return sql, f"notEmpty({sql})"
-        made = keys.of(kind, column, sql)
-        return f"[assumeNotNull({made})]", f"isNotNull({made})"
+    @property
+    def _rows(self) -> Rows:
+        return Rows(self.district, self.inventory, self.start, self.end, self.prefix)
 
-    def condition(self, base: Detection) -> str:
-        """The condition of a detection.
+    def _opened(self, rule: Rule, name: str) -> str:
+        """Episodes of a rule that another is built on, as rows at the time at which they open."""
+        inner = self.rules.rule(name)
+        if rule.kind in NUMERIC_KINDS and inner.kind in _NO_VALUE:
+            raise Unsayable(f"{inner.id} measures nothing that {rule.kind} could take")
+        number = "toFloat64(value)" if rule.kind in NUMERIC_KINDS else "toFloat64(0)"
+        values = f"[group_key[{quoted(rule.value_field)}]]" if rule.value_field in inner.group_by else "['']"
+        keys = [f"group_key[{quoted(k)}] AS key_{i}" for i, k in enumerate(rule.group_by, 1)]
+        columns = ["toUnixTimestamp64Micro(opened_at) AS t", "first_event AS event_id", f"{quoted(inner.id)} AS base"]
+        columns += [*keys, f"{number} AS number", f"{values} AS vals"]
+        parts, body = _apart(*self._parts(inner), inner.id.replace("-", "_"))
+        return f"SELECT {', '.join(columns)} FROM (\n{_written(parts, body)}\n)"
 
-        Raises:
-            RuleError: a part of it cannot be said.
-        """
-        compiled = base.expression
-        if not isinstance(compiled, Compiled) or compiled.sigma is None:
-            raise Unsayable(f"the condition of {base.name} is not at hand")
-        writer = Conditions(base.kind, Keys(self.district, self.inventory).derived(base.kind))
-        trees = [tree for c in compiled.sigma.detection.parsed_condition if (tree := c.parsed) is not None]
-        self._known_device(base.kind, {column for tree in trees for column in columns_asked(tree)})
-        return " OR ".join(writer.of(tree) for tree in trees)
+    def _parts(self, rule: Rule) -> tuple[Parts, str]:
+        """Named queries, each over those before it, and the one that gives the rule's rows."""
+        if rule.kind not in KINDS | _OTHER_KINDS:
+            raise Unsayable(f"kind {rule.kind} cannot be said in SQL")
+        for one in fields(rule):
+            if one.name not in _SAID and getattr(rule, one.name) not in (one.default, None):
+                raise Unsayable(f"`{one.name.replace('_', '-')}` cannot be said in SQL")
+        keys = tuple(f"key_{i}" for i in range(1, len(rule.group_by) + 1))
+        named = "map(" + ", ".join(f"{quoted(n)}, {k}" for n, k in zip(rule.group_by, keys, strict=True)) + ")"
+        head = f"SELECT {quoted(rule.id)} AS rule_id, {named} AS group_key"
+        parts: Parts = [("matched", self.matched(rule))]
+        if rule.kind == "single":
+            return parts, f"{head}, {_times('t', 't')}, event_id AS first_event\nFROM matched"
+        if rule.kind in ("new_value", "absence"):
+            parts.append(("bounds", self.bounds(rule)))
+        if rule.kind == "new_value":
+            parts += new_values(rule, keys, rule.learning_us(inventory=self.inventory.present))
+            whole = f"{_times('t', 't')}, {_times('t', 't', 'opened_at', 'closed_at')}, toUInt64(1) AS count"
+            events = "event_id AS first_event, event_id AS last_event"
+            return parts, f"{head}, {whole}, toFloat64(1) AS value, {events}\nFROM told"
+        if rule.kind == "absence":
+            parts += absences(rule, keys, self.district.calendar.zone.key)
+            return parts, _absent(head)
+        return self._episodes(rule, keys, head, parts)
 
-    @staticmethod
-    def _known_device(kind: EventKind, columns: set[str]) -> None:
-        waiting = sorted(columns & identity_columns(kind))
-        if waiting:
-            what = f"{waiting[0]} needs to know whose device an address was, which no table of events says"
-            raise Unsayable(what, hint="look with `aupstream backtest` instead")
-
-    def _between(self) -> list[str]:
-        tests = [f"timestamp >= {_literal(self.start)}"] if self.start else []
-        return [*tests, *([f"timestamp < {_literal(self.end)}"] if self.end else [])]
-
-    def _new_values(self, rule: Rule, matched: tuple[str, str], keys: Sequence[str], named: str) -> str:
-        learn = rule.learning_us(inventory=self.inventory.present)
-        tests = " AND ".join(["NOT late AND NOT time_suspect", *self._between()])
-        tables = " UNION ALL ".join(
-            f"SELECT min(toUnixTimestamp64Micro(timestamp)) AS t FROM {self.prefix}{kind.value} "
-            f"WHERE {tests} HAVING count() > 0"
-            for kind in sorted(rule.kinds, key=str)
+    def _episodes(self, rule: Rule, keys: tuple[str, ...], head: str, parts: Parts) -> tuple[Parts, str]:
+        periods = isinstance(rule.own, Quota | Spike)
+        if periods:
+            parts += Periods(rule, keys, self.district.calendar.zone.key).parts()
+        else:
+            parts += (Sessions if rule.kind == "concurrent" else Windows)(rule, keys).parts()
+        part = ", ".join(keys if rule.window == "sliding" and not periods else (*keys, "segment"))
+        value = "" if rule.kind in _NO_VALUE else "highest AS value, "
+        same = f"{part}, first_n, last_n, opened_at, closed_at, count, highest"
+        joined = (
+            f"SELECT {same}, minIf(t, n = first_n) AS first_t, minIf(t, n = last_n) AS last_t, "
+            f"minIf(event_id, n = first_n) AS first_event, minIf(event_id, n = last_n) AS last_event\n"
+            f"    FROM (SELECT *, arrayJoin([toUInt64(first_n), toUInt64(last_n)]) AS n FROM episodes) AS e\n"
+            f"    INNER JOIN numbered USING ({part}, n)\n"
+            f"    GROUP BY {same}"
         )
-        window = f"PARTITION BY {', '.join(keys)} ORDER BY t, event_id, base"
-        firsts = f"SELECT *, row_number() OVER ({window}) AS n FROM matched"
-        body = (
-            f"{_head(rule, named)}\n"
-            f"FROM firsts WHERE n = 1 AND t >= (SELECT min(t) FROM earliest) + {learn}\nORDER BY t, event_id"
-        )
-        return _written(rule, [matched, ("earliest", tables), ("firsts", firsts)], body)
+        times = f"{_times('first_t', 'last_t')}, {_times('opened_at', 'closed_at', 'opened_at', 'closed_at')}"
+        return parts, f"{head}, {times},\n    count, {value}first_event, last_event\nFROM ({joined})"
 
 
-def _routed(base: Detection) -> list[str]:
-    compiled = base.expression
-    route = compiled.route if isinstance(compiled, Compiled) else None
-    made = []
-    if isinstance(route, Route) and route.only:
-        made.append(f"event_dataset IN ({', '.join(map(quoted, sorted(route.only)))})")
-    if isinstance(route, Route) and route.never:
-        made.append(f"event_dataset NOT IN ({', '.join(map(quoted, sorted(route.never)))})")
-    return made
-
-
-def _head(rule: Rule, named: str) -> str:
+def _absent(head: str) -> str:
+    seconds = "toFloat64(ifNull(came - deadline, 0) / 1e6)"
+    closed = "if(isNull(came), NULL, fromUnixTimestamp64Micro(toInt64(assumeNotNull(came)), 'UTC')) AS closed_at"
     return (
-        f"SELECT {quoted(rule.id)} AS rule_id, {named} AS group_key, {_time('t')} AS first_seen, "
-        "event_id AS first_event"
+        f"{head}, {_times('deadline', 'ifNull(came, deadline)')}, {_time('deadline')} AS opened_at, {closed},\n"
+        f"    toUInt64(0) AS count, {seconds} AS value, before_id AS first_event, after_id AS last_event\nFROM told"
     )
+
+
+def _times(first: str, last: str, first_name: str = "first_seen", last_name: str = "last_seen") -> str:
+    return f"{_time(first)} AS {first_name}, {_time(last)} AS {last_name}"
 
 
 def _time(micros: str) -> str:
     return f"fromUnixTimestamp64Micro(toInt64({micros}), 'UTC')"
 
 
-def _literal(when: datetime) -> str:
-    return f"toDateTime64('{when:%Y-%m-%d %H:%M:%S.%f}', 6, 'UTC')"
+def _apart(parts: Parts, body: str, prefix: str) -> tuple[Parts, str]:
+    """A query whose parts have names that no query around it has: of one name ClickHouse takes the outermost."""
+    names = "|".join(name for name, _ in parts)
+    place = re.compile(rf"{_LITERAL}|\b(FROM|JOIN) ({names})\b")
+
+    def renamed(text: str) -> str:
+        return place.sub(lambda m: f"{m[1]} {prefix}_{m[2]}" if m[2] else m[0], text)
+
+    return [(f"{prefix}_{name}", renamed(sql)) for name, sql in parts], renamed(body)
 
 
-def _written(rule: Rule, parts: Sequence[tuple[str, str]], body: str) -> str:
-    head = f"-- {rule.id} {rule.version}: {' '.join(rule.title.split())}\n"
-    return head + "WITH\n" + ",\n".join(f"{name} AS (\n    {sql}\n)" for name, sql in parts) + f"\n{body}"
+def _written(parts: Sequence[tuple[str, str]], body: str) -> str:
+    return "WITH\n" + ",\n".join(f"{name} AS (\n    {sql}\n)" for name, sql in parts) + f"\n{body}"

@@ -9,6 +9,7 @@ from fnmatch import translate
 from agents.context.district import District
 from agents.context.inventory import Inventory
 from agents.rules.columns import ColumnType, column_types
+from agents.rules.convert_mail import mail_columns
 from agents.rules.convert_regex import SPACES
 from agents.rules.convert_values import Unsayable, in_network, quoted
 from schemas.kinds import EventKind
@@ -34,24 +35,20 @@ class Keys:
     def derived(self, kind: EventKind) -> Mapping[str, str]:
         """Expressions of those derived columns of a kind that can be said."""
         if kind is EventKind.MAIL:
-            return {"sender_internal": f"ifNull({self.internal('email_from_address')}, false)"}
-        if kind is EventKind.DHCP:
-            # A DHCP event names its device itself; any other may have to be told whose its address was.
-            return {
-                "source_site": f"coalesce({self._site('source_ip')}, {self._site('dhcp_relay_ip')})",
-                "source_mac_random": "substring(source_mac, 2, 1) IN ('2', '6', 'a', 'e')",
-                **self._devices(),
-            }
-        if kind is EventKind.LOGIN:
-            return {"source_site": self._login_site()}
-        return {"source_site": self._site("source_ip")}
+            return mail_columns(self.internal)
+        site = {
+            EventKind.DHCP: f"coalesce({self._site('source_ip')}, {self._site('dhcp_relay_ip')})",
+            EventKind.LOGIN: self._login_site(),
+        }.get(kind, self._site("source_ip"))
+        return {"source_site": site, **self._devices()}
 
     def _devices(self) -> dict[str, str]:
+        made = {"source_mac_random": "substring(source_mac, 2, 1) IN ('2', '6', 'a', 'e')"}
         devices = self.inventory.devices
         if len(devices) > MAX_DEVICES:
-            return {}
+            return made
         listed = ", ".join(quoted(mac) for mac in sorted(devices)) or "''"
-        made = {"source_mac_known": f"if(isNull(source_mac), NULL, source_mac IN ({listed}))"}
+        made["source_mac_known"] = f"if(isNull(source_mac), NULL, source_mac IN ({listed}))"
         for attribute in ("kind", "owner"):
             known = {mac: value for mac, d in sorted(devices.items()) if (value := getattr(d, attribute))}
             macs = "[" + ", ".join(map(quoted, known)) + "]"

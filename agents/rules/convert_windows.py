@@ -4,7 +4,8 @@ Rows are numbered in (event time, event id, base) order within their key. Of a s
 *points*: where it comes in, and where it leaves, a time span later. Running sums over the points are what is inside;
 the condition is judged at every point, as the engine does, so that upper limits and averages are right, too. Runs of
 points at which it holds are the episodes. In the other windows nothing leaves; a segment (a slot of the clock, a
-session) has one point at its end.
+session) has one point at its end. An episode opens with the first row of its run, or, where the rule waits after an
+episode, with the first that it does not wait at any more: those are found by a fold over the rows that hold.
 """
 
 # ruff: noqa: S608 - writing queries is what this module is for; every text in them is quoted by `quoted`
@@ -13,13 +14,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
+from agents.rules.convert_limits import classes, measure_of
+from agents.rules.convert_places import speed
 from agents.rules.convert_values import Unsayable, quoted
-from agents.rules.model import NUMERIC_KINDS, Presence, Rule
+from agents.rules.model import NUMERIC_KINDS, Presence, Rule, Threshold
+from agents.rules.own import Travel
 
-_FAR = 9_223_372_036_854_775_807
-_SO_FAR = "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
+FAR = 9_223_372_036_854_775_807
+SO_FAR = "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
 KINDS = frozenset(
-    {"event_count", "value_count", *NUMERIC_KINDS, "temporal", "temporal_ordered", "sequence"}
+    {"event_count", "value_count", *NUMERIC_KINDS, "temporal", "temporal_ordered", "sequence", "travel"}
 )  # fmt: skip
 
 
@@ -47,23 +51,18 @@ class Windows:
         """Named subqueries, each over those before it.
 
         From `matched` (the keys, `t`, `event_id`, `base`, `number`, `vals`) to `episodes` (the keys, `first_n`,
-        `last_n`, `opened_at`, `closed_at`, `highest`).
+        `last_n`, `count`, `opened_at`, `closed_at`, `highest`), numbers being those of `numbered`.
 
         Raises:
             Unsayable: the rule asks for what SQL cannot say.
         """
-        rule = self.rule
-        if rule.suppress_us or rule.rearm_us:
-            raise Unsayable("suppress and rearm depend on the episode before and cannot be said in SQL")
-        if any(t.where or t.per for t in rule.thresholds):
-            raise Unsayable("limits of a class of values, or per message, cannot be said in SQL")
-        if self._ordered and rule.lasting_us:
+        if self._ordered and self.rule.lasting_us:
             raise Unsayable("`lasting` of an order of rules cannot be said in SQL")
         segmented = [] if self._sliding else self._segments()
         source = "matched" if self._sliding else "segmented"
         number = f"row_number() OVER (PARTITION BY {self._part} ORDER BY t, event_id, base)"
         made = [*segmented, ("numbered", f"SELECT *, {number} AS n FROM {source}"), *self._stages()]
-        return [*made, ("points", self._points()), *self._values(), *self._judged()]
+        return [*made, ("points", self._points()), *self._values(), *self._judged(), *self._episodes()]
 
     @property
     def _ordered(self) -> bool:
@@ -75,7 +74,7 @@ class Windows:
             return [("segmented", f"SELECT *, intDiv(t, {span}) AS segment FROM matched")]
         if self.rule.window != "session":
             raise Unsayable(f"window {self.rule.window} cannot be said in SQL")
-        order = f"PARTITION BY {keys} ORDER BY t, event_id, base {_SO_FAR}"
+        order = f"PARTITION BY {keys} ORDER BY t, event_id, base {SO_FAR}"
         gaps = f"SELECT *, t - lagInFrame(t, 1, t) OVER ({order}) > {span} AS apart FROM matched"
         return [("gaps", gaps), ("segmented", f"SELECT *, sum(apart) OVER ({order}) AS segment FROM gaps")]
 
@@ -91,7 +90,7 @@ class Windows:
                 window = f"PARTITION BY {self._part} ORDER BY n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"
                 made.append((f"ready_{place}", f"SELECT *, max(begin_{place - 1}) OVER ({window}) AS r FROM {below}"))
                 below, before = f"ready_{place}", "r"
-            window = f"PARTITION BY {self._part}, base ORDER BY n {_SO_FAR}"
+            window = f"PARTITION BY {self._part}, base ORDER BY n {SO_FAR}"
             begin = f"if(base = {quoted(base)}, lagInFrame(toUInt64({before}), {count - 1}, 0) OVER ({window}), 0)"
             drop = " EXCEPT (r)" if place else ""
             made.append((f"stage_{place}", f"SELECT *{drop}, {begin} AS begin_{place} FROM {below}"))
@@ -112,7 +111,7 @@ class Windows:
 
     @property
     def _over(self) -> str:
-        return f"(PARTITION BY {self._part} ORDER BY at, is_row, n {_SO_FAR})"
+        return f"(PARTITION BY {self._part} ORDER BY at, is_row, n {SO_FAR})"
 
     @property
     def _behind(self) -> str:
@@ -128,6 +127,8 @@ class Windows:
         signed = "if(is_row = 1, number, -number)" if self._sliding else "if(is_row = 1, number, 0)"
         if kind == "value_count":
             return self._distinct(common)
+        if kind == "travel":
+            return self._journeys(common)
         if kind in ("value_median", "value_percentile"):
             return self._percentile(common)
         values = {
@@ -151,31 +152,55 @@ class Windows:
         mine = f"base = {quoted(self.rule.bases[0])}"
         if self._sliding:
             over = self._behind
-            return f"minOrDefault(if(is_row = 0 AND {mine}, toInt64(n), {_FAR})) OVER {over} AS head"
-        return f"min(if(is_row = 1 AND {mine}, toInt64(n), {_FAR})) OVER {self._over} AS head"
+            return f"minOrDefault(if(is_row = 0 AND {mine}, toInt64(n), {FAR})) OVER {over} AS head"
+        return f"min(if(is_row = 1 AND {mine}, toInt64(n), {FAR})) OVER {self._over} AS head"
 
     def _times(self) -> str:
         """Of `lasting`: how far the newest row inside is from the oldest."""
         if not self.rule.lasting_us:
             return ""
-        newest = f"max(if(is_row = 1, at, {-_FAR})) OVER {self._over}"
-        oldest = f"min(if(is_row = 1, at, {_FAR})) OVER {self._over}"
+        newest = f"max(if(is_row = 1, at, {-FAR})) OVER {self._over}"
+        oldest = f"min(if(is_row = 1, at, {FAR})) OVER {self._over}"
         if self._sliding:
-            oldest = f"min(if(is_row = 0, at - {self.rule.timespan_us}, {_FAR})) OVER {self._behind}"
+            oldest = f"min(if(is_row = 0, at - {self.rule.timespan_us}, {FAR})) OVER {self._behind}"
         return f", {newest} - {oldest} AS lasts"
 
     def _distinct(self, common: str) -> list[tuple[str, str]]:
-        part = self._part
-        points = f"{part}, at, is_row, n"
-        each = f"SELECT {part}, at, is_row, n, arrayJoin(arrayDistinct(vals)) AS v FROM points"
-        leaves = -1 if self._sliding else 0
-        have = f"sum(if(is_row = 1, 1, {leaves})) OVER (PARTITION BY {part}, v ORDER BY at, is_row, n {_SO_FAR})"
-        change = "multiIf(is_row = 1 AND have = 1, 1, is_row = 0 AND have = 0, -1, 0)"
-        value = f"toFloat64(sum(change) OVER {self._over}) AS value"
+        points = f"{self._part}, at, is_row, n"
+        if any(t.where or t.per for t in self.rule.thresholds):
+            parts, changed = classes(self.rule, self._part, leaves=self._sliding)
+        else:
+            leaves = -1 if self._sliding else 0
+            over = f"(PARTITION BY {self._part}, v ORDER BY at, is_row, n {SO_FAR})"
+            each = f"SELECT {points}, arrayJoin(arrayDistinct(vals)) AS v FROM points"
+            have = f"SELECT *, sum(if(is_row = 1, 1, {leaves})) OVER {over} AS have FROM ({each})"
+            parts = [("each_value", have)]
+            changed = {"value": "multiIf(is_row = 1 AND have = 1, 1, is_row = 0 AND have = 0, -1, 0)"}
+        sums = ", ".join(f"sum({change}) AS {name}_change" for name, change in changed.items())
+        source = "each_value" if len(changed) == 1 else "each_change"
+        values = ", ".join(f"toFloat64(sum({name}_change) OVER {self._over}) AS {name}" for name in changed)
         return [
-            ("each_value", f"SELECT *, {have} AS have FROM ({each})"),
-            ("changes", f"SELECT {points}, sum({change}) AS change FROM each_value GROUP BY {points}"),
-            ("measured", f"SELECT *, {common}, {value}{self._times()} FROM changes"),
+            *parts,
+            ("changes", f"SELECT {points}, {sums} FROM {source} GROUP BY {points}"),
+            ("measured", f"SELECT *, {common}, {values}{self._times()} FROM changes"),
+        ]
+
+    def _journeys(self, common: str) -> list[tuple[str, str]]:
+        own, part = self.rule.own, self._part
+        least_km = own.km if isinstance(own, Travel) else 0.0
+        before = f"lagInFrame(vals, 1, []) OVER (PARTITION BY {part} ORDER BY n {SO_FAR})"
+        since = f"(t - lagInFrame(t, 1, t) OVER (PARTITION BY {part} ORDER BY n {SO_FAR})) / 1e6"
+        steps = f"SELECT {part}, n, vals, {before} AS vals_before, {since} AS seconds FROM numbered"
+        speeds = f"SELECT {part}, n, {speed('vals_before', 'vals', 'seconds', least_km)} AS speed FROM steps"
+        listed = "arrayMap(p -> p.2, arraySort(groupArray((n, speed)))) AS speeds"
+        lists = f"SELECT {part}, {listed} FROM speeds GROUP BY {part}"
+        value = "if(inside > 1, arrayMax(arraySlice(speeds, gone + 2, inside - 1)), 0) AS value"
+        return [
+            ("steps", steps),
+            ("speeds", speeds),
+            ("lists", lists),
+            ("inside_of", f"SELECT *, {common} FROM points"),
+            ("measured", f"SELECT *, {value} FROM inside_of INNER JOIN lists USING ({part})"),
         ]
 
     def _percentile(self, common: str) -> list[tuple[str, str]]:
@@ -196,27 +221,60 @@ class Windows:
         part = self._part
         ahead = f"(PARTITION BY {part} ORDER BY at, is_row, n ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING)"
         # Rows that leave at one instant leave together, and before the rows that come at it.
-        last = f"is_row = 1 OR leadInFrame(at, 1, {_FAR}) OVER {ahead} > at" if self._sliding else "true"
+        last = f"is_row = 1 OR leadInFrame(at, 1, {FAR}) OVER {ahead} > at" if self._sliding else "true"
         marked = f"SELECT *, {last} AS counts FROM measured"
         holds = f"SELECT *, inside > 0 AND ({self._condition()}) AS holds FROM marked WHERE counts"
-        closing = f"min(if(holds, {_FAR}, at)) OVER {ahead} AS closing"
+        closing = f"min(if(holds, {FAR}, at)) OVER {ahead} AS closing"
         runs = f"SELECT *, countIf(NOT holds) OVER {self._over} AS run, {closing} FROM held"
-        oldest = "greatest(gone + 1, head)" if self._ordered and self.rule.kind == "sequence" else "gone + 1"
-        first = f"argMinIf({oldest}, (at, n), is_row = 1)"
+        return [("marked", marked), ("held", holds), ("runs", runs)]
+
+    def _episodes(self) -> list[tuple[str, str]]:
+        part = self._part
+        oldest = "greatest(gone + 1, head)" if self.rule.kind == "sequence" else "gone + 1"
+        rows = f"SELECT {part}, run, n, at, toInt64({oldest}) AS back_to, closing, value FROM runs"
         found = (
-            f"SELECT {part}, run, minIf(at, is_row = 1) AS opened_at, {first} AS oldest, "
-            f"maxIf(n, is_row = 1) AS last_n, "
-            f"min(closing) AS closed_at, maxIf(value, is_row = 1) AS highest FROM runs WHERE holds "
-            f"GROUP BY {part}, run HAVING countIf(is_row = 1) > 0"
+            f"SELECT {part}, run, minIf(at, n = begin_n) AS opened_at, minIf(back_to, n = begin_n) AS oldest, "
+            f"max(n) AS last_n, min(closing) AS closed_at, max(value) AS highest "
+            f"FROM opened WHERE begin_n > 0 AND n >= begin_n GROUP BY {part}, run"
         )
-        before = f"lagInFrame(toInt64(last_n), 1, 0) OVER (PARTITION BY {part} ORDER BY run {_SO_FAR})"
+        before = f"lagInFrame(toInt64(last_n), 1, 0) OVER (PARTITION BY {part} ORDER BY run {SO_FAR})"
+        episodes = f"SELECT *, greatest(oldest, {before} + 1) AS first_n FROM found"
         return [
-            ("marked", marked),
-            ("held", holds),
-            ("runs", runs),
+            ("holding", f"{rows} WHERE holds AND is_row = 1"),
+            ("opened", self._opened()),
             ("found", found),
-            ("episodes", f"SELECT *, greatest(oldest, {before} + 1) AS first_n FROM found"),
+            ("episodes", f"SELECT *, toUInt64(last_n - first_n + 1) AS count FROM ({episodes})"),
         ]
+
+    def _opened(self) -> str:
+        """`holding` with `begin_n`: the number of the row that opens an episode in the run of a row; 0 for none."""
+        part, suppress, rearm = self._part, self.rule.suppress_us, self.rule.rearm_us
+        if not suppress and not rearm:
+            return f"SELECT *, min(n) OVER (PARTITION BY {part}, run) AS begin_n FROM holding"
+        keys, segment = ", ".join(self.keys), "toInt64(0)" if self._sliding else "toInt64(segment)"
+        last = f"max(at) OVER (PARTITION BY {part}, run)"
+        row = "(at, segment_number, toInt64(n), toInt64(run), closing, last_at, back_to, value)"
+        holding = f"SELECT *, {segment} AS segment_number, {last} AS last_at FROM holding"
+        listed = f"SELECT {keys}, arraySort(groupArray({row})) AS rows FROM ({holding}) GROUP BY {keys}"
+        # So far: from when on one may open again; the run that is open, as (segment, run); what opened, with its row.
+        after = [f"x.5 + {suppress}"] if suppress else []
+        after += [f"x.6 + {rearm}"] if rearm else []
+        armed = f"greatest({', '.join(after)})" if len(after) > 1 else after[0]
+        waits = f"greatest(acc.1, x.1 + {rearm})" if rearm else "acc.1"
+        step = (
+            f"(acc, x) -> multiIf((x.2, x.4) = acc.2, acc, x.1 >= acc.1, "
+            f"(toInt64({armed}), (x.2, x.4), arrayPushBack(acc.3, (x.2, x.4, x.3))), "
+            f"(toInt64({waits}), acc.2, acc.3))"
+        )
+        start = f"(toInt64({-FAR}), (toInt64(0), toInt64(-1)), CAST([] AS Array(Tuple(Int64, Int64, Int64))))"
+        folded = (
+            f"SELECT {keys}, arrayJoin(rows) AS x, arrayFold({step}, rows, {start}).3 AS runs_opened FROM ({listed})"
+        )
+        named = "" if self._sliding else "x.2 AS segment, "
+        return (
+            f"SELECT {keys}, {named}x.4 AS run, x.3 AS n, x.1 AS at, x.5 AS closing, x.7 AS back_to, x.8 AS value, "
+            f"arrayFirst(o -> o.1 = x.2 AND o.2 = x.4, runs_opened).3 AS begin_n FROM ({folded})"
+        )
 
     def _condition(self) -> str:
         rule = self.rule
@@ -226,16 +284,18 @@ class Windows:
         elif self._ordered:
             said = "chain > gone"
         else:
-            said = " OR ".join(_range(t.gte, t.lte, t.neq) for t in rule.thresholds)
+            said = " OR ".join(_range(measure_of(i, t), t) for i, t in enumerate(rule.thresholds))
         if not self._sliding:
             said = f"is_row = 1 AND ({said})"
         return f"lasts >= {rule.lasting_us} AND ({said})" if rule.lasting_us else said
 
 
-def _range(low: float, high: float, neq: float | None) -> str:
-    parts = [f"value >= {low!r}"] if low != -inf else []
-    parts += [f"value <= {high!r}"] if high != inf else []
-    parts += [f"value != {neq!r}"] if neq is not None else []
+def _range(measure: str, limit: Threshold) -> str:
+    if limit.per:
+        return f"{measure} > 0"
+    parts = [f"{measure} >= {limit.gte!r}"] if limit.gte != -inf else []
+    parts += [f"{measure} <= {limit.lte!r}"] if limit.lte != inf else []
+    parts += [f"{measure} != {limit.neq!r}"] if limit.neq is not None else []
     return "(" + (" AND ".join(parts) or "true") + ")"
 
 

@@ -115,6 +115,19 @@ def parse_rules(text: str, file: str = "rules.yml") -> RuleSet:
     return ruleset
 
 
+def built(prepared: Prepared) -> RuleSet:
+    """Rules of documents that are read already, with the lists and pipelines that they lean on.
+
+    Raises:
+        Errors: of `RuleError`, everything that is wrong with them.
+    """
+    errors: list[RuleError] = []
+    ruleset = _build(prepared, errors, [])
+    if errors:
+        raise Errors(list[AupstreamError](errors))
+    return ruleset
+
+
 def _names(document: Document) -> list[str]:
     return [v for v in (document.data.get("name"), document.data.get("id")) if isinstance(v, str) and v]
 

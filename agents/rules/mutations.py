@@ -1,28 +1,20 @@
-"""Are a rule's examples any good? Each of its parts is taken out or moved by one, and some example must notice."""
+"""Are a rule's examples any good? Each of its parts is taken out or moved, and some example must notice."""
 
 from __future__ import annotations
 
-import copy
-import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from sigma.conditions import ConditionIdentifier, ConditionItem, ConditionNOT
-
-from agents.rules.compiled import Compiled
+from agents.rules.changes import Change, of_correlation, of_detection, of_own
 from agents.rules.correlations import references
 from agents.rules.examples import Runner, run_examples
-from agents.rules.explain import condition_trees, parts_of, takes_every
-from agents.rules.loader import parse_rules
+from agents.rules.loader import built
 from agents.rules.model import Rule, RuleSet
 from agents.rules.positions import Document
+from agents.rules.reading import Prepared
 from schemas.errors import AupstreamError
 
 Documents = Mapping[str, Document]
-_EVERYTHING, _NOTHING = {"event_id|exists": True}, {"event_id|exists": False}
-_SPAN = re.compile(r"(\d+)([smhdwMy])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,25 +34,25 @@ class Mutation:
     noticed: bool | None
 
 
-def mutations(rules: RuleSet, rule: Rule, documents: Sequence[Document], runner: Runner) -> list[Mutation]:
-    """Try every change of a rule that has examples, and whose examples pass as it stands.
+def mutations(rules: RuleSet, rule: Rule, read: Prepared, runner: Runner) -> Iterator[Mutation]:
+    """Try every change of a rule that has examples, and whose examples pass as it stands; of any other there is none.
 
     Args:
         rules: The rules.
         rule: One of them.
-        documents: What they were read from.
+        read: What they were made of. A changed rule is made with the same lists, pipelines and filters.
         runner: See `agents.rules.examples`.
     """
-    by_name = {n: d for d in documents for n in (d.data.get("name"), d.data.get("id")) if isinstance(n, str)}
+    by_name = {n: d for d in read.documents for n in (d.data.get("name"), d.data.get("id")) if isinstance(n, str)}
     family = _family(rule.id, by_name)
-    if not rule.examples or not family or _notices(rule, family, runner) is not False:
-        return []
-    made = []
+    notices = _Noticing(rule, read, runner)
+    if not rule.examples or not family or notices(family) is not False:
+        return
+    counted = _counted(family)
     for i, document in enumerate(family):
-        for what, data in _changes(document, rules):
-            changed = [*family[:i], _with(document, data), *family[i + 1 :]]
-            made.append(Mutation(rule.id, document.where(), what, _notices(rule, changed, runner)))
-    return made
+        for what, data in _changes(document, rules, counted):
+            changed = [*family[:i], replace(document, data=data), *family[i + 1 :]]
+            yield Mutation(rule.id, document.where(), what, notices(changed))
 
 
 def _family(name: str, by_name: Documents) -> list[Document]:
@@ -80,107 +72,48 @@ def _family(name: str, by_name: Documents) -> list[Document]:
     return list(found.values())
 
 
-def _with(document: Document, data: dict[str, Any]) -> Document:
-    return replace(document, data=data)
+def _counted(family: Iterable[Document]) -> frozenset[str]:
+    """Columns that all correlations of a family group by or count."""
+    found: list[frozenset[str]] = []
+    for document in family:
+        part = document.data.get("correlation")
+        if isinstance(part, dict):
+            condition = part.get("condition")
+            field = condition.get("field") if isinstance(condition, dict) else None
+            groups = part.get("group-by")
+            found.append(frozenset(map(str, [*(groups if isinstance(groups, list) else ()), field])))
+    return frozenset.intersection(*found) if found else frozenset()
 
 
-def _notices(rule: Rule, family: Sequence[Document], runner: Runner) -> bool | None:
-    """True where an example fails; None where the documents make no such rule."""
-    text = "\n---\n".join(json.dumps(d.data, default=str) for d in family)
-    try:
-        made = parse_rules(text)
-        mine = replace(made.rule(rule.id), examples=rule.examples)
-    except (AupstreamError, KeyError):
-        return None
-    others = tuple(replace(r, examples=()) for r in made.rules if r.id != rule.id)
-    return any(not r.passed for r in run_examples(replace(made, rules=(mine, *others)), runner))
-
-
-def _changes(document: Document, rules: RuleSet) -> Iterator[tuple[str, dict[str, Any]]]:
+def _changes(document: Document, rules: RuleSet, counted: frozenset[str]) -> Iterator[Change]:
     if "detection" in document.data:
-        yield from _of_detection(document, rules)
+        name = str(document.data.get("name") or document.data.get("id"))
+        yield from of_detection(document, rules.detection(name).expression, counted)
     elif "correlation" in document.data:
-        yield from _of_correlation(document)
+        yield from of_correlation(document)
+    yield from of_own(document)
 
 
-def _of_detection(document: Document, rules: RuleSet) -> Iterator[tuple[str, dict[str, Any]]]:
-    name = str(document.data.get("name") or document.data.get("id"))
-    compiled = rules.detection(name).expression
-    if not isinstance(compiled, Compiled) or compiled.sigma is None:
-        return
-    neutral: dict[str, bool] = {}
-    for tree in condition_trees(compiled.sigma):
-        neutral.update(_neutral(tree, compiled.sigma, wanted=True))
-    for selection, definition in document.data["detection"].items():
-        if selection == "condition":
-            continue
-        if selection in neutral:
-            gone = _EVERYTHING if neutral[selection] else _NOTHING
-            yield f"{name} without {selection}", _put(document, ("detection", selection), gone)
-        for what, smaller in _smaller(definition):
-            yield f"{name}: {selection} without {what}", _put(document, ("detection", selection), smaller)
+class _Noticing:
+    """Says whether any example of a rule fails once documents are changed; None where they make no such rule.
 
+    Of most rules a few examples notice most changes: those that noticed one are tried first.
+    """
 
-def _smaller(definition: Any) -> Iterator[tuple[str, Any]]:
-    """A selection without one of its fields, or one of its alternatives."""
-    if isinstance(definition, dict):
-        if len(definition) > 1:
-            for key in definition:
-                yield str(key), {k: v for k, v in definition.items() if k != key}
-        for key, values in definition.items():
-            if isinstance(values, list) and 1 < len(values) <= 50:
-                for i, value in enumerate(values):
-                    yield f"{key}: {value}", {**definition, key: values[:i] + values[i + 1 :]}
-    elif isinstance(definition, list) and len(definition) > 1:
-        for i, one in enumerate(definition):
-            yield f"{one}"[:80], definition[:i] + definition[i + 1 :]
+    def __init__(self, rule: Rule, read: Prepared, runner: Runner) -> None:
+        self._rule, self._read, self._runner = rule, read, runner
+        self._examples = list(rule.examples)
 
-
-def _neutral(tree: Any, sigma: Any, *, wanted: bool) -> dict[str, bool]:
-    """What each selection must say for the condition to be as if it were not there."""
-    if isinstance(tree, ConditionIdentifier):
-        return {tree.identifier: wanted}
-    if isinstance(tree, ConditionNOT):
-        return _neutral(parts_of(tree, sigma)[0], sigma, wanted=not wanted)
-    parts = parts_of(tree, sigma)
-    if len(parts) > 1 or not isinstance(tree, ConditionItem):
-        wanted = takes_every(tree)
-    return {name: value for part in parts for name, value in _neutral(part, sigma, wanted=wanted).items()}
-
-
-def _of_correlation(document: Document) -> Iterator[tuple[str, dict[str, Any]]]:
-    part = document.data["correlation"]
-    own = document.data.get("aupstream") or {}
-    condition = part.get("condition")
-    if isinstance(condition, dict) and "thresholds" not in own:
-        for key in ("gte", "gt", "lte", "lt", "eq"):
-            value = condition.get(key)
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                for step in (1, -1):
-                    yield f"{key}: {value + step}", _put(document, ("correlation", "condition", key), value + step)
-    counts = own.get("counts")
-    if isinstance(counts, list):
-        for i, number in enumerate(counts):
-            for step in (1, -1):
-                if number + step >= 1:
-                    changed = [*counts[:i], number + step, *counts[i + 1 :]]
-                    yield f"counts: {changed}", _put(document, ("aupstream", "counts"), changed)
-    found = _SPAN.fullmatch(str(part.get("timespan", "")))
-    if found is not None and own.get("kind") != "new_value":  # which has no window
-        wide = f"{int(found[1]) * 2}{found[2]}"
-        yield f"timespan: {wide}", _put(document, ("correlation", "timespan"), wide)
-    groups = part.get("group-by")
-    if isinstance(groups, list) and len(groups) > 1:
-        for i, name in enumerate(groups):
-            without = groups[:i] + groups[i + 1 :]
-            yield f"group-by without {name}", _put(document, ("correlation", "group-by"), without)
-
-
-def _put(document: Document, path: Sequence[str], value: Any) -> dict[str, Any]:
-    """The document's content with one part replaced."""
-    made: dict[str, Any] = copy.deepcopy(dict(document.data))
-    inside: Any = made
-    for key in path[:-1]:
-        inside = inside[key]
-    inside[path[-1]] = value
-    return made
+    def __call__(self, family: Sequence[Document]) -> bool | None:
+        try:
+            made = built(replace(self._read, documents=family))
+            mine = made.rule(self._rule.id)
+        except (AupstreamError, KeyError):
+            return None
+        others = [replace(r, examples=()) for r in made.rules if r.id != mine.id]
+        for i, example in enumerate(self._examples):
+            alone = replace(made, rules=(replace(mine, examples=(example,)), *others))
+            if not run_examples(alone, self._runner)[0].passed:
+                self._examples.insert(0, self._examples.pop(i))
+                return True
+        return False

@@ -18,6 +18,7 @@ Path = tuple[str | int, ...]
 
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 _MERGE = "tag:yaml.org,2002:merge"
+_QUICK: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # where PyYAML came with libyaml
 _PLAIN = ("str", "int", "float", "bool", "null")
 
 
@@ -109,7 +110,7 @@ class _Reader:
             return None
         try:
             return self.loader.construct_object(node)
-        except (ValueError, yaml.YAMLError) as error:
+        except (ValueError, IndexError, yaml.YAMLError) as error:
             self.errors.append(RuleError(f"value cannot be read: {error}", where=self.place(node)))
             return None
 
@@ -128,8 +129,11 @@ def read_documents(text: str, file: str) -> tuple[list[Document], list[RuleError
     documents: list[Document] = []
     if len(text) > MAX_BYTES:
         return [], [RuleError(f"file has more than {MAX_BYTES} characters", where=f"{file}:1:1", hint="split it")]
+    quick = _quickly(text, file)
+    if quick is not None:
+        return quick
     try:
-        _compose(text, file, documents, errors)
+        _compose(yaml.SafeLoader, text, file, documents, errors)
     except yaml.reader.ReaderError as error:
         before = text[: error.position]
         place = f"{file}:{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
@@ -144,8 +148,26 @@ def read_documents(text: str, file: str) -> tuple[list[Document], list[RuleError
     return documents, errors
 
 
-def _compose(text: str, file: str, documents: list[Document], errors: list[RuleError]) -> None:
-    loader = yaml.SafeLoader(text)
+def _quickly(text: str, file: str) -> tuple[list[Document], list[RuleError]] | None:
+    """What the parser in C makes of a text, ten times as fast; None where it finds anything wrong.
+
+    What is wrong is then said by the parser in Python, in its words and with its places.
+    """
+    if "\ufeff" in text or "\t" in text:  # which it lets stand where YAML does not
+        return None
+    errors: list[RuleError] = []
+    documents: list[Document] = []
+    try:
+        _compose(_QUICK, text, file, documents, errors)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return None
+    return None if errors else (documents, errors)
+
+
+def _compose(
+    parser: type[yaml.SafeLoader], text: str, file: str, documents: list[Document], errors: list[RuleError]
+) -> None:
+    loader = parser(text)
     try:
         while loader.check_node():
             node = loader.get_node()

@@ -161,7 +161,7 @@ def explained(
         seen.append(_seen(number, kind, frame, (family, rule), found, (Enricher(district, inventory), facts)))
     earliest = min((r.row.t for r in rows), default=None)
     own = [r for r in rows if r.rule_id == rule.id] + _episodes(chain, rule, rows, judge, earliest)
-    steps = trace(rule, own)
+    steps = trace(rule, own, district.calendar)
     records = judged(family, district, inventory, judge, _together(events))
     violations = tuple(shown(v) for v in last_versions(records) if v["rule_id"] == rule.id)
     return Explained(rule, tuple(seen), tuple(steps), violations, tuple(_why_not(rule, seen, own, steps, violations)))

@@ -14,7 +14,7 @@ import typer
 from agents.rules.loader import POLICY_FOLDER, lint_files, load_rules, rule_files
 from agents.rules.model import Presence, Rule, RuleSet, Threshold
 from agents.rules.positions import Document, read_documents
-from agents.rules.reading import Beside
+from agents.rules.reading import Beside, Prepared, prepare
 from agents.rules.remarks import notes, warnings
 from agents.rules.shape import suggestion
 from infra.cli.configuration import choose
@@ -123,6 +123,13 @@ def documents_of(named: Sequence[Path], config: Path | None) -> list[Document]:
         with suppress(OSError, UnicodeDecodeError):
             made += read_documents(path.read_text("utf-8-sig"), str(path))[0]
     return made
+
+
+def prepared_of(named: Sequence[Path], config: Path | None) -> Prepared:
+    """What the rules of the command line are made of, filters, lists and pipelines included."""
+    paths, beside = paths_of(named, config), _beside(named, config)
+    folders = [*paths, *beside.collections]
+    return prepare(documents_of(folders, config), folders, beside, [])
 
 
 def list_all(named: Sequence[Path], config: Path | None, *, as_json: bool) -> None:

@@ -79,8 +79,9 @@ def try_rules(
 
     Every example is events and the violations that they must and must not make; they go through the engine that judges
     real logs. What no example shows at work is told on standard error. With --mutate every selection, field and value
-    is taken out, every limit moved by one and the time span doubled, one change at a time; a change that no example
-    notices is told. Ends with 1 where an example did not pass or a change was not noticed, with 3 where the rules
+    is taken out, every limit moved by one (of a sum by a tenth), every time span halved and doubled, and what a kind of
+    our own asks for taken out or moved, one change at a time; a change that no example notices is told. Ends with 1
+    where an example did not pass or a change was not noticed, with 3 where the rules
     themselves are wrong.
 
     Example: `aupstream rules test my-rules/homework-help.yml --mutate`
@@ -114,8 +115,8 @@ def convert(
 
     The query gives what the engine makes of the same events: group key, first and last event, count, the time at
     which the condition held first and no longer, and the highest value; of a rule without a window one row an event.
-    A window at --from begins with nothing inside. The district's domains, sites and inventory are those of the
-    configuration.
+    A window at --from begins with nothing inside. The district's domains, sites, calendar and inventory are those of
+    the configuration; whose device an address was is looked up among all DHCP events, older ones too.
     What SQL cannot say is refused in words, with exit code 3.
 
     Example: `aupstream rules convert guessed-password --from 30d | aupstream sql -`

@@ -22,7 +22,7 @@ from agents.rules.model import Rule, RuleSet
 from agents.rules.mutations import Mutation, mutations
 from infra.cli.failures import FINDINGS
 from infra.cli.output import count, json_line, line, on_terminal, printable, talk
-from infra.cli.rulefiles import documents_of, one_rule, paths_of, rules_of
+from infra.cli.rulefiles import one_rule, paths_of, prepared_of, rules_of
 from schemas.errors import InputError
 
 
@@ -102,12 +102,12 @@ def run(asked: Asked) -> None:
 
 def _mutate(asked: Asked, rules: RuleSet, wanted: set[str]) -> int:
     """Change the rules part by part; how many changes no example noticed."""
-    documents = documents_of(asked.paths, asked.config)
+    read = prepared_of(asked.paths, asked.config)
     unnoticed = total = 0
     for rule in rules.rules:
         if rule.id not in wanted or not rule.examples:
             continue
-        made = mutations(rules, rule, documents, _Tried().judge)
+        made = list(mutations(rules, rule, read, _Tried().judge))
         if not made:
             talk(f"{rule.id}: cannot be changed, its examples do not pass by themselves")
         for mutation in made:

@@ -21,7 +21,7 @@ from agents.engine.pipeline import Pipeline, last_versions
 from agents.rules.columns import keyword_columns
 from agents.rules.compiled import Compiled
 from agents.rules.convert import Converter
-from agents.rules.examples import frame_of
+from agents.rules.examples import frame_of, read_example
 from agents.rules.loader import load_rules, parse_rules
 from agents.rules.model import RuleSet
 from agents.sinks.avro_columns import clickhouse_columns
@@ -33,6 +33,7 @@ from schemas.errors import RuleError
 from schemas.kinds import EventKind
 from streams.road import deliveries
 from tests.cli.command import aupstream
+from tests.cli.convert_rules import BASES, REFUSED, own_rules
 from tests.embedded.servers_fixture import RunningServers
 from tests.rules.test_conditions_equal_oracle import Condition, rule_text, rules
 
@@ -149,54 +150,6 @@ def test_keywords_in_sql_match_the_same_events(pages: Pages) -> None:
     assert 0 < len(engine) < pages.frame.height
 
 
-_OWN = """
-title: {kind}
-name: {name}
-level: low
-correlation: {{type: {kind}, rules: [{rules}], group-by: [{by}], timespan: {span}, condition: {condition}}}
-aupstream: {{{own}}}
-"""
-_BASES = """
-title: A page
-name: a-page
-level: low
-logsource: {category: proxy}
-detection: {s: {url_domain|exists: true}, condition: s}
----
-title: A page refused
-name: a-refusal
-level: low
-logsource: {category: proxy}
-detection: {s: {http_response_status_code|gte: 400}, condition: s}
----
-title: A login
-name: a-login
-level: low
-logsource: {category: authentication}
-detection: {s: {event_outcome: success}, condition: s}
-"""
-
-
-def _own_rules() -> RuleSet:
-    shapes = [
-        ("event_count", "a-page", "source_ip", "2m", "{gte: 12}", ""),
-        ("event_count", "a-page", "user_name", "5m", "{gte: 2, lte: 4}", ""),
-        ("event_count", "a-page", "user_name", "10m", "{gte: 5}", "window: tumbling"),
-        ("value_count", "a-page", "user_name", "10m", "{field: url_domain, gte: 4}", ""),
-        ("value_count", "a-page", "user_name", "5m", "{field: url_domain, gte: 4}", "window: session, lasting: 2m"),
-        ("value_sum", "a-page", "source_ip", "5m", "{field: http_response_bytes, gte: 300000}", ""),
-        ("value_avg", "a-page", "source_ip", "5m", "{field: http_response_bytes, gt: 60000}", ""),
-        ("value_median", "a-page", "source_ip", "5m", "{field: http_response_bytes, gt: 60000}", ""),
-        ("temporal", "a-refusal, a-login", "user_name", "30m", "a-refusal and a-login", ""),
-        ("temporal_ordered", "a-page, a-refusal, a-page", "source_ip", "5m", "", ""),
-    ]
-    documents = [
-        _OWN.format(kind=k, name=f"own-{i}", rules=r, by=b, span=s, condition=c or "~", own=o)
-        for i, (k, r, b, s, c, o) in enumerate(shapes)
-    ]
-    return parse_rules("\n---\n".join([*documents, _BASES]))
-
-
 @dataclass(frozen=True)
 class Day:
     """A simulated day in a database."""
@@ -233,24 +186,24 @@ def _of_engine(day: Day, rules: RuleSet) -> dict[str, list[tuple[Any, ...]]]:
     for v in last_versions(pipeline.finish()):
         times = [(_EPOCH + v[name] * _US) for name in ("first_seen", "last_seen", "opened_at", "closed_at")]
         key = json.dumps(v["group_key"], sort_keys=True)
-        found[v["rule_id"]].append((key, *times, v["count"], v["evidence"][0]["event_id"]))
-    return {name: sorted(listed) for name, listed in found.items()}
+        # The row of an episode is its violation; the query names the first event of that.
+        first = "" if rules.rule(v["rule_id"]).inner else v["evidence"][0]["event_id"]
+        found[v["rule_id"]].append((key, *times, v["count"], first))
+    return {rule.id: sorted(found[rule.id]) for rule in rules.rules if not rule.silent}
 
 
 def _of_query(day: Day, rules: RuleSet, name: str) -> list[tuple[Any, ...]]:
     settings_of = load(day.config).district
     rule = rules.rule(name)
     text = Converter(rules, district_of(settings_of), inventory_of(settings_of)).rule(rule)
-    if rule.kind in ("single", "new_value"):
-        names = "group_key, first_seen, first_seen, first_seen, first_seen, 1, first_event"
-    else:
-        names = "group_key, first_seen, last_seen, opened_at, closed_at, count, first_event"
+    first = "''" if rule.inner else "first_event"
+    names = f"group_key, first_seen, last_seen, opened_at, closed_at, count, {first}"
     found = day.store.execute(f"SELECT {names} FROM ({text})")
     return sorted((json.dumps(key, sort_keys=True), *rest) for key, *rest in found)
 
 
 @pytest.mark.servers
-@pytest.mark.parametrize("name", ["guessed-password", "two-sites", "new-device"])
+@pytest.mark.parametrize("name", [r.id for r in load_rules().rules])
 def test_a_rule_that_comes_along_finds_the_same_in_sql_over_a_day(day: Day, name: str) -> None:
     rules = load_rules()
     engine = _of_engine(day, rules)[name]
@@ -260,15 +213,15 @@ def test_a_rule_that_comes_along_finds_the_same_in_sql_over_a_day(day: Day, name
 
 @pytest.mark.servers
 def test_correlations_of_every_kind_find_the_same_in_sql_over_a_day(day: Day) -> None:
-    rules = _own_rules()
+    rules = own_rules()
     engine = _of_engine(day, rules)
     assert {name: _of_query(day, rules, name) for name in engine} == engine
-    assert sum(map(bool, engine.values())) >= 8
+    assert sum(map(bool, engine.values())) >= 14
 
 
 @pytest.mark.servers
 def test_a_range_of_time_is_as_if_there_were_no_other_events(day: Day) -> None:
-    rules = _own_rules()
+    rules = own_rules()
     times = pl.concat(f.select("timestamp") for k, f in day.frames if k is EventKind.PROXY)["timestamp"]
     middle: Any = times.median()
     cut = [(k, f.filter(pl.col("timestamp") >= middle)) for k, f in day.frames]
@@ -286,16 +239,42 @@ def test_the_command_prints_the_query() -> None:
     assert "timestamp >= toDateTime64('2026-03-01 00:00:00.000000', 6, 'UTC')" in ran.out
 
 
+@pytest.mark.servers
+def test_the_kinds_of_our_own_find_in_sql_what_their_examples_say(embedded_servers: RunningServers) -> None:
+    rules = load_rules([Path(__file__).parent.parent / "rules" / "own_kinds.yml"])
+    for store in _database(embedded_servers):
+        for rule in rules.rules:
+            for raw in rule.examples:
+                example = read_example(raw, rule.id)
+                for kind in EventKind:
+                    store.execute(f"TRUNCATE TABLE events_{kind.value}")
+                for kind, frame in example.frames.items():
+                    parts = [(encode(kind.value, frame), None)]
+                    store.insert_containers(f"events_{kind.value}", clickhouse_columns(kind.value), parts)
+                text = Converter(rules, example.district, example.inventory).rule(rule)
+                found = store.execute(f"SELECT group_key, first_seen, last_seen, toInt64(count), value FROM ({text})")
+                names = ("group_key", "first_seen", "last_seen", "count", "value")
+                said = [{name: v[name] for name in names if name in v} for v in example.violations]
+                times = {"first_seen", "last_seen"}
+                wanted = [{k: datetime.fromisoformat(v) if k in times else v for k, v in one.items()} for one in said]
+                plain = [dict(zip(names, row, strict=True)) for row in found]
+                got = [{k: row[k] for k in one} for row, one in zip(plain, wanted, strict=True)]
+                assert got == wanted, (rule.id, example.name)
+
+
 @pytest.mark.parametrize(
     ("rule", "said"),
     [
-        ("mass-mail", "computed when an event is judged"),
-        ("shared-device", "needs to know whose device an address was"),
-        ("mass-mial", "did you mean 'mass-mail'?"),
+        ("long-order", "`lasting` of an order of rules cannot be said in SQL"),
+        ("quiet", "an absence in a part of the calendar cannot be said in SQL"),
+        ("sum-of-orders", "an-order measures nothing that value_sum could take"),
+        ("quite", "did you mean 'quiet'?"),
     ],
 )
-def test_what_sql_cannot_say_is_refused_in_words(rule: str, said: str) -> None:
-    ran = aupstream("rules", "convert", rule)
+def test_what_sql_cannot_say_is_refused_in_words(tmp_path: Path, rule: str, said: str) -> None:
+    file = tmp_path / "rules.yml"
+    file.write_text(REFUSED + BASES, "utf-8")
+    ran = aupstream("rules", "convert", rule, "--rules", file)
     assert (ran.code, ran.out) == (3, "")
     assert said in ran.err
 

@@ -205,3 +205,53 @@ def test_the_list_has_ranges_chains_and_every_attribute(rules: Path) -> None:
     assert by_id["refused-pages"]["suppress_s"] == 3600
     assert by_id["refused-again"]["inner"] == ["many-refused"]
     assert by_id["many-refused"]["silent"] is True
+
+
+PERIODS = """\
+title: Pages of a day
+name: pages-a-day
+level: low
+correlation: {type: event_count, rules: [page], group-by: [user_name], timespan: 1d, condition: {gte: 2}}
+aupstream: {kind: quota, per: day}
+---
+title: More pages than before
+name: more-than-before
+level: low
+correlation: {type: event_count, rules: [page], group-by: [user_name], timespan: 1d, condition: {gte: 2}}
+aupstream: {kind: spike, spike: {per: day, periods: 2, least: 1, factor: 2}}
+---
+title: Nobody is there
+name: nobody-there
+level: low
+correlation: {type: event_count, rules: [page], group-by: [user_name], timespan: 1h, condition: {lt: 1}}
+aupstream: {kind: absence, expect: [{user_name: anna}]}
+---
+title: A page
+name: page
+level: low
+logsource: {category: proxy}
+detection: {a: {user_name|exists: true}, condition: a}
+"""
+
+
+@pytest.mark.parametrize(
+    ("rule", "inside", "values", "holds"),
+    [
+        ("pages-a-day", [[1], [1, 2], [3], [3, 4]], [1, 2, 1, 2], [False, True, False, True]),
+        ("more-than-before", [[1], [1, 2], [3], [3, 4]], [1, 2, 1, 2], [False, False, False, False]),
+        ("nobody-there", [[1], [2], [3], [4]], [0, 600, 85_800, 600], [False, False, True, False]),
+    ],
+)
+def test_periods_and_silences_are_told_after_each_event(
+    tmp_path: Path, rule: str, inside: list[list[int]], values: list[int], holds: list[bool]
+) -> None:
+    (tmp_path / "rules.yml").write_text(PERIODS)
+    times = [f"2026-03-0{day}T09:{minute}:00Z" for day in (2, 3) for minute in ("00", "10")]
+    lines = [json.dumps({"kind": "proxy", "timestamp": t, "user_name": "anna"}) for t in times]
+    (tmp_path / "events").write_text("\n".join(lines))
+    ran = aupstream("rules", "explain", rule, tmp_path / "events", "--rules", tmp_path / "rules.yml", "--json")
+    assert ran.code == 0, ran.err
+    steps = ran.objects[0]["window"]
+    assert [s["inside"] for s in steps] == inside
+    assert [s["value"] for s in steps] == values
+    assert [s["holds"] for s in steps] == holds

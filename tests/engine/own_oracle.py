@@ -102,8 +102,8 @@ def quota(rule: Rule, rows: list[Row], zone: ZoneInfo) -> list[Episode]:
     return found
 
 
-def spike(rule: Rule, rows: list[Row], zone: ZoneInfo) -> list[Episode]:
-    """One episode for each period whose count gets far above those before it."""
+def spike(rule: Rule, rows: list[Row], zone: ZoneInfo, blind: frozenset[int] = frozenset()) -> list[Episode]:
+    """One episode for each period whose count gets far above those before it, some of which are left out."""
     own, span = rule.own, rule.timespan_us
     assert isinstance(own, Spike)
 
@@ -118,9 +118,9 @@ def spike(rule: Rule, rows: list[Row], zone: ZoneInfo) -> list[Episode]:
         inside = list(group)
         end = local_start(inside[0].t, zone, own.per)[1] if own.per else (period + 1) * span
         recent = range(period - own.periods, period)
-        if not any(p in counts for p in recent):
+        if not any(p in counts and p not in blind for p in recent):
             first = period
-        past = [counts.get(p, 0) for p in recent if p >= first]
+        past = [counts.get(p, 0) for p in recent if p >= first and p not in blind]
         opened = None
         for n, row in enumerate(inside, start=1):
             if opened is None and n >= rule.thresholds[0].gte and len(past) >= own.least and _above(own, n, past):

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import inf
 
+from agents.context.calendar import Calendar
+from agents.context.district import District
 from agents.engine.rows import Row
 from agents.rules.convert import Converter
 from agents.rules.model import Presence, Rule, RuleSet
@@ -25,23 +27,30 @@ class OverRows(Converter):
     """The query of a rule over rows that are written into it."""
 
     rows: Sequence[tuple[str, Row]] = ()
+    latest: int = 0
 
     def matched(self, rule: Rule) -> str:
-        """The rows."""
-        del rule
+        """The rows. What is not said is -1 as a session's length, 0 as any other number."""
+        unsaid = -1.0 if rule.kind == "concurrent" else 0.0
         listed = ", ".join(
-            f"({literal(k)}, toInt64({r.t}), {literal(r.event_id)}, {literal(r.base)}, toFloat64({r.number or 0.0!r}), "
-            f"{literal(r.values or ('',))})"
+            f"({literal(k)}, toInt64({r.t}), {literal(r.event_id)}, {literal(r.base)}, "
+            f"toFloat64({unsaid if r.number is None else r.number!r}), {literal(r.values or ('',))})"
             for k, r in self.rows
         )
         names = "key_1, t, event_id, base, number, vals"
         columns = ", ".join(f"r.{i} AS {n}" for i, n in enumerate(names.split(", "), 1))
         return f"SELECT {columns} FROM (SELECT arrayJoin([{listed}]) AS r)"
 
+    def bounds(self, rule: Rule) -> str:
+        """From the first row on, to the time that is given."""
+        del rule
+        return f"SELECT toInt64({min(r.t for _, r in self.rows)}) AS earliest, toInt64({self.latest}) AS latest"
 
-def query(rule: Rule, rows: Sequence[tuple[str, Row]]) -> str:
-    """The converted query over some rows, as plain values."""
-    text = OverRows(RuleSet((rule,), (), ""), rows=rows).rule(rule)
+
+def query(rule: Rule, rows: Sequence[tuple[str, Row]], calendar: Calendar | None = None, latest: int = 0) -> str:
+    """The converted query over some rows, as plain values: first event, opened, closed, count, last event."""
+    district = District(calendar=calendar or Calendar())
+    text = OverRows(RuleSet((rule,), (), ""), district, rows=rows, latest=latest).rule(rule)
     micros = ", ".join(f"toUnixTimestamp64Micro({c}) AS {c}" for c in ("opened_at", "closed_at"))
     return f"SELECT group_key['user_name'], first_event, {micros}, count, last_event FROM ({text})"
 

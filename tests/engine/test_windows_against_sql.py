@@ -1,7 +1,7 @@
 """Windows are those of SQL: a plain self-join in DuckDB and in ClickHouse, and the query that a rule is converted to.
 
-Rows come 30 % out of order within the lateness, in any portions, over several partitions, and the state is saved and
-restored after every portion.
+Rows come as workers get them: 30 % out of order within the lateness, in any portions, over several partitions, some
+again, and workers are killed and go on from what was saved. See `tests.engine.staged`.
 """
 
 from __future__ import annotations
@@ -9,21 +9,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 
 import duckdb
-import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agents.engine.correlate import Bucket, RuleTime
-from agents.engine.episodes import Judge
-from agents.engine.rows import KeyedRow, Row
-from agents.rules.model import Rule
+from agents.engine.rows import Row
+from agents.rules.model import VALUE_SEPARATOR, Rule
 from agents.sinks.clickhouse import ClickHouse
-from schemas.headers import FOREVER, NEVER
 from tests.embedded.servers_fixture import RunningServers
 from tests.engine.sql_windows import Found, query, runs, self_join
+from tests.engine.staged import staged
 from tests.engine.test_windows_against_the_oracle import RULES
 
 LATENESS = 60
@@ -51,29 +49,9 @@ def logs(draw: st.DrawFn) -> list[tuple[str, Row]]:
 
 
 def _engine(data: st.DataObject, rule: Rule, log: list[tuple[str, Row]]) -> dict[str, list[Found]]:
-    """Through buckets as workers have them: late by no more than the lateness, in portions, saved and restored."""
-    late = [data.draw(st.integers(0, LATENESS)) if data.draw(st.integers(0, 9)) < 3 else 0 for _ in log]
-    arrivals = [pair for _, pair in sorted(zip(late, log, strict=True), key=lambda p: p[1][1].t + p[0])]
-    size = data.draw(st.integers(1, len(log)))
-    partitions = data.draw(st.integers(1, 3))
-    buckets = [Bucket({rule.id: rule}, Judge()) for _ in range(partitions)]
-    records, newest = [], NEVER
-    for start in range(0, len(arrivals), size):
-        portion = arrivals[start : start + size]
-        newest = max(newest, *(row.t for _, row in portion))
-        for n, bucket in enumerate(buckets):
-            mine = [(k, r) for k, r in portion if KEYS.index(k) % partitions == n]
-            keyed = (KeyedRow(rule.id, f'{{"user_name":"{k}"}}', late=False, row=r, input_row=0) for k, r in mine)
-            records += bucket.take(keyed)
-            records += bucket.advance({rule.id: RuleTime(newest - LATENESS)})
-            saved = msgspec.msgpack.decode(msgspec.msgpack.encode(bucket.save()))
-            buckets[n] = Bucket({rule.id: rule}, Judge())
-            assert buckets[n].load(saved) == []
-    for bucket in buckets:
-        records += bucket.advance({rule.id: RuleTime(FOREVER)})
-    last = {r["id"]: r for r in records}
+    keyed = [(f'{{"user_name":"{key}"}}', row) for key, row in log]
     found: dict[str, list[Found]] = {k: [] for k in KEYS}
-    for r in last.values():
+    for r in staged(data.draw, rule, keyed, lateness=LATENESS):
         first, newest_event = r["evidence"][0]["event_id"], r["evidence"][-1]["event_id"]
         found[r["group_key"]["user_name"]].append((first, r["opened_at"], r["closed_at"], r["count"], newest_event))
     return {k: sorted(v) for k, v in found.items()}
@@ -117,12 +95,20 @@ def test_episodes_are_those_of_a_self_join_in_clickhouse(
         assert found[key] == sorted(runs(rule, rows, holding))
 
 
+CLASSED = {
+    v: VALUE_SEPARATOR.join(parts) for v, parts in zip("uvwxyz", product(("in", "out"), "m", "abc"), strict=True)
+}
+CLASSED["z"] = VALUE_SEPARATOR.join(("in", "n", "a"))
+
+
 @pytest.mark.servers
-@pytest.mark.parametrize("rule", PLAIN, ids=lambda r: f"{r.kind}-{r.window}")
+@pytest.mark.parametrize("rule", RULES, ids=lambda r: f"{r.kind}-{r.window}")
 @settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data(), logs())
 def test_the_query_that_a_rule_is_converted_to_finds_the_same_episodes(
     store: ClickHouse, rule: Rule, data: st.DataObject, log: list[tuple[str, Row]]
 ) -> None:
+    if any(t.where or t.per for t in rule.thresholds):
+        log = [(key, row._replace(values=tuple(CLASSED[v] for v in row.values))) for key, row in log]
     found = _engine(data, rule, log)
     assert sorted(store.execute(query(rule, log))) == sorted((k, *e) for k, of_key in found.items() for e in of_key)
