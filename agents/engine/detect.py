@@ -147,8 +147,10 @@ class Detector:
                 found.append(masks if rows is None else masks.with_columns(row=pl.Series(rows)[masks["row"]]))
         if not found:
             return _nothing(full, kind)
-        some = pl.concat(found, how="diagonal").sort("row").with_columns(pl.col("row").cast(pl.Int32))
-        some = some.with_columns(pl.exclude("row").fill_null(value=False))
+        some = found[0]
+        if len(found) > 1:
+            some = pl.concat(found, how="diagonal").sort("row").with_columns(pl.exclude("row").fill_null(value=False))
+        some = some.with_columns(pl.col("row").cast(pl.Int32))
         self.counters.candidates += some.height
         picked = full[some["row"]].with_columns(some["row"])
         return Matched(kind, picked, some.drop("row"))
@@ -159,7 +161,9 @@ class Detector:
             yield self._scanner(kind, None), frame, None
             return
         column = frame["event_dataset"]
-        datasets = column.unique().to_list()
+        datasets: list[str | None] = [column[0]]
+        if column.null_count() or not (column == column[0]).all():
+            datasets = column.unique().to_list()
         for dataset in datasets:
             if len(datasets) == 1:
                 yield self._scanner(kind, dataset), frame, None

@@ -81,8 +81,7 @@ class Feeder:
         self._frame, self._kind, self._enricher = frame, kind, enricher
         self._keys: dict[str, pl.Series] = {}
         self._objects: dict[tuple[tuple[str, str], ...], pl.Series] = {}
-        self._values: dict[str | None, pl.Series] = {}
-        self._numbers: dict[str | None, pl.Series] = {}
+        self._values: dict[str, pl.Series] = {}
         self.left_out = LeftOut()
 
     def rows(self, feeds: Sequence[Feed], masks: pl.DataFrame) -> pl.DataFrame:
@@ -122,11 +121,8 @@ class Feeder:
         if keys.null_count():
             self.left_out.key += keys.null_count()
             numbers, keys = numbers.filter(keys.is_not_null()), keys.drop_nulls()
-        if of_its_own(rule):
-            values = own_values(rule, base, self._frame[numbers], self._enricher)
-        else:
-            values = self._counted(rule).gather(numbers)
-        number = self._number(number_column(rule)).gather(numbers)
+        values = self._counted(rule, base, numbers)
+        number = self._number(number_column(rule), numbers)
         counts = None
         if needs_values(rule):
             counts = (values.list.len() > 0).fill_null(value=False)
@@ -170,24 +166,20 @@ class Feeder:
             found = self._keys[column] = self._enricher.keys(column, self._frame)
         return found
 
-    def _counted(self, rule: Rule) -> pl.Series:
+    def _counted(self, rule: Rule, base: Detection, numbers: pl.Series) -> pl.Series:
+        """What some rows count, a list of texts each."""
+        if of_its_own(rule):
+            return own_values(rule, base, self._frame[numbers], self._enricher)
         column = rule.value_field if rule.kind == "value_count" else None
+        if column is None:
+            return pl.repeat([], len(numbers), dtype=pl.List(pl.String), eager=True)
         found = self._values.get(column)
         if found is None:
-            if column is None:
-                found = pl.repeat([], self._frame.height, dtype=pl.List(pl.String), eager=True)
-            else:
-                found = counted_values(self._kind, column, self._frame, self._enricher)
-            self._values[column] = found
-        return found
+            found = self._values[column] = counted_values(self._kind, column, self._frame, self._enricher)
+        return found.gather(numbers)
 
-    def _number(self, column: str | None) -> pl.Series:
-        found = self._numbers.get(column)
-        if found is None:
-            height = self._frame.height
-            if column is None:
-                found = pl.repeat(None, height, dtype=pl.Float64, eager=True)
-            else:
-                found = self._frame[column].cast(pl.Float64)
-            self._numbers[column] = found
-        return found
+    def _number(self, column: str | None, numbers: pl.Series) -> pl.Series:
+        """The number that each of some rows counts."""
+        if column is None:
+            return pl.repeat(None, len(numbers), dtype=pl.Float64, eager=True)
+        return self._frame[column].gather(numbers).cast(pl.Float64)

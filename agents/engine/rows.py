@@ -84,6 +84,7 @@ class KeyedRow(NamedTuple):
 
 
 _OF_EVENT = ("timestamp", "event_id", "log_source", "log_generation", "log_offset", "log_hash", "summary", "facts")
+_WORDS = ("log_source", "log_generation")
 
 
 def rows_of(detections: pl.DataFrame) -> Iterator[KeyedRow]:
@@ -115,15 +116,16 @@ def _of_events(detections: pl.DataFrame) -> list[Sequence[Any]]:
         numbers = (begins.cum_sum() - 1).to_list()
         detections = detections.filter(begins)
     frame = detections.select(pl.col("timestamp").dt.timestamp("us"), *_OF_EVENT[1:])
-    columns: list[Sequence[Any]] = [frame[name].to_list() for name in _OF_EVENT[:-1]]
+    columns: list[Sequence[Any]] = [_words(frame[n]) if n in _WORDS else frame[n].to_list() for n in _OF_EVENT[:-1]]
     columns.append(_texts(frame["facts"]))
-    for place in (2, 3):
-        columns[place] = [intern(word) for word in columns[place]]
     return columns if numbers is None else [[column[n] for n in numbers] for column in columns]
 
 
 def _words(column: pl.Series) -> list[str]:
     """Texts of which there are few: each is one object."""
+    first = column.first()
+    if isinstance(first, str) and (column == first).all():
+        return [intern(first)] * len(column)
     return list(map(intern, column.to_list()))
 
 
