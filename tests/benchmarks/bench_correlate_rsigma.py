@@ -47,7 +47,7 @@ from schemas.headers import FOREVER, BatchHeaders, Mark, Position
 from schemas.kinds import EventKind
 from tests.benchmarks.bench_codec import proxy_frame
 from tests.benchmarks.bench_detect_rsigma import ROWS, copies, rule_files
-from tests.benchmarks.rsigma import QUIET, SECONDS_AT_LEAST, SIGMA_NAMES, rates, run, start_of, write_lines
+from tests.benchmarks.rsigma import QUIET, SECONDS_AT_LEAST, SIGMA_NAMES, rates, run, start_of, together, write_lines
 
 USERS = 200
 STEP_US = 20_000  # fifty events a second
@@ -244,7 +244,7 @@ def measure(case: Case, options: argparse.Namespace, folder: Path) -> dict[str, 
     frames = frames_of(case, options.rows)
     rules_folder = rule_folder(case, options.sigma, folder / "rules")
     ours, rows = Ours(rules_of(rules_folder)), sum(frame.height for frame in frames)
-    containers = [encode("proxy", frame.drop("at")) for frame in frames]
+    containers = [encode("proxy", frame.drop("at")) for frame in together(frames, options.container)]
     records = one_round(ours, containers)[1]
     line: dict[str, Any] = {"ours": {"violations": len(last_versions(records))}}
     taken: list[float] = []
@@ -334,6 +334,7 @@ def main() -> None:
     parser.add_argument("--rsigma", type=Path, help="rsigma's binary")
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--container", type=int, default=ROWS, help="rows of one container")
     parser.add_argument("--shuffled", action="store_true", help="compare outcomes")
     options = parser.parse_args()
     gc.set_threshold(*COLLECT)
@@ -344,7 +345,11 @@ def main() -> None:
                 figures[name] = shuffled(options, Path(folder))
             else:
                 figures[name] = measure(CASES[name], options, Path(folder))
-    print(json.dumps({"rows": options.rows, "rounds": options.rounds, "lines": figures}, indent=1))
+    print(
+        json.dumps(
+            {"rows": options.rows, "container": options.container, "rounds": options.rounds, "lines": figures}, indent=1
+        )
+    )
 
 
 if __name__ == "__main__":

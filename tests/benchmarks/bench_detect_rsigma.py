@@ -31,7 +31,7 @@ from agents.rules.reading import Beside
 from schemas.codec import decode, encode
 from schemas.kinds import EventKind
 from tests.benchmarks.bench_codec import proxy_frame
-from tests.benchmarks.rsigma import QUIET, SECONDS_AT_LEAST, SIGMA_NAMES, rates, run, start_of, write_lines
+from tests.benchmarks.rsigma import QUIET, SECONDS_AT_LEAST, SIGMA_NAMES, rates, run, start_of, together, write_lines
 
 ROWS = 5_000  # of a container
 CATEGORY = re.compile(r"^ {4}category: (?:proxy|webserver)\b.*$", re.MULTILINE)
@@ -129,7 +129,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     others = [path for path in sorted(options.sigma.glob("rules*/**/*.yml")) if path not in set(files)]
     few, all_ = copies(files[:50], folder / "few", proxy=True), copies(files, folder / "all", proxy=True)
     many = copies([*files, *others][:3_000], folder / "many", proxy=False)
-    quiet, flood = events(options.rows, 0.0), events(options.rows, 0.2)
+    quiet, flood = (together(events(options.rows, share), options.container) for share in (0.0, 0.2))
     lines = {
         "50_rules": (few, quiet),
         f"{len(files)}_rules": (all_, quiet),
@@ -143,7 +143,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
             command = [str(options.rsigma), "engine", "eval", "-r", str(rules)]
             command += ROUTED if name == "routing" else QUIET
         figures[name] = compare(rules, frames, options.rounds, command, folder)
-    return {"rows": options.rows, "rounds": options.rounds, "lines": figures}
+    return {"rows": options.rows, "container": options.container, "rounds": options.rounds, "lines": figures}
 
 
 def main() -> None:
@@ -153,6 +153,7 @@ def main() -> None:
     parser.add_argument("--rsigma", type=Path, help="rsigma's binary")
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--container", type=int, default=ROWS, help="rows of one container")
     with tempfile.TemporaryDirectory() as folder:
         print(json.dumps(measure(parser.parse_args(), Path(folder)), indent=1))
 
