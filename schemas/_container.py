@@ -75,6 +75,12 @@ def build(schema_json: bytes, blocks: Iterable[Block]) -> bytes:
     return framed(schema_json, "zstandard", packed, sync)
 
 
+def pieces(schema_json: bytes, block: Block) -> tuple[bytes, bytes, bytes]:
+    """A container of one block that is not compressed, in pieces, for use in memory: its bytes are not copied."""
+    head = framed(schema_json, "null", ()) + _long(block.rows) + _long(len(block.payload))
+    return head, bytes(block.payload), bytes(SYNC_BYTES)
+
+
 def framed(schema_json: bytes, codec: str, packed: Iterable[Block], sync: bytes = bytes(SYNC_BYTES)) -> bytes:
     """A container of blocks that are compressed already; without a sync marker of its own only for use in memory."""
     parts: list[bytes | memoryview] = [MAGIC, _long(2), _bytes(b"avro.schema"), _bytes(schema_json)]

@@ -9,10 +9,10 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
-from functools import cache, partial
+from contextlib import nullcontext
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import polars as pl
 import pyarrow as pa
@@ -93,16 +93,38 @@ def read_blocks(schema_json: bytes, blocks: Sequence[Block], columns: Sequence[s
 
 def _read_block(schema_json: bytes, block: Block, columns: Sequence[str] | None) -> pl.DataFrame:
     """One block, one batch: asked for more after a block with bytes left over, release 0.13.0 never returns."""
-    data = _container.framed(schema_json, "null", [block])
-    source = AvroSource([partial(_opened, data)], False, False)
+    pieces = _container.pieces(schema_json, block)
+    source = AvroSource([lambda: nullcontext(cast("BinaryIO", _Pieces(pieces)))], False, False)
     batch = next(iter(source.batch_iter(block.rows, None if columns is None else list(columns))), None)
     if batch is None:
         raise ValueError(f"no rows where {block.rows} are announced")
     return pl.DataFrame(batch)
 
 
-def _opened(data: bytes) -> AbstractContextManager[BinaryIO]:
-    return nullcontext(io.BytesIO(data))
+class _Pieces:
+    """A file in memory that is read piece by piece: megabytes that were decompressed are not copied into another."""
+
+    def __init__(self, pieces: Sequence[bytes]) -> None:
+        self._pieces = [piece for piece in pieces if piece]
+        self._piece = self._at = 0
+
+    def read(self, size: int) -> bytes:
+        """What is left of the next piece, at most `size` bytes; nothing at the end."""
+        if self._piece == len(self._pieces):
+            return b""
+        piece = self._pieces[self._piece]
+        part = piece[self._at : self._at + size]  # a whole piece is not copied
+        self._at += len(part)
+        if self._at == len(piece):
+            self._piece, self._at = self._piece + 1, 0
+        return part
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """To the start; it goes nowhere else."""
+        if (offset, whence) != (0, io.SEEK_SET):
+            raise io.UnsupportedOperation(f"seek to {offset} from {whence}")
+        self._piece = self._at = 0
+        return 0
 
 
 def is_panic(error: BaseException) -> bool:

@@ -158,4 +158,5 @@ def _read(plan: resolution.Plan, blocks: Sequence[Block], wanted: Sequence[str])
     needed = list(dict.fromkeys(step.source for step in steps if step.source is not None))
     frame = _polars_avro.read_blocks(plan.slim_json, blocks, needed or [plan.any_column])
     # A default is one value: beside the frame's own columns it becomes as long as they are.
-    return frame.with_columns([step.expression for step in steps]).select(wanted)
+    made = [step.expression for step in steps if not step.plain]
+    return (frame.with_columns(made) if made else frame).select(wanted)

@@ -28,10 +28,12 @@ class Step:
     Attributes:
         source: The writer's column that it is made from; None: from its default.
         expression: Gives the column under its own name and type.
+        plain: The writer's column is that column, name and type.
     """
 
     source: str | None
     expression: pl.Expr
+    plain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ def _cast(field: dict[str, Any], source: str, written: AvroSchema) -> Step | Non
     wanted = field["type"]
     column = pl.col(source).alias(field["name"])
     if without_extras(wanted, logical=True) == without_extras(written, logical=True):
-        return Step(source, column)
+        return Step(source, column, plain=source == field["name"])
     try:
         if not _simple(wanted) or not _simple(written):
             return None

@@ -18,6 +18,7 @@ from agents.delivery.batches import EventBatches
 from agents.delivery.detectors import DetectionRows, Detectors, Judged, in_order
 from agents.delivery.feed import Context
 from agents.delivery.link import NOTHING, Link, RowMark
+from agents.delivery.pieces import pieces
 from agents.delivery.rulebook import Period
 from agents.delivery.snapshots import META, pack, unpack
 from agents.delivery.stage import Message, Output, Stage
@@ -29,6 +30,7 @@ from schemas.kinds import DETECTIONS, EventKind
 
 log = logging.getLogger(__name__)
 LANES = ("immediate", "attributed")
+MAX_MESSAGE_ROWS = 20_000  # of one message; a flood that 142 rules match makes 710,000 of 5,000 events
 MAX_WAITING = 200_000  # rows that wait for facts; beyond it the input is not read on until they come
 _Sent = dict[tuple[str, int], RowMark]
 
@@ -176,12 +178,16 @@ class DetectStage(Stage):
             for q in place.unique().to_list():
                 shares.setdefault(q, []).append((offset, rows.filter(place == q)))
         outputs = []
-        for q, share in sorted(shares.items()):
-            value = encode("detection", pl.concat([rows for _, rows in share]))
-            last = RowMark(share[-1][0], int(share[-1][1]["row"][-1]))
-            runs = [(offset, rows.height) for offset, rows in share]
-            outputs.append(self._message(lane, q, value, last, told, runs))
-            self._sent[lane, q] = sent[lane, q] = last
+        for q, whole in sorted(shares.items()):
+            cut = list(pieces(whole, MAX_MESSAGE_ROWS))
+            for share in cut:
+                value = encode("detection", pl.concat([rows for _, rows in share]))
+                last = RowMark(share[-1][0], int(share[-1][1]["row"][-1]))
+                runs = [(offset, rows.height) for offset, rows in share]
+                # Progress is told when all rows before it are there.
+                news = told if share is cut[-1] else self._said.get((lane, q), [])
+                outputs.append(self._message(lane, q, value, last, news, runs))
+                self._sent[lane, q] = sent[lane, q] = last
         return outputs
 
     def _places(self, part: DetectionRows) -> pl.Series:

@@ -17,40 +17,19 @@ import polars as pl
 from agents.context.district import District
 from agents.context.inventory import Inventory
 from agents.engine.enrich import Enricher
-from agents.engine.evidence import SUMMARY_COLUMNS, summaries
-from agents.engine.jsoncolumns import json_objects
+from agents.engine.evidence import SUMMARY_COLUMNS
+from agents.engine.feeding import DETECTION_SCHEMA, Feeder
 from agents.engine.patterns import Rows
-from agents.engine.rowvalues import inside, needs_values, number_of, values_of
 from agents.engine.scan import Scanner
 from agents.rules.columns import derived_columns, identity_columns, keyword_columns
 from agents.rules.compiled import Compiled
-from agents.rules.model import NUMERIC_KINDS, Detection, Rule, RuleSet
+from agents.rules.model import Detection, Rule, RuleSet
 from schemas.kinds import EventKind
 from schemas.registry import column_names
 
-_UTC = pl.Datetime("us", "UTC")
 _EMPTY = pl.lit([], dtype=pl.List(pl.String))
-DETECTION_SCHEMA: Mapping[str, pl.DataType] = {
-    "rule_id": pl.String(),
-    "rule_version": pl.String(),
-    "base": pl.String(),
-    "group_key": pl.String(),
-    "timestamp": _UTC,
-    "event_id": pl.String(),
-    "late": pl.Boolean(),
-    "values": pl.List(pl.String),
-    "number": pl.Float64(),
-    "facts": pl.List(pl.String),
-    "log_source": pl.String(),
-    "log_generation": pl.String(),
-    "log_offset": pl.Int64(),
-    "log_sub": pl.Int32(),
-    "log_hash": pl.String(),
-    "summary": pl.String(),
-    "row": pl.Int32(),
-}
 
-
+MAX_PORTION = 100_000  # detection rows made at once, where it is asked for portions; about 100 MB as objects
 MAX_SCANNERS = 64  # log formats of a kind; beyond it the oldest is made anew when it comes again: only time is lost
 
 _ALWAYS = (
@@ -168,8 +147,10 @@ class Detector:
                 found.append(masks if rows is None else masks.with_columns(row=pl.Series(rows)[masks["row"]]))
         if not found:
             return _nothing(full, kind)
-        some = pl.concat(found, how="diagonal").sort("row").with_columns(pl.col("row").cast(pl.Int32))
-        some = some.with_columns(pl.exclude("row").fill_null(value=False))
+        some = found[0]
+        if len(found) > 1:
+            some = pl.concat(found, how="diagonal").sort("row").with_columns(pl.exclude("row").fill_null(value=False))
+        some = some.with_columns(pl.col("row").cast(pl.Int32))
         self.counters.candidates += some.height
         picked = full[some["row"]].with_columns(some["row"])
         return Matched(kind, picked, some.drop("row"))
@@ -180,7 +161,9 @@ class Detector:
             yield self._scanner(kind, None), frame, None
             return
         column = frame["event_dataset"]
-        datasets = column.unique().to_list()
+        datasets: list[str | None] = [column[0]]
+        if column.null_count() or not (column == column[0]).all():
+            datasets = column.unique().to_list()
         for dataset in datasets:
             if len(datasets) == 1:
                 yield self._scanner(kind, dataset), frame, None
@@ -229,17 +212,34 @@ class Detector:
         frame, masks = self._attributed(matched, lane, attribution or NoAttribution())
         frame = self._enricher.add(frame, matched.kind, self._plans[matched.kind].later)
         wanted = masks.select(pl.any_horizontal([base.name for _, base in feeds])).to_series()
-        frame, masks = frame.filter(wanted), masks.filter(wanted)
-        frame = frame.with_columns(summary=summaries(frame, matched.kind))
-        parts = [self._feed(frame.filter(masks[base.name]), rule, base) for rule, base in feeds]
-        found = pl.concat(parts).sort("row", "rule_id", "base")
+        if not wanted.all():
+            frame, masks = frame.filter(wanted), masks.filter(wanted)
+        feeder = Feeder(frame, matched.kind, self._enricher)
+        found = feeder.rows(feeds, masks)
         self.counters.detections += found.height
+        self.counters.missing_key += feeder.left_out.key
+        self.counters.missing_value += feeder.left_out.value
         return found
+
+    def portions(self, matched: Matched, lane: str, attribution: Attribution | None = None) -> Iterator[pl.DataFrame]:
+        """As `rows`, in order, in frames of about `MAX_PORTION` rows at most: for batches that many rules match.
+
+        Rows of one event stay together.
+        """
+        counts = {mask.name: int(mask.sum()) for mask in matched.masks.iter_columns()}
+        feeds = self._plans[matched.kind].feeds
+        parts = -(-sum(counts.get(base.name, 0) for rule, base in feeds if rule.lane == lane) // MAX_PORTION) or 1
+        step = -(-matched.frame.height // parts) or 1
+        for start in range(0, max(matched.frame.height, 1), step):
+            part = Matched(matched.kind, matched.frame[start : start + step], matched.masks[start : start + step])
+            yield self.rows(part, lane, attribution)
 
     def detect(self, frame: pl.DataFrame, kind: EventKind, attribution: Attribution | None = None) -> pl.DataFrame:
         """`match` and `rows` of both lanes at once, in the order of (row, rule, base)."""
         matched = self.match(frame, kind)
         lanes = [self.rows(matched, lane, attribution) for lane in ("immediate", "attributed")]
+        if any(lane.is_empty() for lane in lanes):
+            return lanes[lanes[0].is_empty()]
         return pl.concat(lanes).sort("row", "rule_id", "base")
 
     def _attributed(self, matched: Matched, lane: str, attribution: Attribution) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -264,42 +264,6 @@ class Detector:
         frame = self._enricher.add(frame, matched.kind, plan.derived & identity_columns(matched.kind))
         again = [c.exact.alias(name) for name, c in plan.expressions.items() if c.waits and name in masks.columns]
         return frame, masks.with_columns(frame.select(again)) if again else masks
-
-    def _feed(self, rows: pl.DataFrame, rule: Rule, base: Detection) -> pl.DataFrame:
-        """Detection rows of one base of one rule; rows without a group key or a value are counted and left out."""
-        keys = [self._enricher.key(rule.column_of(n, base.name), rows.columns).alias(f"_{n}") for n in rule.group_by]
-        if rule.when is not None and rule.kind != "absence":
-            rows = rows.filter(inside(rows, rule.when, self._enricher.district.calendar))
-        rows = rows.with_columns(*keys, values=values_of(rule, base, rows, self._enricher), number=number_of(rule))
-        keyed = rows.drop_nulls([f"_{n}" for n in rule.group_by])
-        self.counters.missing_key += rows.height - keyed.height
-        if needs_values(rule):
-            counted = keyed.filter(pl.col("values").list.len() > 0)
-            self.counters.missing_value += keyed.height - counted.height
-            keyed = counted
-        elif rule.kind in NUMERIC_KINDS:
-            counted = keyed.drop_nulls("number")
-            self.counters.missing_value += keyed.height - counted.height
-            keyed = counted
-        return keyed.select(
-            rule_id=pl.lit(rule.id),
-            rule_version=pl.lit(rule.version),
-            base=pl.lit(base.name),
-            group_key=json_objects(keyed, {n: f"_{n}" for n in rule.group_by}),
-            timestamp=pl.col("timestamp").cast(_UTC),
-            event_id="event_id",
-            late=pl.col("late") | pl.col("time_suspect"),
-            values="values",
-            number="number",
-            facts="facts",
-            log_source="log_source",
-            log_generation="log_generation",
-            log_offset=pl.col("log_offset").cast(pl.Int64),
-            log_sub=pl.col("log_sub").cast(pl.Int32),
-            log_hash="log_hash",
-            summary="summary",
-            row=pl.col("row").cast(pl.Int32),
-        )
 
 
 def _plan(ruleset: RuleSet, kind: EventKind) -> _Plan:

@@ -17,6 +17,7 @@ from agents.engine.enrich_mail import internal_address, mail_columns
 from agents.rules.columns import derived_columns
 from schemas.kinds import EventKind
 
+ACCOUNTS = ("user_name", "target_user_name")
 MASKED_USER = "(masked)"  # what a normaliser writes where a password was typed as the user name: nobody
 
 
@@ -92,24 +93,64 @@ class Enricher:
             columns: All columns of the frame.
         """
         text = pl.col(column).cast(pl.String)
-        if column in ("user_name", "target_user_name"):
+        if column in ACCOUNTS:
             text = self._account(text, "user_domain" if column == "user_name" and "user_domain" in columns else None)
         elif column.startswith("email_") and column.endswith("_address"):
             text = text.str.to_lowercase()
         return pl.when(text != "").then(text)
 
+    def keys(self, column: str, frame: pl.DataFrame) -> pl.Series:
+        """What `key` gives for the rows of a frame; an account that comes again is not spelled out again."""
+        if column not in ACCOUNTS:
+            return frame.select(self.key(column, frame.columns)).to_series()
+        realm = column == "user_name" and "user_domain" in frame.columns
+        # Where no row names a realm there is none to look at.
+        realm = realm and frame["user_domain"].null_count() < frame.height
+        bare = frame.select(whole=_lowered(pl.col(column).cast(pl.String)))
+        if not realm and not any(
+            bare.select(pl.col("whole").str.contains(sign, literal=True).any()).item() for sign in "@\\"
+        ):
+            return bare.select(pl.when(~pl.col("whole").is_in(["", MASKED_USER])).then("whole")).to_series()
+        read = [column, "user_domain"] if realm else [column]
+        distinct = frame.select(read).unique()
+        # One after the other: what an expression names twice is computed twice.
+        spelled = distinct.with_columns(whole=_lowered(pl.col(column).cast(pl.String)))
+        spelled = spelled.with_columns(name=_bare_name(pl.col("whole")))
+        spelled = spelled.with_columns(named=self._local(pl.col("name")))
+        named = pl.col("named")
+        if realm:
+            named = self._at_realm(named, pl.col("name"), pl.col("user_domain"))
+        spelled = spelled.select(*read, key=pl.when(pl.col("name") != MASKED_USER).then(named))
+        spelled = spelled.with_columns(key=pl.when(pl.col("key") != "").then("key"))
+        return frame.select(read).join(spelled, on=read, how="left", nulls_equal=True, maintain_order="left")["key"]
+
     def _account(self, text: pl.Expr, realm_column: str | None) -> pl.Expr:
-        whole = text.str.strip_chars().str.to_lowercase()
-        # A byte that was no UTF-8 is written `\xf6`: what stands before it is no domain.
-        escaped = whole.str.contains(r"[^\\]\\x[89a-f][0-9a-f]")
-        name = pl.when(escaped).then(whole).otherwise(whole.str.replace(r"^.*\\", ""))
-        local = name.str.replace(r"@[^@]*$", "")
-        named = pl.when(internal_address(name, self.district)).then(local).otherwise(name)
+        name = _bare_name(_lowered(text))
+        named = self._local(name)
         if realm_column is not None:
-            realm = pl.col(realm_column).str.to_lowercase()
-            outside = realm.str.contains(".", literal=True) & ~internal_address(pl.lit("x@") + realm, self.district)
-            named = pl.when(outside & ~name.str.contains("@", literal=True)).then(name + "@" + realm).otherwise(named)
+            named = self._at_realm(named, name, pl.col(realm_column))
         return pl.when(name != MASKED_USER).then(named)
+
+    def _local(self, name: pl.Expr) -> pl.Expr:
+        """An account of the district without its domain."""
+        return pl.when(internal_address(name, self.district)).then(name.str.replace(r"@[^@]*$", "")).otherwise(name)
+
+    def _at_realm(self, named: pl.Expr, name: pl.Expr, realm: pl.Expr) -> pl.Expr:
+        """An account with the realm that it was logged with, where that is of another organisation."""
+        domain = realm.str.to_lowercase()
+        outside = domain.str.contains(".", literal=True) & ~internal_address(pl.lit("x@") + domain, self.district)
+        return pl.when(outside & ~name.str.contains("@", literal=True)).then(name + "@" + domain).otherwise(named)
+
+
+def _lowered(text: pl.Expr) -> pl.Expr:
+    return text.str.strip_chars().str.to_lowercase()
+
+
+def _bare_name(whole: pl.Expr) -> pl.Expr:
+    """An account without the Windows domain before it."""
+    # A byte that was no UTF-8 is written `\xf6`: what stands before it is no domain.
+    escaped = whole.str.contains(r"[^\\]\\x[89a-f][0-9a-f]")
+    return pl.when(escaped).then(whole).otherwise(whole.str.replace(r"^.*\\", ""))
 
 
 def _coalesce(first: pl.Series, second: pl.Series) -> pl.Series:

@@ -33,10 +33,10 @@ def facts_of(frame: pl.DataFrame, kind: EventKind) -> pl.DataFrame:
         A frame in the `identity` schema. Rows stamped late or time_suspect state nothing: whether they were seen in
         time would depend on the order of arrival.
     """
+    if kind not in (EventKind.DHCP, EventKind.LOGIN):
+        return _facts([])
     usable = frame.filter(~pl.col("late") & ~pl.col("time_suspect"))
-    if kind is EventKind.DHCP:
-        return _dhcp_facts(usable)
-    return _login_facts(usable) if kind is EventKind.LOGIN else _facts([])
+    return _dhcp_facts(usable) if kind is EventKind.DHCP else _login_facts(usable)
 
 
 def _dhcp_facts(frame: pl.DataFrame) -> pl.DataFrame:

@@ -62,15 +62,16 @@ class Pipeline:
             self._earliest[kind] = min(earliest, self._earliest.get(kind, FOREVER))
         self._facts.add(facts_of(frame, kind))
         matched = self._detector.match(frame, kind)
-        self._records += self._bucket.take(rows_of(self._detector.rows(matched, "immediate")))
+        for rows in self._detector.portions(matched, "immediate"):
+            self._records += self._bucket.take(rows_of(rows))
         if matched.frame.height and any(rule.attributed for rule, _ in self._rules.feeds(kind)):
             self._attributed.append(matched)
 
     def finish(self) -> Records:
         """Judge everything; every version of every violation in the order made."""
         for matched in self._attributed:
-            rows = self._detector.rows(matched, "attributed", self._facts)
-            self._records += self._bucket.take(rows_of(rows))
+            for rows in self._detector.portions(matched, "attributed", self._facts):
+                self._records += self._bucket.take(rows_of(rows))
         self._attributed = []
         times = {r.id: RuleTime(FOREVER, self._start(r.kinds), latest=self._end(r.kinds)) for r in self._rules.rules}
         self._records += self._bucket.advance(times)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from functools import partial
+from itertools import chain
+from sys import intern
+from typing import Any, NamedTuple
 
 import polars as pl
 
+SLICE = 20_000  # rows of a frame that are plain values at a time
 _DIGITS = 32  # of a 128-bit id or hash
 
 
@@ -79,32 +83,50 @@ class KeyedRow(NamedTuple):
     input_row: int
 
 
-_COLUMNS = (
-    "timestamp",
-    "event_id",
-    "base",
-    "values",
-    "number",
-    "log_source",
-    "log_generation",
-    "log_offset",
-    "log_hash",
-    "summary",
-    "facts",
-    "rule_id",
-    "group_key",
-    "late",
-    "row",
-)
+_OF_EVENT = ("timestamp", "event_id", "log_source", "log_generation", "log_offset", "log_hash", "summary", "facts")
+_WORDS = ("log_source", "log_generation")
 
 
 def rows_of(detections: pl.DataFrame) -> Iterator[KeyedRow]:
     """The rows of a detections frame (schema `detection`), in its order."""
-    frame = detections.select(pl.col("timestamp").dt.timestamp("us"), *_COLUMNS[1:])
-    columns = [_texts(frame[name]) if name in ("values", "facts") else frame[name].to_list() for name in _COLUMNS]
-    rows = map(Row._make, zip(*columns[:11], strict=True))
-    rule, key, late, number = columns[11:]
-    return map(KeyedRow._make, zip(rule, key, late, rows, number, strict=True))
+    return chain.from_iterable(map(_rows_of, detections.iter_slices(SLICE)))
+
+
+def _rows_of(detections: pl.DataFrame) -> Iterator[KeyedRow]:
+    t, event_id, source, generation, offset, line_hash, summary, facts = _of_events(detections)
+    rules, bases = _words(detections["rule_id"]), _words(detections["base"])
+    values, number = _texts(detections["values"]), detections["number"].to_list()
+    columns = (t, event_id, bases, values, number, source, generation, offset, line_hash, summary, facts)
+    # As `_make` does, without a call of Python's a row.
+    rows = map(partial(tuple.__new__, Row), zip(*columns, strict=True))
+    keys, late, place = (detections[name].to_list() for name in ("group_key", "late", "row"))
+    return map(partial(tuple.__new__, KeyedRow), zip(rules, keys, late, rows, place, strict=True))
+
+
+def _of_events(detections: pl.DataFrame) -> list[Sequence[Any]]:
+    """Columns that are the same in all rows of an event: those next to each other share the objects.
+
+    A flood in which each of 142 rules matches would else hold each summary 142 times.
+    """
+    # Two rows of an event have other facts and another summary where one rule waits for identity and one does not.
+    told_by = [pl.col(name) for name in ("event_id", "row", "log_offset", "summary", "facts")]
+    begins = detections.select(pl.any_horizontal(c.ne_missing(c.shift()) for c in told_by)).to_series()
+    numbers = None
+    if not begins.all():
+        numbers = (begins.cum_sum() - 1).to_list()
+        detections = detections.filter(begins)
+    frame = detections.select(pl.col("timestamp").dt.timestamp("us"), *_OF_EVENT[1:])
+    columns: list[Sequence[Any]] = [_words(frame[n]) if n in _WORDS else frame[n].to_list() for n in _OF_EVENT[:-1]]
+    columns.append(_texts(frame["facts"]))
+    return columns if numbers is None else [[column[n] for n in numbers] for column in columns]
+
+
+def _words(column: pl.Series) -> list[str]:
+    """Texts of which there are few: each is one object."""
+    first = column.first()
+    if isinstance(first, str) and (column == first).all():
+        return [intern(first)] * len(column)
+    return list(map(intern, column.to_list()))
 
 
 def _texts(lists: pl.Series) -> Sequence[tuple[str, ...]]:

@@ -13,6 +13,7 @@ from agents.engine.enrich import Enricher
 from agents.rules.columns import ColumnType, column_types
 from agents.rules.model import NUMERIC_KINDS, Detection, Rule
 from agents.rules.own import Concurrent, Travel, When
+from schemas.kinds import EventKind
 
 _NONE = pl.lit([], dtype=pl.List(pl.String))
 
@@ -33,27 +34,35 @@ def needs_values(rule: Rule) -> bool:
     return rule.kind in ("value_count", "concurrent", "travel")
 
 
-def values_of(rule: Rule, base: Detection, rows: pl.DataFrame, enricher: Enricher) -> pl.Expr:
-    """Values that a row counts, a list of texts; empty where there are none. See the windows of each kind."""
+def of_its_own(rule: Rule) -> bool:
+    """True where what a row counts is made in a way of the rule's own, which no other rule has the same."""
+    return isinstance(rule.own, Concurrent | Travel)
+
+
+def own_values(rule: Rule, base: Detection, rows: pl.DataFrame, enricher: Enricher) -> pl.Series:
+    """Values that a row counts, a list of texts, empty where there are none: of rules that `of_its_own` is true for."""
     if isinstance(rule.own, Concurrent):
-        return _session(rule, rule.own, base, rows, enricher)
-    if isinstance(rule.own, Travel):
-        return _place(rule.own, rows, enricher.district)
-    if rule.kind != "value_count" or rule.value_field is None:
-        return _NONE
-    if column_types(base.kind)[rule.value_field] is ColumnType.TEXTS:
-        return pl.col(rule.value_field)
-    key = enricher.key(rule.value_field, rows.columns)
-    return pl.when(key.is_not_null()).then(pl.concat_list(key)).otherwise(_NONE)
+        return rows.select(values=_session(rule, rule.own, base, rows, enricher)).to_series()
+    assert isinstance(rule.own, Travel)
+    return rows.select(values=_place(rule.own, rows, enricher.district)).to_series()
 
 
-def number_of(rule: Rule) -> pl.Expr:
-    """The number that a row counts; null where the kind counts none."""
-    if isinstance(rule.own, Concurrent) and rule.own.seconds is not None:
-        return pl.col(rule.own.seconds).cast(pl.Float64)
-    if rule.kind in NUMERIC_KINDS and rule.value_field is not None:
-        return pl.col(rule.value_field).cast(pl.Float64)
-    return pl.lit(None, dtype=pl.Float64)
+def counted_values(kind: EventKind, column: str, rows: pl.DataFrame, enricher: Enricher) -> pl.Series:
+    """Values of a column that a `value_count` counts, a list of texts a row; empty where there are none."""
+    if column_types(kind)[column] is ColumnType.TEXTS:
+        return rows[column]
+    keys = enricher.keys(column, rows).to_frame("key")
+    lists = pl.concat_list("key")
+    if keys["key"].null_count():
+        lists = pl.when(pl.col("key").is_not_null()).then(lists).otherwise(_NONE)
+    return keys.select(lists).to_series()
+
+
+def number_column(rule: Rule) -> str | None:
+    """Column of the number that a row counts; None where the kind counts none."""
+    if isinstance(rule.own, Concurrent):
+        return rule.own.seconds
+    return rule.value_field if rule.kind in NUMERIC_KINDS else None
 
 
 def _session(rule: Rule, own: Concurrent, base: Detection, rows: pl.DataFrame, enricher: Enricher) -> pl.Expr:

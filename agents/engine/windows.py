@@ -60,6 +60,8 @@ class Window(ABC):
             return
         if self._sliding:
             edge = now - self._span
+            if rows[0][0] > edge:
+                return
         elif self.rule.window == "tumbling":
             edge = now // self._span * self._span - 1
         else:

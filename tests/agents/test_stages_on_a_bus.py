@@ -20,8 +20,9 @@ from agents.delivery.detect import DetectStage
 from agents.delivery.detectors import Detectors
 from agents.delivery.feed import Context
 from agents.delivery.identify import IdentifyStage
+from agents.delivery.link import Link
 from agents.delivery.rulebook import Always, Announced, InForce, Period, announcement
-from agents.delivery.stage import Output, Stage
+from agents.delivery.stage import Message, Output, Stage
 from agents.engine.correlate import Bucket, RuleTime
 from agents.engine.detect import Detector
 from agents.engine.episodes import Judge, Records
@@ -32,6 +33,7 @@ from agents.rules.bundle import RuleSources, pack_rules
 from agents.rules.examples import Example, read_example
 from agents.rules.loader import POLICY_FOLDER, load_rules
 from agents.rules.model import RuleSet
+from schemas.codec import decode
 from schemas.headers import FOREVER, NEVER
 from schemas.kinds import DETECTIONS, SOURCES, VIOLATIONS, EventKind
 from schemas.records import decode_record
@@ -184,6 +186,42 @@ def test_the_stages_give_what_one_process_gives_for_every_example(chaos: float) 
         sent = [sourced(f"src-{kind}", kind, frame) for kind, frame in example.frames.items()]
         given = Given(example.district, example.inventory, Judge(example.permits))
         assert on_a_bus(sent, given, number, chaos, [1, 3, 50]) == in_one_process(sent, given), example.name
+
+
+def test_a_batch_that_makes_many_messages_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agents.delivery.detect.MAX_MESSAGE_ROWS", 2)
+    buses: list[Bus] = []
+    last_records = _written
+
+    def written(bus: Bus) -> Records:
+        buses.append(bus)
+        return last_records(bus)
+
+    monkeypatch.setattr("tests.agents.test_stages_on_a_bus._written", written)
+    simulated = day(seed=1, lines=20_000)
+    sent = [sourced(name, kind, frame) for name, (kind, frame) in simulated.frames.items()]
+    given = Given(simulated.district, simulated.inventory, simulated.judge)
+    assert on_a_bus(sent, given, 3, 0.0, [1000]) == in_one_process(sent, given)
+    logs = [log for (topic, _), log in buses[0].logs.items() if topic == DETECTIONS]
+    assert [row for log in logs for row in _older_than_told(log)] == []
+
+
+def _older_than_told(log: Sequence[Message]) -> list[str]:
+    """Rows, not stamped late, behind a message that told their source to be past them."""
+    told: dict[tuple[str, int, str, str], int] = {}
+    found = []
+    for message in log:
+        link = Link.from_kafka(message.headers, message.value, where=message.where)
+        place = (link.topic, link.partition, link.lane)
+        if link.count:
+            rows = decode("detection", message.value).filter(~pl.col("late"))
+            for source, t, event in zip(
+                rows["log_source"], rows["timestamp"].dt.timestamp("us"), rows["event_id"], strict=True
+            ):
+                if t < told.get((*place, source), NEVER):
+                    found.append(event)
+        told |= {(*place, t.source): t.progress for t in link.told}
+    return found
 
 
 @pytest.mark.parametrize("seed", range(6))

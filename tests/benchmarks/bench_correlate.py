@@ -23,8 +23,8 @@ from typing import Any
 import polars as pl
 
 from agents.engine.correlate import Bucket, RuleTime
-from agents.engine.detect import DETECTION_SCHEMA
 from agents.engine.episodes import Judge
+from agents.engine.feeding import DETECTION_SCHEMA
 from agents.engine.rows import rows_of
 from agents.rules.model import Rule, Threshold
 from agents.rules.own import Concurrent, Quota, Spike, Travel

@@ -15,12 +15,9 @@ os.environ["POLARS_MAX_THREADS"] = "1"  # before Polars is imported
 import argparse
 import json
 import re
-import resource
-import statistics
-import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +31,7 @@ from agents.rules.reading import Beside
 from schemas.codec import decode, encode
 from schemas.kinds import EventKind
 from tests.benchmarks.bench_codec import proxy_frame
+from tests.benchmarks.rsigma import QUIET, SECONDS_AT_LEAST, SIGMA_NAMES, rates, run, start_of, together, write_lines
 
 ROWS = 5_000  # of a container
 CATEGORY = re.compile(r"^ {4}category: (?:proxy|webserver)\b.*$", re.MULTILINE)
@@ -44,14 +42,7 @@ BAD_AGENTS = (
     "RookIE/1.0",
     "x pxyscand y",
 )  # of SigmaHQ's proxy_ua_malware
-QUIET = ("--quiet", "--no-stats", "--input-format", "json")
 ROUTED = (*QUIET, "--logsource-routing", "--event-logsource", "category=proxy")
-SIGMA_NAMES = {
-    "source_ip": "c-ip", "user_name": "cs-username", "http_request_method": "cs-method", "url_original": "c-uri",
-    "url_domain": "cs-host", "url_path": "cs-uri-stem", "url_query": "cs-uri-query", "url_extension": "c-uri-extension",
-    "http_response_status_code": "sc-status", "user_agent_original": "c-useragent", "destination_ip": "dst_ip",
-    "http_request_referrer": "cs-referer", "http_response_bytes": "sc-bytes",
-}  # fmt: skip
 
 
 def rule_files(folder: Path) -> list[Path]:
@@ -82,60 +73,54 @@ def events(count: int, flood: float) -> list[pl.DataFrame]:
     return frames
 
 
-def ours(rules: Path, frames: Sequence[pl.DataFrame], rounds: int) -> dict[str, Any]:
+class Ours:
     """Decode and detect."""
-    lint = lint_files([], Beside(collections=(rules,)))
-    assert lint.ruleset is not None, lint.errors
-    containers = [encode("proxy", frame) for frame in frames]
-    detector = Detector(lint.ruleset, District.of("Bench", "UTC", [], []), Inventory.none())
-    columns = detector.columns(EventKind.PROXY)
-    taken, found = [], 0
-    for _ in range(rounds + 1):
-        started, found = time.process_time(), detector.counters.candidates
-        for container in containers:
-            detector.detect(decode("proxy", container, columns), EventKind.PROXY)
-        taken.append(time.process_time() - started)
-        found = detector.counters.candidates - found
+
+    def __init__(self, rules: Path, frames: Sequence[pl.DataFrame]) -> None:
+        lint = lint_files([], Beside(collections=(rules,)))
+        assert lint.ruleset is not None, lint.errors
+        self._containers = [encode("proxy", frame) for frame in frames]
+        self._detector = Detector(lint.ruleset, District.of("Bench", "UTC", [], []), Inventory.none())
+        self.said = {
+            "rules": len(lint.ruleset.rules),
+            "left_out": len({error.where.partition(":")[0] for error in lint.left_out}),
+        }
+        self.round()
+        self.said["rows_matched"] = self._detector.counters.candidates
+
+    def round(self) -> float:
+        """Seconds of processor time of one round."""
+        columns = self._detector.columns(EventKind.PROXY)
+        started = time.process_time()
+        for container in self._containers:
+            self._detector.detect(decode("proxy", container, columns), EventKind.PROXY)
+        return time.process_time() - started
+
+
+def compare(
+    rules: Path, frames: Sequence[pl.DataFrame], rounds: int, command: Sequence[str], folder: Path
+) -> dict[str, Any]:
+    """One line: both in turn, rsigma's start not counted; ours alone without a command."""
     rows = sum(frame.height for frame in frames)
+    ours = Ours(rules, frames)
+    if not command:
+        return {"ours": ours.said | rates(rows, [ours.round() for _ in range(rounds)])}
+    events_file = write_lines(folder / "events.ndjson", frames, SIGMA_NAMES)
+    start = start_of(command, folder)
+    taken: list[float] = []
+    theirs: list[float] = []
+    lines = 0
+    for _ in range(rounds):
+        taken.append(ours.round())
+        done = run(command, events_file)
+        lines = len(done.lines)
+        theirs.append(max(done.seconds - start, SECONDS_AT_LEAST))
+    mine, other = rates(rows, taken), rates(rows, theirs)
     return {
-        "rules": len(lint.ruleset.rules),
-        "left_out": len({error.where.partition(":")[0] for error in lint.left_out}),
-        "rows_matched": found,
-        **rates(rows, taken[1:]),
+        "ours": ours.said | mine,
+        "rsigma": {"lines_out": lines} | other,
+        "ratio": round(mine["median"] / other["median"], 2),
     }
-
-
-def theirs(command: Sequence[str], frames: Sequence[pl.DataFrame], rounds: int, folder: Path) -> dict[str, Any]:
-    """The same through rsigma, its start not counted."""
-    file, empty = folder / "events.ndjson", folder / "empty.ndjson"
-    file.write_text("".join(json_lines(frames)), encoding="utf-8")
-    empty.write_text("", encoding="utf-8")
-    start = min(processor_time(command, empty)[0] for _ in range(3))
-    runs = [processor_time(command, file) for _ in range(rounds)]
-    rows = sum(frame.height for frame in frames)
-    return {"lines_out": runs[0][1], **rates(rows, [max(taken - start, 1e-6) for taken, _ in runs])}
-
-
-def json_lines(frames: Sequence[pl.DataFrame]) -> Iterator[str]:
-    """Events with Sigma's names, nulls left out."""
-    for frame in frames:
-        for row in frame.select(list(SIGMA_NAMES)).rename(SIGMA_NAMES).iter_rows(named=True):
-            yield json.dumps({k: v for k, v in row.items() if v is not None}, ensure_ascii=False) + "\n"
-
-
-def processor_time(command: Sequence[str], file: Path) -> tuple[float, int]:
-    """Seconds of processor time of one run, and the lines it wrote."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    with file.open("rb") as stdin:
-        run = subprocess.run(command, stdin=stdin, capture_output=True, check=False)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert run.returncode in (0, 1), run.stderr[-2_000:]
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, run.stdout.count(b"\n")
-
-
-def rates(rows: int, taken: Sequence[float]) -> dict[str, int]:
-    """Events a second: median round, and the best one."""
-    return {"median": round(rows / statistics.median(taken)), "best": round(rows / min(taken))}
 
 
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -144,7 +129,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     others = [path for path in sorted(options.sigma.glob("rules*/**/*.yml")) if path not in set(files)]
     few, all_ = copies(files[:50], folder / "few", proxy=True), copies(files, folder / "all", proxy=True)
     many = copies([*files, *others][:3_000], folder / "many", proxy=False)
-    quiet, flood = events(options.rows, 0.0), events(options.rows, 0.2)
+    quiet, flood = (together(events(options.rows, share), options.container) for share in (0.0, 0.2))
     lines = {
         "50_rules": (few, quiet),
         f"{len(files)}_rules": (all_, quiet),
@@ -153,14 +138,12 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     }
     figures: dict[str, Any] = {}
     for name, (rules, frames) in lines.items():
-        line: dict[str, Any] = {"ours": ours(rules, frames, options.rounds)}
+        command: list[str] = []
         if options.rsigma is not None:
             command = [str(options.rsigma), "engine", "eval", "-r", str(rules)]
             command += ROUTED if name == "routing" else QUIET
-            line["rsigma"] = theirs(command, frames, options.rounds, folder)
-            line["ratio"] = round(line["ours"]["median"] / line["rsigma"]["median"], 2)
-        figures[name] = line
-    return {"rows": options.rows, "rounds": options.rounds, "lines": figures}
+        figures[name] = compare(rules, frames, options.rounds, command, folder)
+    return {"rows": options.rows, "container": options.container, "rounds": options.rounds, "lines": figures}
 
 
 def main() -> None:
@@ -170,6 +153,7 @@ def main() -> None:
     parser.add_argument("--rsigma", type=Path, help="rsigma's binary")
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--container", type=int, default=ROWS, help="rows of one container")
     with tempfile.TemporaryDirectory() as folder:
         print(json.dumps(measure(parser.parse_args(), Path(folder)), indent=1))
 

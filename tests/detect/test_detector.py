@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from agents.context.district import District, Site
 from agents.context.inventory import Device, Inventory
-from agents.engine.detect import DETECTION_SCHEMA, Detector
+from agents.engine.detect import Detector
 from agents.engine.evidence import acted_at
+from agents.engine.feeding import DETECTION_SCHEMA
 from agents.rules.examples import frame_of
 from agents.rules.loader import load_rules, parse_rules
 from schemas.kinds import EventKind

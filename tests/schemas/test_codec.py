@@ -131,6 +131,15 @@ def test_more_rows_than_a_block_holds_are_all_there() -> None:
     assert codec.decode("identity", value, ["version"])["version"].to_list() == list(range(rows))
 
 
+def test_a_block_of_more_bytes_than_the_reader_asks_for_at_once_is_read_whole() -> None:
+    few = frame("proxy", example_rows("proxy", 40)).with_columns(url_original=pl.lit("x" * 4_000) + pl.col("event_id"))
+    many = pl.concat([few] * 60)
+    value = codec.encode("proxy", many)
+    (block,) = _container.inflated(_container.parse(value))
+    assert len(block.payload) > 2 * 4 * 2**20
+    assert codec.decode("proxy", value).equals(many.select(registry.column_names("proxy")))
+
+
 def test_another_order_narrower_numbers_and_missing_optional_columns_fit() -> None:
     rows = frame("proxy", example_rows("proxy", 5))
     given_frame = rows.select(reversed(rows.columns)).drop("source_port", "proxy_category")
