@@ -16,8 +16,8 @@ from agents.delivery.feed import Context
 from agents.delivery.link import NOTHING, Link, RowMark
 from agents.delivery.rulebook import Always
 from agents.delivery.stage import Message
-from agents.engine.detect import DETECTION_SCHEMA
 from agents.engine.episodes import Judge, Records
+from agents.engine.feeding import DETECTION_SCHEMA
 from agents.engine.progress import Told
 from agents.engine.rows import Row
 from agents.rules.model import Rule, RuleSet
