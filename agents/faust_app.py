@@ -85,8 +85,10 @@ class Runtime:
             if offset > slot.next and not await self._truncated(tp, slot, offset):
                 await self._go_back(tp, slot, offset)
                 return
+            end = self._app.consumer.highwater(tp)
+            more = end is not None and end > offset + 1
             message = Message(
-                tp.topic, tp.partition, offset, event.message.value or b"", event.message.headers or (), None
+                tp.topic, tp.partition, offset, event.message.value or b"", event.message.headers or (), None, more
             )
             outputs = await asyncio.to_thread(slot.stage.handle, message)
             slot.next = offset + 1

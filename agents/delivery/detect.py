@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from agents.delivery import joining
 from agents.delivery.batches import EventBatches
 from agents.delivery.detectors import DetectionRows, Detectors, Judged, in_order
 from agents.delivery.feed import Context
@@ -41,7 +42,9 @@ class _Entry:
 
     offset: int
     headers: BatchHeaders | None
-    needs: int  # facts must have passed this time
+    frame: pl.DataFrame | None = None  # rows, until they are judged
+    waits: bool = True  # not judged yet
+    needs: int = NEVER  # facts must have passed this time
     judged: list[Judged] = field(default_factory=list)
     sent: _Sent = field(default_factory=dict)
 
@@ -49,6 +52,15 @@ class _Entry:
     def rows(self) -> int:
         """How many may be handed on."""
         return sum(j.matched.frame.height for j in self.judged)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Detection rows of one input message, and what takes where they end."""
+
+    offset: int
+    made: list[DetectionRows]
+    sent: _Sent
 
 
 class DetectStage(Stage):
@@ -83,7 +95,8 @@ class DetectStage(Stage):
         self._sent: _Sent = {}
         self._durable_sent: _Sent = {}
         self._queue: deque[_Entry] = deque()
-        self._waiting = 0
+        self._waiting = self._joined = 0
+        self._density = 0.0  # detection rows an event, of the rows judged last
         self._told: dict[str, list[Told]] = {lane: [] for lane in LANES}
         self._said: dict[tuple[str, int], list[Told]] = {}
         self._epoch = -1
@@ -96,25 +109,38 @@ class DetectStage(Stage):
 
     def handle(self, message: Message) -> Sequence[Output]:
         """Match a batch; hand on what waits for nothing, and what need not wait any more."""
-        columns = self._detectors.columns(self._kind)
-        read = self._live.read(message, columns)
-        entry = _Entry(message.offset, None, NEVER)
-        outputs: list[Output] = []
+        read = self._live.read(message, self._detectors.columns(self._kind))
+        entry = _Entry(message.offset, None)
         if read is not None:
             headers, frame = read
             self._context.wait_for_epoch(headers.epoch, lambda: False)
             self._epoch = max(self._epoch, self._context.epoch())
             entry.headers = headers
             if frame is not None and not frame.is_empty():
-                outputs += self._match(entry, self._whole(message, headers, frame))
-            self._told["immediate"] = self._live.told()
+                entry.frame = self._whole(message, headers, frame)
+                self._joined += frame.height
         self._queue.append(entry)
-        outputs += self._release()
+        if message.more and self._joined < joining.MAX_ROWS and self._density < joining.DENSE:
+            return []
+        outputs = self._judge()
         while self._waiting > MAX_WAITING:
             with self._context.changed:
                 self._context.changed.wait(0.5)
             outputs += self._release()
         return outputs
+
+    def _judge(self) -> list[Output]:
+        """Match what was kept, and hand on what waits for nothing, or need not wait any more."""
+        entries = [entry for entry in self._queue if entry.waits]
+        there = [entry for entry in entries if entry.frame is not None]
+        self._joined = 0
+        self._told["immediate"] = self._live.told()
+        outputs: list[Output] = []
+        for numbers in joining.alike([entry.frame for entry in there if entry.frame is not None]):
+            outputs += self._match([there[i] for i in numbers], last=numbers[-1] == len(there) - 1)
+        for entry in entries:
+            entry.waits, entry.frame = False, None
+        return outputs + self._release()
 
     def _whole(self, message: Message, headers: BatchHeaders, frame: pl.DataFrame) -> pl.DataFrame:
         """New rows of a batch with all columns needed: of rows of another time other rules may ask for more."""
@@ -138,27 +164,36 @@ class DetectStage(Stage):
         newest = frame.filter(~pl.col("time_suspect"))["timestamp"].dt.timestamp("us").max()
         self._newest = max(self._newest, NEVER if newest is None else int(newest))  # type: ignore[arg-type]
 
-    def _match(self, entry: _Entry, frame: pl.DataFrame) -> list[Output]:
-        judged = self._detectors.match(frame, self._kind)
-        if any(self._kind in j.version.attributed for j in judged):
-            waits = self._detectors.waiting(judged)
-            entry.judged = judged
-            entry.needs = NEVER if waits.is_empty() else int(waits["t_us"].max())  # type: ignore[arg-type]
+    def _match(self, entries: Sequence[_Entry], *, last: bool) -> list[Output]:
+        """Judge rows of the same columns together; `last` where progress may be told after them."""
+        frames = [entry.frame for entry in entries if entry.frame is not None]
+        whole = pl.concat(frames) if len(frames) > 1 else frames[0]
+        judged = self._detectors.match(whole, self._kind)
+        made = self._detectors.rows(judged, "immediate")
+        self._density = sum(part.frame.height for part in made) / whole.height
+        parts: list[_Part] = []
+        for entry, (start, end) in zip(entries, joining.edges(frames), strict=True):
+            entry.judged = [
+                part for part in joining.matched_of(judged, start, end) if self._kind in part.version.attributed
+            ]
+            entry.needs = self._detectors.needs(entry.judged)
             self._waiting += entry.rows
-        rows = self._detectors.rows(judged, "immediate")
-        return self._rows_out("immediate", [(entry.offset, rows)], self._live.told(), entry.sent)
+            parts.append(_Part(entry.offset, joining.rows_of(made, start, end), entry.sent))
+        return self._rows_out("immediate", parts, self._told["immediate"] if last else None)
 
     def _release(self) -> list[Output]:
         """Hand on the rows of the lane `attributed` whose facts are there, in order."""
-        ready: list[tuple[int, list[DetectionRows]]] = []
+        ready: list[_Part] = []
         known = self._context.facts_progress() if self._queue else NEVER
-        while self._queue and (self._queue[0].needs == NEVER or self._queue[0].needs < known):
+        while (
+            self._queue and not self._queue[0].waits and (self._queue[0].needs == NEVER or self._queue[0].needs < known)
+        ):
             entry = self._queue.popleft()
             if entry.judged:
                 self._waiting -= entry.rows
                 with self._context.changed:
                     rows = self._detectors.rows(entry.judged, "attributed", self._context.facts)
-                    ready.append((entry.offset, rows))
+                    ready.append(_Part(entry.offset, rows, self._durable_sent))
             if entry.headers is not None:
                 self._durable.accept(entry.headers)
             self._durable_sent.update(entry.sent)
@@ -166,17 +201,23 @@ class DetectStage(Stage):
         if not ready and self._told["attributed"] == self._durable.told():
             return []
         self._told["attributed"] = self._durable.told()
-        return self._rows_out("attributed", ready, self._told["attributed"], self._durable_sent)
+        return self._rows_out("attributed", ready, self._told["attributed"])
 
-    def _rows_out(
-        self, lane: str, parts: Sequence[tuple[int, list[DetectionRows]]], told: list[Told], sent: _Sent
-    ) -> list[Output]:
-        """Messages of some rows, one an output partition that has any; `sent` takes what was sent."""
+    def _rows_out(self, lane: str, parts: Sequence[_Part], told: list[Told] | None) -> list[Output]:
+        """Messages of some rows, one or more an output partition that has any.
+
+        Args:
+            lane: Their lane.
+            parts: By input message, in order; each one's `sent` takes where its own rows end.
+            told: Progress as of their end; None: not to be told yet.
+        """
         shares: dict[int, list[tuple[int, pl.DataFrame]]] = {}
-        for offset, made in parts:
-            rows, place = in_order([(part.frame, self._places(part)) for part in made])
+        for part in parts:
+            rows, place = in_order([(made.frame, self._places(made)) for made in part.made])
             for q in place.unique().to_list():
-                shares.setdefault(q, []).append((offset, rows.filter(place == q)))
+                mine = rows.filter(place == q)
+                shares.setdefault(q, []).append((part.offset, mine))
+                part.sent[lane, q] = RowMark(part.offset, int(mine["row"][-1]))
         outputs = []
         for q, whole in sorted(shares.items()):
             cut = list(pieces(whole, MAX_MESSAGE_ROWS))
@@ -185,9 +226,9 @@ class DetectStage(Stage):
                 last = RowMark(share[-1][0], int(share[-1][1]["row"][-1]))
                 runs = [(offset, rows.height) for offset, rows in share]
                 # Progress is told when all rows before it are there.
-                news = told if share is cut[-1] else self._said.get((lane, q), [])
+                news = told if told is not None and share is cut[-1] else self._said.get((lane, q), [])
                 outputs.append(self._message(lane, q, value, last, news, runs))
-                self._sent[lane, q] = sent[lane, q] = last
+                self._sent[lane, q] = last
         return outputs
 
     def _places(self, part: DetectionRows) -> pl.Series:
@@ -217,7 +258,7 @@ class DetectStage(Stage):
     def tick(self, now_s: float) -> Sequence[Output]:
         """Rows whose facts have come, and progress to every partition that was not told yet."""
         del now_s
-        outputs = self._release() if self._queue else []
+        outputs = self._judge() if self._queue and self._queue[-1].waits else self._release() if self._queue else []
         for lane, q in self._untold():
             outputs.append(self._message(lane, q, b"", self._sent.get((lane, q), NOTHING), self._told[lane], ()))
         return outputs

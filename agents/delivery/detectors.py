@@ -11,6 +11,7 @@ from agents.delivery.rulebook import Always, InForce, Period
 from agents.engine.detect import Attribution, Detector, Matched
 from agents.engine.feeding import DETECTION_SCHEMA
 from agents.rules.model import Rule, RuleSet
+from schemas.headers import NEVER
 from schemas.kinds import EventKind
 
 _TIMES = ("timestamp", "time_suspect", "log_offset", "log_sub")
@@ -122,9 +123,10 @@ class Detectors:
             found.append(Judged(version, Matched(kind, matched.frame.with_columns(row=numbers), matched.masks)))
         return found
 
-    def waiting(self, judged: Sequence[Judged]) -> pl.DataFrame:
-        """Rows whose device must be known first; see `Detector.waiting`."""
-        return pl.concat([j.version.detector.waiting(j.matched) for j in judged])
+    def needs(self, judged: Sequence[Judged]) -> int:
+        """The time up to which it must be known whose device an address was, microseconds UTC; `NEVER` for none."""
+        times = [j.version.detector.waiting(j.matched)["t_us"].max() for j in judged]
+        return max((int(t) for t in times if t is not None), default=NEVER)  # type: ignore[arg-type]
 
     def rows(self, judged: Sequence[Judged], lane: str, attribution: Attribution | None = None) -> list[DetectionRows]:
         """Detection rows of one lane by version; see `Detector.rows`."""

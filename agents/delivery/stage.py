@@ -26,6 +26,7 @@ class Message:
         value: Bytes; empty for a marker.
         headers: Header list.
         key: Bytes or None.
+        more: True where another message of the partition waits already: what this one asks for need not be done yet.
     """
 
     topic: str
@@ -34,6 +35,7 @@ class Message:
     value: bytes
     headers: Headers
     key: bytes | None = None
+    more: bool = False
 
     @property
     def where(self) -> str:

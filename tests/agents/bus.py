@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agents.delivery.feed import Context
@@ -58,7 +58,8 @@ class Worker:
         log = self.bus.logs[self.place.topic, self.place.partition]
         if self.next < len(log):
             self.next += 1
-            self.bus.send(self.stage.handle(log[self.next - 1]))
+            message = replace(log[self.next - 1], more=self.next < len(log))
+            self.bus.send(self.stage.handle(message))
 
     def tick(self) -> None:
         self.clock_s += 1.0
