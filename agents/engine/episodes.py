@@ -144,7 +144,7 @@ class Episode:
     def passed(self, rule: Rule) -> list[dict[str, Any]]:
         """The thresholds that were reached, with their highest values; the lowest where only an upper limit is set."""
         return [
-            {"name": t.name, "limit": float(t.lte if t.gte == -inf else t.gte), "value": float(peak)}
+            {"name": t.name, "limit": t.shown, "value": float(peak)}
             for t, peak in zip(rule.thresholds, self.peaks, strict=False)
             if peak is not None
         ]
@@ -232,7 +232,7 @@ def _further(threshold: Threshold, old: float | None, new: float | None) -> floa
     """The more extreme of two measures of a threshold, of which either may be none."""
     if old is None or new is None:
         return old if new is None else new
-    return min(old, new) if threshold.gte == -inf else max(old, new)
+    return min(old, new) if threshold.gte == -inf < threshold.lte < inf else max(old, new)
 
 
 def _evidence(row: Row) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import polars as pl
 from agents.context.district import District
 from agents.context.inventory import Inventory
 from agents.engine.correlate import Bucket, RuleTime
-from agents.engine.detect import Detector
+from agents.engine.detect import DetectCounters, Detector
 from agents.engine.episodes import Judge, Records
 from agents.engine.identity import FactIndex, facts_of
 from agents.engine.rows import rows_of
@@ -43,6 +43,11 @@ class Pipeline:
         self._latest: dict[EventKind, int] = {}
         self._records: Records = []
         self._attributed: list[Any] = []
+
+    @property
+    def counters(self) -> DetectCounters:
+        """What was looked at, and left out."""
+        return self._detector.counters
 
     def take(self, kind: EventKind, frame: pl.DataFrame, *, earliest: int | None = None) -> None:
         """Take stamped events of one kind.

@@ -75,6 +75,13 @@ def _session(rule: Rule, own: Concurrent, base: Detection, rows: pl.DataFrame, e
     return pl.when(needed.is_not_null()).then(both).otherwise(_NONE)
 
 
+def _on_earth(latitude: float | None, longitude: float | None) -> bool:
+    """True for a place. Many tables of places say 0, 0 of what they do not know: nobody lives there."""
+    if latitude is None or longitude is None or (latitude == 0 and longitude == 0):
+        return False
+    return -90 <= latitude <= 90 and -180 <= longitude <= 180
+
+
 def _place(own: Travel, rows: pl.DataFrame, district: District) -> pl.Expr:
     """Latitude, longitude and address: as logged, else of the site; none for a proxy, or where the place is unknown."""
     columns = set(rows.columns)
@@ -88,7 +95,7 @@ def _place(own: Travel, rows: pl.DataFrame, district: District) -> pl.Expr:
     stated = rows["source_is_proxy"].to_list() if "source_is_proxy" in columns else [None] * rows.height
     found: list[list[str]] = []
     for lat, lon, name, address, proxy, said in zip(*logged, names, addresses, proxies, stated, strict=True):
-        at = (lat, lon) if lat is not None and lon is not None else sites.get(name)
+        at = (lat, lon) if _on_earth(lat, lon) else sites.get(name)
         good = at is not None and proxy is None and said is not True
         found.append([repr(at[0]), repr(at[1]), address or ""] if good and at is not None else [])
     return pl.lit(pl.Series(found, dtype=pl.List(pl.String)))

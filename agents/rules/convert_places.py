@@ -34,8 +34,9 @@ def _coordinate(part: str, columns: object, district: District, site: str) -> st
     logged = "source_geo_latitude", "source_geo_longitude"
     if not {*logged} <= set(columns):  # type: ignore[call-overload]
         return of_site
-    both = " AND ".join(f"isNotNull({column})" for column in logged)
-    return f"if({both}, source_geo_{part}, {of_site})"
+    somewhere = "NOT (source_geo_latitude = 0 AND source_geo_longitude = 0)"
+    on_earth = "source_geo_latitude BETWEEN -90 AND 90 AND source_geo_longitude BETWEEN -180 AND 180"
+    return f"if(ifNull({on_earth} AND {somewhere}, false), source_geo_{part}, {of_site})"
 
 
 def speed(before: str, after: str, seconds: str, least_km: float) -> str:

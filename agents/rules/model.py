@@ -85,6 +85,14 @@ class Threshold:
     lte: float = inf
     neq: float | None = None
 
+    @property
+    def shown(self) -> float:
+        """The limit as a violation lists it: the lower one, else the upper one, else what it must not be."""
+        limit = self.gte if self.gte > -inf else self.lte
+        if limit == inf:
+            return inf if self.neq is None else self.neq
+        return float(f"{limit:.12g}")  # `lt: 2` is kept as the number next to 2
+
     def holds(self, measure: float) -> bool:
         """True where the measure is within the range."""
         return self.gte <= measure <= self.lte and measure != self.neq

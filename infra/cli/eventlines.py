@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import polars as pl
@@ -19,7 +20,6 @@ from schemas.registry import column_names, schema
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OWN = ("kind", "at", "source_line", "source_lines", "fields")
-_GENERATION = generation_of(b"events")
 AT_ONCE = 5_000  # events in one frame
 
 
@@ -76,11 +76,19 @@ def event_of(
             raise InputError(f"there is no column {column!r} in {found.value} events", where=place, hint=hint)
     if "timestamp" not in given:
         raise InputError("the event has no timestamp", where=place, hint="write ISO 8601 with an offset")
-    row = _usual(found, number) | {c: _value(v, types[c], c, place) for c, v in given.items() if v is not None}
+    row = _usual(found, number, _generation(place.rpartition(":")[0])) | {
+        c: _value(v, types[c], c, place) for c, v in given.items() if v is not None
+    }
     return found, row
 
 
-def _usual(kind: EventKind, number: int) -> dict[str, Any]:
+@lru_cache
+def _generation(file: str) -> str:
+    """Events that say no id of their own are those of their file and line: two files have none in common."""
+    return generation_of(file.encode("utf-8", "surrogatepass"))
+
+
+def _usual(kind: EventKind, number: int, generation: str) -> dict[str, Any]:
     """What a collector adds, and the values of columns that may not be missing."""
     made: dict[str, Any] = {}
     for one in schema(kind.value)["fields"]:
@@ -90,8 +98,8 @@ def _usual(kind: EventKind, number: int) -> dict[str, Any]:
         elif of_type == "boolean":
             made[one["name"]] = False
     return made | {
-        "event_id": event_id(f"events-{kind.value}", _GENERATION, number),
-        "event_dataset": kind.value, "log_source": kind.value, "log_generation": _GENERATION, "log_offset": number,
+        "event_id": event_id(f"events-{kind.value}", generation, number),
+        "event_dataset": kind.value, "log_source": kind.value, "log_generation": generation, "log_offset": number,
         "log_sub": 0, "log_hash": f"{number:032x}", "late": False, "time_suspect": False,
     }  # fmt: skip
 

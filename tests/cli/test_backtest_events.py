@@ -29,6 +29,16 @@ from tests.embedded.servers_fixture import RunningServers
 
 MAIL = EventKind.MAIL.topic
 _KINDS = {kind.topic: kind for kind in EventKind}
+RULE = """\
+title: Refused
+name: many-refused
+correlation: {type: event_count, rules: [refused], group-by: [source_ip], timespan: 10m, condition: {gte: 3}}
+---
+title: Refused
+name: refused
+logsource: {category: proxy}
+detection: {selection: {event_action: denied}, condition: selection}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +79,40 @@ def test_a_packed_one_too(day: Path, mail: Ran, container: Path, pack: object) -
     ran = aupstream("backtest", "-c", day / "aupstream.toml", f"events:{packed}")
     assert (ran.code, ran.out) == (4, "")
     assert "is damaged" in ran.err
+
+
+def test_an_event_that_is_in_two_files_counts_once(day: Path, mail: Ran, container: Path) -> None:
+    lines = day / "mail-again.jsonl"
+    lines.write_text(aupstream("normalise", "--source", "mail", "-c", day / "aupstream.toml", day / "mail.log").out)
+    ran = aupstream("backtest", "-c", day / "aupstream.toml", f"events:{container}", f"events:{container}")
+    assert ran.objects == mail.objects
+    assert "events were there before, under the same id: left out" in ran.err
+    mixed = aupstream("backtest", "-c", day / "aupstream.toml", f"events:{container}", f"events:{lines}")
+    assert mixed.objects == mail.objects
+
+
+def test_events_without_an_id_are_all_different(tmp_path: Path) -> None:
+    line = '{"event_action": "denied", "source_ip": "10.0.0.1", "timestamp": "2026-03-02T09:00:00Z", "kind": "proxy"}\n'
+    (tmp_path / "r.yml").write_text(RULE)
+    for name in ("one.jsonl", "two.jsonl"):
+        (tmp_path / name).write_text(line * 2)
+    ran = aupstream(
+        "backtest",
+        "--rules",
+        tmp_path / "r.yml",
+        f"events:{tmp_path / 'one.jsonl'}",
+        f"events:{tmp_path / 'two.jsonl'}",
+    )
+    assert [v["count"] for v in ran.objects] == [4]
+
+
+def test_events_without_what_a_rule_is_grouped_by_are_counted_as_left_out(tmp_path: Path) -> None:
+    (tmp_path / "r.yml").write_text(RULE)
+    line = '{"event_action": "denied", "user_name": "anna", "timestamp": "2026-03-02T09:00:00Z", "kind": "proxy"}\n'
+    (tmp_path / "e.jsonl").write_text(line * 3)
+    ran = aupstream("backtest", "--rules", tmp_path / "r.yml", f"events:{tmp_path / 'e.jsonl'}")
+    assert ran.objects == []
+    assert "3 matching events have no value of what their rule is grouped by: left out" in ran.err
 
 
 def test_what_normalise_prints_gives_the_same_keys_and_counts(day: Path, mail: Ran) -> None:

@@ -104,6 +104,22 @@ def test_the_place_is_the_one_that_was_logged_else_the_sites_and_none_for_a_prox
     assert found == [("u0", london), ("u1", ["39.74", "-104.99", "10.1.0.9"]), ("u5", london)]
 
 
+def test_what_is_not_on_earth_and_what_nobody_knows_is_no_place() -> None:
+    junk = [(95.0, 10.0), (10.0, 400.0), (0.0, 0.0), (-90.5, 0.0)]
+    real = [(0.0, 10.0), (-90.0, 180.0), (51.5, 0.0)]
+    geo = ("source_geo_latitude", "source_geo_longitude")
+    events = [
+        {
+            "timestamp": datetime(2026, 3, 2, 9, i, tzinfo=UTC),
+            "source_ip": "192.0.2.1",
+            **dict(zip(geo, at, strict=True)),
+        }
+        for i, at in enumerate(junk + real)
+    ]
+    found = [values[:2] for _, values in rows(TRAVEL, *events)]
+    assert found == [[repr(latitude), repr(longitude)] for latitude, longitude in real]
+
+
 def test_a_calendar_that_cannot_be_read_is_told_key_by_key() -> None:
     wrong = CalendarSettings(holidays=("2026-02-30", "2026-03-04/2026-03-01"), bell="8", bell_by_site={"x": "9-10"})
     with pytest.raises(Errors) as raised:
