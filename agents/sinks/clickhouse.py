@@ -14,7 +14,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from clickhouse_driver import Client
-from clickhouse_driver.errors import Error, NetworkError, ServerException, SocketTimeoutError
+from clickhouse_driver.errors import (
+    CannotParseDomainError,
+    CannotParseUuidError,
+    Error,
+    NetworkError,
+    ServerException,
+    SocketTimeoutError,
+    TooLargeStringSize,
+    TypeMismatchError,
+    UnknownTypeError,
+)
 from tenacity import Retrying, before_sleep_log, retry_if_exception_type, wait_random_exponential
 from tenacity.stop import stop_when_event_set
 
@@ -25,6 +35,8 @@ log = logging.getLogger(__name__)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Codes that say that the server is not ready, or busy: the same statement may succeed later.
 _TRANSIENT = frozenset({159, 160, 202, 203, 209, 210, 241, 242, 252, 999})
+# What the driver says of the values themselves: it would say so every time.
+_OF_VALUES = (UnknownTypeError, TypeMismatchError, CannotParseUuidError, CannotParseDomainError, TooLargeStringSize)
 Rows = list[tuple[Any, ...]]
 # Rows of one id are merged later like those of several inserts, not in the insert too: a fifth of its processor time.
 _AS_THEY_ARE = {"optimize_on_insert": 0}
@@ -35,6 +47,16 @@ _OLDER = {"input_format_avro_allow_missing_fields": 1}
 def utc(microseconds: int) -> datetime:
     """A time as clickhouse-driver wants it."""
     return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def of_the_values(error: Error, where: str) -> ServerError | None:
+    """What to say where the driver cannot read an answer or write values, however often it is asked; else None."""
+    if not isinstance(error, _OF_VALUES):
+        return None
+    if not isinstance(error, UnknownTypeError):
+        return ServerError(f"values do not fit the statement: {error.message}", where=where)
+    hint = "give the column one plain type, such as toFloat64(…) in each part of a UNION ALL, or toString(…)"
+    return ServerError(f"the answer has a column that cannot be read: {error.message}", where=where, hint=hint)
 
 
 class ClickHouse:
@@ -60,7 +82,7 @@ class ClickHouse:
         """Run a statement, again and again while the server is away or busy.
 
         Raises:
-            ServerError: the server refuses the statement.
+            ServerError: the server refuses the statement, or the driver the values or the types of its columns.
             RetryableError: told to stop while waiting.
         """
         return self._retrying(self._once, query, data, options)
@@ -81,6 +103,9 @@ class ClickHouse:
             raise RetryableError(f"ClickHouse does not answer: {error}", hint="it is tried again") from error
         except Error as error:
             self._drop()
+            never = of_the_values(error, query[:80])
+            if never is not None:
+                raise never from error
             raise RetryableError(f"the connection to ClickHouse broke: {error}", hint="it is tried again") from error
 
     def _drop(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from clickhouse_driver import Client
 from clickhouse_driver.errors import Error, NetworkError, ServerException, SocketTimeoutError
 
+from agents.sinks.clickhouse import of_the_values
 from infra.cli.configuration import Chosen
 from infra.embedded import ANALYST, USER, Endpoints, Layout, read_endpoints
 from infra.run.paths import DataPaths
@@ -111,6 +112,8 @@ class Store:
             return ServerError(f"ClickHouse refuses (code {error.code}): {text}", where=self._where, hint=hint)
         if isinstance(error, NetworkError | SocketTimeoutError | OSError | EOFError):
             return ServerError(f"ClickHouse does not answer: {error}", where=self._where, hint="is it running?")
+        if isinstance(error, Error) and (told := of_the_values(error, self._where)) is not None:
+            return told
         return ServerError(f"the connection to ClickHouse broke: {error}", where=self._where)
 
     def close(self) -> None:
