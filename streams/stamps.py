@@ -27,7 +27,7 @@ class StampState:
 
     Attributes:
         maximum: Running maximum of the times of rows that are not suspect; None before the first.
-        earliest: Least time of rows that are not suspect; None before the first.
+        earliest: Least time of rows that are neither suspect nor late; None before the first.
     """
 
     maximum: int | None = None
@@ -42,7 +42,7 @@ class Stamps:
         late: Strictly older than the running maximum before the row less the lateness.
         suspect: Far ahead and not confirmed. Never late as well.
         running: Running maximum as of each row, itself included.
-        earliest: Earliest time as of each row, itself included.
+        earliest: Earliest time of rows in time as of each row, itself included.
         outcomes: Of the rows decided by `closing`: index to confirmed.
         state: Behind the last decided row.
     """
@@ -156,17 +156,17 @@ def _with_maximum(
         return Stamps(np.empty(0, np.bool_), suspect, empty, empty, outcomes, state)
     least, most = np.iinfo(np.int64).min, np.iinfo(np.int64).max
     trusted_high = np.where(suspect, least, times)
-    trusted_low = np.where(suspect, most, times)
     running = np.maximum.accumulate(trusted_high)
-    earliest = np.minimum.accumulate(trusted_low)
     if state.maximum is not None:
         running = np.maximum(running, state.maximum)
-    if state.earliest is not None:
-        earliest = np.minimum(earliest, state.earliest)
     before = np.empty_like(running)
     before[0] = least if state.maximum is None else state.maximum
     before[1:] = running[:-1]
     known = before > least
     late = known & ~suspect & (times < np.where(known, before - lateness_us, 0))
+    # A late row may come when readers have long taken what was told for the begin: it never changes that.
+    earliest = np.minimum.accumulate(np.where(suspect | late, most, times))
+    if state.earliest is not None:
+        earliest = np.minimum(earliest, state.earliest)
     end = StampState(int(running[-1]), int(earliest[-1]))
     return Stamps(late, suspect, running, earliest, outcomes, end)

@@ -99,3 +99,15 @@ def test_covered_time_makes_older_rows_late_and_never_goes_back() -> None:
     assert cover(state, 150) == state
     stamps = stamp(np.array([150], np.int64), state, lateness_us=LATENESS, jump_max_us=JUMP)
     assert stamps.late.tolist() == [True]
+
+
+def test_a_late_row_is_no_begin_of_the_log() -> None:
+    """Readers take the earliest time as the begin once progress is past it: then no row may change it any more."""
+    rows = np.array([100, 95, 200, 50], np.int64)
+    whole = stamp(rows, StampState(), lateness_us=LATENESS, jump_max_us=JUMP)
+    assert whole.late.tolist() == [False, False, False, True]
+    assert whole.earliest.tolist() == [100, 95, 95, 95]
+    state = StampState()
+    for one in rows:
+        state = stamp(np.array([one], np.int64), state, lateness_us=LATENESS, jump_max_us=JUMP).state
+    assert state == whole.state == StampState(200, 95)
