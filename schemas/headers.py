@@ -68,6 +68,9 @@ class BatchHeaders:
         epoch: Offset of the newest record on `aup.sources` that the sender knew: whoever reads the message first
             reads that topic up to there.
         idle: True where the source has read to its end and `progress` is what it knows to have covered.
+        newest: Event time that the source has come to, microseconds: of its newest row so far, or what it knows to
+            have covered since. `progress` at plus infinity does not say it. None: no row, or told by the
+            release before.
     """
 
     kind: str
@@ -85,6 +88,7 @@ class BatchHeaders:
     earliest: int | None = None
     epoch: int = -1
     idle: bool = False
+    newest: int | None = None
     version: int = field(default=1)
 
     def to_kafka(self) -> list[tuple[str, bytes]]:
@@ -106,6 +110,7 @@ class BatchHeaders:
             "aup-earliest": "" if self.earliest is None else str(self.earliest),
             "aup-epoch": str(self.epoch),
             "aup-idle": "1" if self.idle else "0",
+            "aup-newest": "" if self.newest is None else str(self.newest),
         }
         items["aup-check"] = f"{_check(items):08x}"
         return [(k, v.encode("ascii")) for k, v in items.items()]
@@ -176,4 +181,5 @@ def _parse(text: dict[str, str]) -> BatchHeaders:
         earliest=int(text["aup-earliest"]) if text["aup-earliest"] else None,
         epoch=int(text["aup-epoch"]),
         idle=text["aup-idle"] == "1",
+        newest=int(text["aup-newest"]) if text.get("aup-newest") else None,  # the release before does not tell it
     )

@@ -160,6 +160,7 @@ class Batcher:
             progress=self.progress,
             earliest=state.earliest,
             epoch=self.epoch,
+            newest=state.maximum,
         )
         return [Message(self._settings.topic, partition, value, headers)]
 
@@ -207,6 +208,7 @@ class Batcher:
                     earliest=self.state.earliest,
                     epoch=self.epoch,
                     idle=idle,
+                    newest=self.state.maximum,
                 ),
             )
             for partition in range(self._settings.partitions)

@@ -79,7 +79,9 @@ class EventBatches:
         before = self._progress.get(key)
         progress = headers.progress if before is None else max(before.progress, headers.progress)
         starts = [e for e in (headers.earliest, before.earliest if before else None) if e is not None]
-        self._progress[key] = Told(headers.source, headers.timeline, progress, min(starts, default=None))
+        ends = [n for n in (headers.newest, before.newest if before else None) if n is not None]
+        told = Told(headers.source, headers.timeline, progress, min(starts, default=None), max(ends, default=None))
+        self._progress[key] = told
 
     def told(self) -> list[Told]:
         """How far every source is that this partition has told of, by name."""
@@ -87,16 +89,19 @@ class EventBatches:
 
     def save(self) -> Mapping[str, Any]:
         """Plain values for a snapshot."""
-        return {"marks": self.reader.save(), "told": [list(t) for t in map(_plain, self.told())]}
+        told = self.told()
+        return {
+            "marks": self.reader.save(),
+            "told": [[t.source, t.timeline, t.progress, t.earliest] for t in told],
+            "newest": [t.newest for t in told],  # apart: the release before reads four values of each
+        }
 
     @staticmethod
     def load(state: Mapping[str, Any]) -> EventBatches:
         """Take back what `save` gave."""
         made = EventBatches()
         made.reader = Reader.load(state["marks"])
-        made._progress = {(s, t): Told(s, t, p, e) for s, t, p, e in state["told"]}
+        newest = state.get("newest") or [None] * len(state["told"])
+        for (source, timeline, progress, earliest), end in zip(state["told"], newest, strict=True):
+            made._progress[source, timeline] = Told(source, timeline, progress, earliest, end)
         return made
-
-
-def _plain(told: Told) -> list[Any]:
-    return [told.source, told.timeline, told.progress, told.earliest]

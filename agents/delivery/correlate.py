@@ -183,9 +183,14 @@ class CorrelateStage(Stage):
         sources = self._context.timeline_sources(kinds, "")
         partitions = self._context.event_partitions
         there = [s for s in sources if not s.absent]
-        told = [self._progress.of(s, partitions, lane) for s in there]
+        told = {s: self._progress.of(s, partitions, lane) for s in there}
         starts = [self._progress.earliest[k] for s in sources if (k := (s.name, s.timeline)) in self._progress.earliest]
-        return RuleTime(min(told, default=NEVER), min(starts, default=None), incomplete=len(there) < len(sources))
+        return RuleTime(
+            min(told.values(), default=NEVER),
+            min(starts, default=None),
+            incomplete=len(there) < len(sources),
+            covered=self._progress.covered(told),
+        )
 
     def _outputs(self, records: Iterable[dict[str, Any]]) -> list[Output]:
         return [Output(VIOLATIONS, None, encode_record("violation", r), (), r["id"].encode()) for r in records]

@@ -63,6 +63,8 @@ class Link:
             "aup-follows": f"{self.follows.offset}.{self.follows.row}",
             "aup-last": f"{self.last.offset}.{self.last.row}",
             "aup-told": json.dumps(told, separators=(",", ":")),
+            # Apart from the rest that is told: the release before reads exactly four values of each source.
+            "aup-newest": json.dumps([t.newest for t in self.told], separators=(",", ":")),
             "aup-epoch": str(self.epoch),
             "aup-count": str(self.count),
             "aup-crc32": f"{self.crc32:08x}",
@@ -101,13 +103,15 @@ def _parse(text: dict[str, str]) -> Link:
     if text.pop("aup-check") != f"{_check(text):08x}":
         raise ValueError("aup-check is not that of the other headers")
     topic, _, partition = text["aup-input"].rpartition("/")
+    told = json.loads(text["aup-told"])
+    newest = json.loads(text.get("aup-newest", "null")) or [None] * len(told)
     return Link(
         topic=topic,
         partition=int(partition),
         lane=text["aup-lane"],
         follows=_row_mark(text["aup-follows"]),
         last=_row_mark(text["aup-last"]),
-        told=[Told(s, tl, int(p), e) for s, tl, p, e in json.loads(text["aup-told"])],
+        told=[Told(s, tl, int(p), e, n) for (s, tl, p, e), n in zip(told, newest, strict=True)],
         epoch=int(text["aup-epoch"]),
         count=int(text["aup-count"]),
         crc32=int(text["aup-crc32"], 16),

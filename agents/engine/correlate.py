@@ -41,13 +41,14 @@ class RuleTime:
         watermark: No row that is not stamped late is older than this, microseconds UTC.
         earliest: Earliest event of the rule's sources, for a learning time; None where there was none.
         incomplete: True where one of the sources is absent.
-        latest: Newest event of the rule's sources, where the caller knows it: when all have ended, what was covered.
+        covered: Up to where it is known what came, where sources have ended and no row will come; None: not known.
+            See `ProgressTable.covered`.
     """
 
     watermark: int = NEVER
     earliest: int | None = None
     incomplete: bool = False
-    latest: int | None = None
+    covered: int | None = None
 
 
 @dataclass(slots=True)
@@ -218,8 +219,8 @@ class Bucket:
         """Let a rule's time pass up to its watermark, or to the start of its next version."""
         self._set(state, time, upto)
         tell = self._teller(state.rule, out)
-        if isinstance(state.rule.own, Absence) and not state.expecting and time.earliest is not None:
-            self._expect(state, state.rule.own, max(time.earliest, state.passed))
+        if isinstance(state.rule.own, Absence) and not state.expecting:
+            self._expect(state, state.rule.own, time.earliest, upto)
         due = state.waiting.due(upto)
         if due:
             self.counters.applied += len(due)
@@ -247,16 +248,17 @@ class Bucket:
         """Note what the sources of a rule have covered."""
         setting = state.setting
         setting.incomplete = time.incomplete
-        # Beyond the end of all logs nothing is covered, though no row will come either.
-        ended = max(state.passed, NEVER if time.latest is None else time.latest)
-        setting.covered_to = min(ended if time.watermark == FOREVER else time.watermark, upto)
+        setting.covered_to = min(_covered(state, time), upto)
         if time.incomplete and setting.covered_to > setting.blind_until:
             setting.blind_until = setting.covered_to
             self.dirty = True
 
-    def _expect(self, state: RuleState, own: Absence, earliest: int) -> None:
-        """Begin to expect the keys of the rule that are this bucket's."""
+    def _expect(self, state: RuleState, own: Absence, earliest: int | None, upto: int) -> None:
+        """Begin to expect the keys of the rule that are this bucket's, once no earlier event can come."""
+        if earliest is None or upto <= earliest:
+            return
         state.expecting = self.dirty = True
+        earliest = max(earliest, state.passed)
         for group_key in sorted(own.expect):
             if group_key not in state.keys and self._owns(state.rule.id, group_key):
                 key = state.keys.find(group_key, earliest)
@@ -348,9 +350,18 @@ class Bucket:
                 self._states.pop(rule_id, None)
                 said.append(f"state of rule {rule_id} dropped: the rule is gone")
             else:
-                said += _load(mine, saved)
+                said += saving.take_back(mine, saved)
         self._timed = self._those_timed()
         return said
+
+
+def _covered(state: RuleState, time: RuleTime) -> int:
+    """Up to where it is known what came: beyond the end of all logs nothing is, though no row will come either."""
+    if state.passed == FOREVER:
+        return NEVER  # the end was judged; rows of a log that is found longer later on come too late
+    if time.covered is not None:
+        return time.covered
+    return state.passed if time.watermark == FOREVER else time.watermark
 
 
 def _apply(keys: KeyStore, due: Iterable[Waiter], tell: Tell) -> None:
@@ -364,30 +375,3 @@ def _apply(keys: KeyStore, due: Iterable[Waiter], tell: Tell) -> None:
             tell(group_key, made)
             keys.watch(group_key, key.alarm())
             made = []
-
-
-def _load(state: RuleState, saved: Mapping[str, Any]) -> list[str]:
-    """Take what is still valid of a rule's saved state, and say what is not."""
-    rule = state.rule
-    before = saved.get("shape")
-    if before is None:  # the first version knew only these
-        kept = (saved["kind"], saved["span"]) == (rule.kind, rule.timespan_us)
-        changed = [] if kept else ["kind or timespan"]
-        rows_fit = kept
-    else:
-        changed = [name for name, value in rule.shape.items() if before.get(name) != value]
-        rows_fit = not set(changed) & {*rule.row_shape, "kind"}
-    if rows_fit:
-        for group_key, plain in saved["pending"]:
-            state.waiting.add(Row.from_state(plain), group_key)
-        state.passed = saved["passed"]
-        state.setting.blind_until = saved.get("blind_until", NEVER)
-        state.since = saved.get("since", NEVER)
-        state.seen.load(saved["known"])
-    else:
-        state.since = saved["passed"]
-    if not changed:
-        state.keys.load(saved["keys"])
-        return []
-    lost = f"{len(saved['keys'])} keys" + ("" if rows_fit else f" and {len(saved['pending'])} waiting rows")
-    return [f"state of rule {rule.id} dropped: {lost}, because it has another {', '.join(changed)} now"]

@@ -78,7 +78,7 @@ class Pipeline:
             for rows in self._detector.portions(matched, "attributed", self._facts):
                 self._records += self._bucket.take(rows_of(rows))
         self._attributed = []
-        times = {r.id: RuleTime(FOREVER, self._start(r.kinds), latest=self._end(r.kinds)) for r in self._rules.rules}
+        times = {r.id: RuleTime(FOREVER, self._start(r.kinds), covered=self._end(r.kinds)) for r in self._rules.rules}
         self._records += self._bucket.advance(times)
         return self._records
 

@@ -39,6 +39,7 @@ class Told:
     timeline: str
     progress: int
     earliest: int | None
+    newest: int | None = None  # time that it has come to; None: no row, or told by the release before
 
 
 @dataclass(slots=True)
@@ -47,6 +48,7 @@ class ProgressTable:
 
     told: dict[tuple[str, str], dict[tuple[str, int, str], int]] = field(default_factory=dict)
     earliest: dict[tuple[str, str], int] = field(default_factory=dict)
+    newest: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def tell(self, topic: str, partition: int, lane: str, told: Iterable[Told]) -> None:
         """Take what a message of that partition and lane says."""
@@ -57,6 +59,8 @@ class ProgressTable:
             places[place] = max(places.get(place, NEVER), t.progress)
             if t.earliest is not None:
                 self.earliest[key] = min(self.earliest.get(key, FOREVER), t.earliest)
+            if t.newest is not None:
+                self.newest[key] = max(self.newest.get(key, NEVER), t.newest)
 
     def of(self, source: SourceInfo, partitions: int, lane: str) -> int:
         """Least progress of a source over all partitions of its topic."""
@@ -66,11 +70,34 @@ class ProgressTable:
         topic = source.kind.topic
         return min((places.get((topic, p, lane), NEVER) for p in range(partitions)), default=NEVER)
 
+    def covered(self, progress: Mapping[SourceInfo, int]) -> int | None:
+        """Event time up to which it is known what came, microseconds; None where that is not known.
+
+        Of a kind that is the least progress of its sources. Where all of them have ended it is the newest time that
+        any has come to: beyond that nothing will come, but nothing is known either. Of several kinds it is the least.
+        So it ends at the same time whatever was told in between, and in whatever order.
+
+        Args:
+            progress: Of the sources in question, as `of` says it.
+        """
+        ends = []
+        for kind in {s.kind for s in progress}:
+            mine = {s: told for s, told in progress.items() if s.kind is kind}
+            ends.append(min(mine.values()))
+            if ends[-1] == FOREVER:
+                ends[-1:] = self._newest_of(mine)
+        return min(ends, default=None)
+
+    def _newest_of(self, sources: Iterable[SourceInfo]) -> list[int]:
+        known = [self.newest[key] for s in sources if (key := (s.name, s.timeline)) in self.newest]
+        return [max(known)] if known else []
+
     def save(self) -> dict[str, Any]:
         """Plain values for a snapshot."""
         return {
             "told": [[*key, *place, at] for key, places in self.told.items() for place, at in places.items()],
             "earliest": [[*key, at] for key, at in self.earliest.items()],
+            "newest": [[*key, at] for key, at in self.newest.items()],
         }
 
     @staticmethod
@@ -81,4 +108,6 @@ class ProgressTable:
             table.told.setdefault((source, timeline), {})[(topic, partition, lane)] = at
         for source, timeline, at in state["earliest"]:
             table.earliest[(source, timeline)] = at
+        for source, timeline, at in state.get("newest", ()):  # the release before has none
+            table.newest[(source, timeline)] = at
         return table

@@ -10,9 +10,11 @@ from typing import Any, Protocol
 from agents.engine.key import Setting
 from agents.engine.keystore import KeyStore
 from agents.engine.newvalues import NewValues
+from agents.engine.rows import Row
 from agents.engine.waiting import Waiter, Waiting
 from agents.rules.model import Rule
 from schemas.errors import StateError
+from schemas.headers import NEVER
 
 CHANGES_VERSION = 1
 Reached = Sequence[int]  # watermark passed, and `blind_until`; microseconds UTC
@@ -92,6 +94,33 @@ def reach(held: Held, saved: Reached) -> None:
     if not (held.coming and held.coming[0][0] <= passed):
         held.passed = max(held.passed, passed)
         held.setting.blind_until = max(held.setting.blind_until, blind_until)
+
+
+def take_back(held: Held, saved: Mapping[str, Any]) -> list[str]:
+    """Take what is still valid of a rule's saved state, and say what is not."""
+    rule = held.rule
+    before = saved.get("shape")
+    if before is None:  # the first version knew only these
+        kept = (saved["kind"], saved["span"]) == (rule.kind, rule.timespan_us)
+        changed = [] if kept else ["kind or timespan"]
+        rows_fit = kept
+    else:
+        changed = [name for name, value in rule.shape.items() if before.get(name) != value]
+        rows_fit = not set(changed) & {*rule.row_shape, "kind"}
+    if rows_fit:
+        for group_key, plain in saved["pending"]:
+            held.waiting.add(Row.from_state(plain), group_key)
+        held.passed = saved["passed"]
+        held.setting.blind_until = saved.get("blind_until", NEVER)
+        held.since = saved.get("since", NEVER)
+        held.seen.load(saved["known"])
+    else:
+        held.since = saved["passed"]
+    if not changed:
+        held.keys.load(saved["keys"])
+        return []
+    lost = f"{len(saved['keys'])} keys" + ("" if rows_fit else f" and {len(saved['pending'])} waiting rows")
+    return [f"state of rule {rule.id} dropped: {lost}, because it has another {', '.join(changed)} now"]
 
 
 def merge(state: dict[str, Any], changed: Mapping[str, Any]) -> None:

@@ -23,6 +23,8 @@ class SentSource:
     name: str
     kind: EventKind
     frame: pl.DataFrame
+    lateness: int = 0  # what progress is behind the newest row, microseconds
+    marked: int = 0  # after so many batches every partition is told of progress; 0: never before the end
 
 
 def sourced(name: str, kind: EventKind, frame: pl.DataFrame) -> SentSource:
@@ -50,21 +52,30 @@ def batches(source: SentSource, rows: int, partitions: int, epoch: int) -> list[
     follows: dict[int, Mark] = {}
     times = source.frame["timestamp"].dt.timestamp("us")
     earliest = None if times.is_empty() else int(times.min())  # type: ignore[arg-type]
+    newest: int | None = None
+
+    def mark(progress: int) -> list[Output]:
+        markers = (
+            BatchHeaders(
+                kind="marker", schema=source.kind.value, source=source.name, generation=GENERATION,
+                follows=follows.get(p), progress=progress, earliest=earliest, epoch=epoch, newest=newest,
+            )
+            for p in range(partitions)
+        )  # fmt: skip
+        return [Output(source.kind.topic, p, b"", m.to_kafka()) for p, m in enumerate(markers)]
+
     for n, part in enumerate(source.frame.iter_slices(rows)):
         p = partition_of(source.name, n, partitions)
         first, last = Position(part["log_offset"][0]), Position(part["log_offset"][-1])
+        newest = int(times[n * rows + part.height - 1])
         headers = BatchHeaders(
             kind="batch", schema=source.kind.value, source=source.name, generation=GENERATION, block=n, first=first,
-            last=last, follows=follows.get(p), progress=int(times[n * rows + part.height - 1]), earliest=earliest,
-            epoch=epoch,
+            last=last, follows=follows.get(p), progress=newest - source.lateness, earliest=earliest, epoch=epoch,
+            newest=newest,
         )  # fmt: skip
         headers, value = encode_batch(source.kind.value, part, headers)
         out.append(Output(source.kind.topic, p, value, headers.to_kafka()))
         follows[p] = Mark(GENERATION, last)
-    for p in range(partitions):
-        headers = BatchHeaders(
-            kind="marker", schema=source.kind.value, source=source.name, generation=GENERATION,
-            follows=follows.get(p), progress=FOREVER, earliest=earliest, epoch=epoch,
-        )  # fmt: skip
-        out.append(Output(source.kind.topic, p, b"", headers.to_kafka()))
-    return out
+        if source.marked and (n + 1) % source.marked == 0:
+            out += mark(newest - source.lateness)
+    return out + mark(FOREVER)

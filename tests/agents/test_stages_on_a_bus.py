@@ -66,8 +66,12 @@ def examples() -> list[Example]:
 
 
 def in_one_process(sent: list[SentSource], context: Given) -> Records:
+    return in_one_process_of(rules(), sent, context)
+
+
+def in_one_process_of(ruleset: RuleSet, sent: list[SentSource], context: Given) -> Records:
     frames = [(s.kind, s.frame) for s in sent]
-    return run(rules(), context.district, context.inventory, context.judge, frames)
+    return run(ruleset, context.district, context.inventory, context.judge, frames)
 
 
 Make = Callable[[Context], InForce]
@@ -99,8 +103,9 @@ def on_a_bus(
         return DetectStage(topic, p, kind, detectors, context, partitions=Q)
 
     def correlate(topic: str, p: int) -> Stage:
-        del topic, p
-        return CorrelateStage(in_force, given.judge, context, inventory=given.inventory.present)
+        del topic
+        present = given.inventory.present
+        return CorrelateStage(in_force, given.judge, context, inventory=present, partition=(p, Q))
 
     def identify(topic: str, p: int) -> Stage:
         return IdentifyStage(topic, p, EventKind(topic.rpartition(".")[2]))

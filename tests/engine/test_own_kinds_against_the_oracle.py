@@ -303,3 +303,15 @@ def test_state_of_the_first_release_is_read() -> None:
     assert bucket.load(old) == []
     bucket.take([KeyedRow("r", KEYS[0], late=False, row=row_at(t), input_row=0) for t in (6, 7)])
     assert [r["count"] for r in bucket.advance({"r": RuleTime(FOREVER)})] == [3, 3]
+
+
+def test_keys_are_expected_from_the_earliest_event_however_late_it_is_heard_of() -> None:
+    def opened(earliest: list[int]) -> list[int]:
+        bucket = Bucket({"r": ABSENCE}, Judge())
+        records: Records = []
+        for n, told in enumerate(earliest):
+            records += bucket.advance({"r": RuleTime(5 * MINUTE + n, told)})
+        records += bucket.advance({"r": RuleTime(300 * MINUTE, earliest[-1])})
+        return sorted({r["opened_at"] for r in records})
+
+    assert opened([9 * MINUTE, 7 * MINUTE]) == opened([7 * MINUTE])
