@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import inf
@@ -56,7 +56,7 @@ def query(rule: Rule, rows: Sequence[tuple[str, Row]], calendar: Calendar | None
 
 
 # The plain way: every row, and every instant at which one leaves, joined with all rows that are inside then.
-_WORDS = {
+WORDS = {
     "duckdb": {
         "percentile": "quantile_cont(a.number, {})",
         "values": "len(list_distinct(flatten(list(a.vals))))",
@@ -92,11 +92,12 @@ def self_join(rule: Rule, rows: Sequence[Row], dialect: str) -> str:
         tests += [f"{a}.n < {b}.n" for a, b in pairwise(tables)]
         joined = ", ".join(f"given AS {a}" for a in tables)
         return f"{head}{joined} WHERE {' AND '.join(tests)} GROUP BY p.at, p.point"
-    holds = _holds(rule, _WORDS[dialect])
+    holds = condition(rule, WORDS[dialect])
     return f"{head}given AS a WHERE {inside.format('a')} GROUP BY p.at, p.point HAVING {holds}"
 
 
-def _holds(rule: Rule, words: dict[str, str]) -> str:
+def condition(rule: Rule, words: Mapping[str, str]) -> str:
+    """The condition of a rule over the rows `a` of a group."""
     if rule.kind == "temporal":
         return _there(rule.presence or _all(rule.bases), words["any"])
     measures = {

@@ -22,7 +22,7 @@ from agents.engine.progress import Told
 from agents.engine.rows import Row
 from agents.rules.model import Rule, RuleSet
 from schemas.codec import encode
-from schemas.headers import FOREVER
+from schemas.headers import FOREVER, NEVER
 from schemas.ids import key_partition
 from schemas.kinds import DETECTIONS, SOURCES, EventKind
 from schemas.records import decode_record
@@ -31,7 +31,14 @@ Keyed = Sequence[tuple[str, Row]]  # group keys as JSON, and rows
 
 
 def staged(
-    draw: Any, rule: Rule, log: Keyed, *, lateness: int, end: int = FOREVER, calendar: Calendar | None = None
+    draw: Any,
+    rule: Rule,
+    log: Keyed,
+    *,
+    lateness: int,
+    end: int = FOREVER,
+    calendar: Calendar | None = None,
+    inner: Sequence[Rule] = (),
 ) -> Records:
     """Last versions of the violations that workers make of a log.
 
@@ -42,12 +49,14 @@ def staged(
         lateness: 30 % of the rows come up to so much later than those of their time, microseconds.
         end: Progress after the last row.
         calendar: The district's.
+        inner: Rules before it in a chain: rows of their bases are theirs, with their group keys.
     """
+    rules = (rule, *inner)
     partitions = draw(st.integers(1, 3))
-    messages = _messages(draw, rule, _arrivals(draw, log, lateness), partitions, lateness, end)
+    messages = _messages(draw, rules, _arrivals(draw, log, lateness), partitions, lateness, end)
     versions: dict[tuple[str, int], dict[str, Any]] = {}
     for p in range(partitions):
-        for record in _consumed(draw, rule, messages[p], (p, partitions), calendar):
+        for record in _consumed(draw, rules, messages[p], (p, partitions), calendar):
             known = versions.setdefault((record["id"], record["version"]), record)
             assert known == record  # the same id and version always have the same content
     last: dict[str, dict[str, Any]] = {}
@@ -62,24 +71,26 @@ def _arrivals(draw: Any, log: Keyed, lateness: int) -> list[tuple[str, Row]]:
 
 
 def _messages(
-    draw: Any, rule: Rule, arrivals: Keyed, partitions: int, lateness: int, end: int
+    draw: Any, rules: Sequence[Rule], arrivals: Keyed, partitions: int, lateness: int, end: int
 ) -> list[list[tuple[bytes, Any]]]:
     """What is sent to each partition; any message may be sent again."""
     made: list[list[tuple[bytes, Any]]] = [[] for _ in range(partitions)]
     marks = [NOTHING] * partitions
-    earliest, newest = min(row.t for _, row in arrivals), -(2**62)
+    earliest, newest = FOREVER, NEVER
     size = draw(st.integers(1, len(arrivals)))
     for offset, start in enumerate([*range(0, len(arrivals), size), len(arrivals)]):
         portion = list(enumerate(arrivals[start : start + size]))
         newest = max([newest, *(row.t for _, (_, row) in portion)])
-        told = [Told("s", "", newest - lateness if portion else end, earliest)]
+        earliest = min([earliest, *(row.t for _, (_, row) in portion)])
+        told = [Told("s", "", newest - lateness if portion else end, earliest, newest)]
         for p in range(partitions):
-            mine = [(n, key, row) for n, (key, row) in portion if key_partition(rule.id, key, partitions) == p]
-            value = encode("detection", _frame(rule, mine)) if mine else b""
+            judged = [(n, _rule_of(rules, row), key, row) for n, (key, row) in portion]
+            mine = [one for one in judged if key_partition(*one[1].kept_by(one[2]), partitions) == p]
+            value = encode("detection", _frame(mine)) if mine else b""
             last = RowMark(offset, mine[-1][0]) if mine else marks[p]
             runs = [(offset, len(mine))] if mine else []
             link = Link(
-                EventKind.LOGIN.topic, 0, rule.lane, marks[p], last, told, 0, len(mine), zlib.crc32(value), runs
+                EventKind.LOGIN.topic, 0, rules[0].lane, marks[p], last, told, 0, len(mine), zlib.crc32(value), runs
             )
             made[p].append((value, link.to_kafka()))
             marks[p] = last
@@ -88,7 +99,11 @@ def _messages(
     return made
 
 
-def _frame(rule: Rule, rows: Sequence[tuple[int, str, Row]]) -> pl.DataFrame:
+def _rule_of(rules: Sequence[Rule], row: Row) -> Rule:
+    return next(rule for rule in reversed(rules) if rule is rules[0] or row.base in rule.bases)
+
+
+def _frame(rows: Sequence[tuple[int, Rule, str, Row]]) -> pl.DataFrame:
     listed = [
         {
             "rule_id": rule.id, "rule_version": rule.version, "base": r.base, "group_key": key, "timestamp": r.t,
@@ -96,7 +111,7 @@ def _frame(rule: Rule, rows: Sequence[tuple[int, str, Row]]) -> pl.DataFrame:
             "log_source": r.source, "log_generation": r.generation, "log_offset": r.offset, "log_sub": 0,
             "log_hash": r.line_hash, "summary": r.summary, "row": n,
         }
-        for n, key, r in rows
+        for n, rule, key, r in rows
     ]  # fmt: skip
     return pl.DataFrame(listed, schema={**DETECTION_SCHEMA, "timestamp": pl.Int64}, orient="row").with_columns(
         pl.col("timestamp").cast(pl.Datetime("us", "UTC"))
@@ -104,7 +119,11 @@ def _frame(rule: Rule, rows: Sequence[tuple[int, str, Row]]) -> pl.DataFrame:
 
 
 def _consumed(
-    draw: Any, rule: Rule, messages: Sequence[tuple[bytes, Any]], partition: tuple[int, int], calendar: Calendar | None
+    draw: Any,
+    judged: Sequence[Rule],
+    messages: Sequence[tuple[bytes, Any]],
+    partition: tuple[int, int],
+    calendar: Calendar | None,
 ) -> Records:
     """One worker's records; it is saved here and there, killed here and there, and goes on from what was saved."""
 
@@ -112,7 +131,7 @@ def _consumed(
         context = Context(1)
         registered = json.dumps({"event": "registered", "source": "s", "kind": "login"}).encode()
         context.take(Message(SOURCES, 0, 0, registered, ()))
-        rules = RuleSet((rule,), (), "")
+        rules = RuleSet(tuple(judged), (), "")
         return CorrelateStage(Always(rules), Judge(), context, inventory=False, calendar=calendar, partition=partition)
 
     out: Records = []

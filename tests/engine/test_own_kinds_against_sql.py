@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from agents.engine.rows import Row
 from agents.rules.model import Rule
 from agents.sinks.clickhouse import ClickHouse
+from schemas.headers import FOREVER
 from tests.embedded.servers_fixture import RunningServers
 from tests.engine import sql_own
 from tests.engine.sql_own import Dialect, Found
@@ -159,6 +160,16 @@ def test_absences_are_those_of_a_join(dialect: Dialect, data: st.DataObject, row
     end = rows[-1][1].t + later * MINUTE + 1
     found = _absences(data.draw, rows, end)
     assert found == {key: sql_own.absences(dialect, ABSENCE, of(rows, key), rows[0][1].t, end) for key in KEYS}
+
+
+@few
+@given(st.data(), keyed(5 * MINUTE))
+def test_absences_at_the_end_of_a_log_are_those_up_to_its_newest_event(
+    dialect: Dialect, data: st.DataObject, rows: Keyed
+) -> None:
+    first, newest = rows[0][1].t, rows[-1][1].t
+    found = _absences(data.draw, rows, FOREVER)
+    assert found == {key: sql_own.absences(dialect, ABSENCE, of(rows, key), first, newest) for key in KEYS}
 
 
 @pytest.mark.servers

@@ -6,8 +6,9 @@ again, and workers are killed and go on from what was saved. See `tests.engine.s
 
 from __future__ import annotations
 
+import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 
@@ -32,23 +33,33 @@ PLAIN = [
     if not (rule.suppress_us or rule.rearm_us)
 ]
 JOINED = [r for r in PLAIN if r.window == "sliding" and not r.lasting_us and r.kind != "sequence"]
-NUMBERS = st.sampled_from([-3.0, -1.0, 0.0, 1.0, 2.0, 2.5, 5.0, 7.25, 9.0])  # exact in binary: sums have no last digit
+NUMBERS = (-3.0, -1.0, 0.0, 1.0, 2.0, 2.5, 5.0, 7.25, 9.0)  # exact in binary: sums have no last digit
+
+
+# Rows stand close enough that orders of five rows are within a window, and apart enough that windows end.
+GAPS = (0, 0, 1, 2, 4, 8, 15, 21, 45, 101, 160)
 
 
 @st.composite
 def logs(draw: st.DrawFn) -> list[tuple[str, Row]]:
-    """Rows of several keys, in order."""
-    made = []
-    for i, t in enumerate(sorted(draw(st.lists(st.integers(0, 600), min_size=1, max_size=40)))):
-        values = draw(st.lists(st.sampled_from("uvwxyz"), min_size=1, max_size=3, unique=True))
-        row = Row(
-            t, f"{i:04d}", draw(st.sampled_from("aabbc")), tuple(values), draw(NUMBERS), "s", "g", i, "h", "{}", ()
-        )
-        made.append((draw(st.sampled_from(KEYS)), row))
+    """Rows of several keys, in order: Hypothesis draws how many and how dense, a seed the rest."""
+    size, most = draw(st.integers(1, 60)), draw(st.integers(4, len(GAPS)))
+    return random_log(draw(st.integers(0, 2**32)), size, GAPS[:most])
+
+
+def random_log(seed: int, size: int, gaps: Sequence[int] = GAPS) -> list[tuple[str, Row]]:
+    """So many rows, in order."""
+    dice, made, t = random.Random(seed), [], 0
+    for i in range(size):
+        t += dice.choice(gaps)
+        values, number = tuple(dice.sample("uvwxyz", dice.randint(1, 3))), dice.choice(NUMBERS)
+        row = Row(t, f"{i:04d}", dice.choice("aaabbc"), values, number, "s", "g", i, "h", "{}", ())
+        made.append((dice.choice("xxxyyz"), row))
     return made
 
 
-def _engine(data: st.DataObject, rule: Rule, log: list[tuple[str, Row]]) -> dict[str, list[Found]]:
+def engine_of(data: st.DataObject, rule: Rule, log: list[tuple[str, Row]]) -> dict[str, list[Found]]:
+    """Episodes that workers make of a log, by key."""
     keyed = [(f'{{"user_name":"{key}"}}', row) for key, row in log]
     found: dict[str, list[Found]] = {k: [] for k in KEYS}
     for r in staged(data.draw, rule, keyed, lateness=LATENESS):
@@ -65,7 +76,7 @@ def _rows(log: list[tuple[str, Row]], key: str) -> list[Row]:
 def test_episodes_are_those_of_a_self_join_in_duckdb(
     data: st.DataObject, log: list[tuple[str, Row]], rule: Rule
 ) -> None:
-    found = _engine(data, rule, log)
+    found = engine_of(data, rule, log)
     for key in KEYS:
         rows = _rows(log, key)
         holding = set(duckdb.execute(self_join(rule, rows, "duckdb")).fetchall()) if rows else set()
@@ -88,7 +99,7 @@ few = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scop
 def test_episodes_are_those_of_a_self_join_in_clickhouse(
     store: ClickHouse, data: st.DataObject, log: list[tuple[str, Row]], rule: Rule
 ) -> None:
-    found = _engine(data, rule, log)
+    found = engine_of(data, rule, log)
     for key in KEYS:
         rows = _rows(log, key)
         holding = {(int(at), int(n)) for at, n in store.execute(self_join(rule, rows, "clickhouse"))} if rows else set()
@@ -110,5 +121,5 @@ def test_the_query_that_a_rule_is_converted_to_finds_the_same_episodes(
 ) -> None:
     if any(t.where or t.per for t in rule.thresholds):
         log = [(key, row._replace(values=tuple(CLASSED[v] for v in row.values))) for key, row in log]
-    found = _engine(data, rule, log)
+    found = engine_of(data, rule, log)
     assert sorted(store.execute(query(rule, log))) == sorted((k, *e) for k, of_key in found.items() for e in of_key)

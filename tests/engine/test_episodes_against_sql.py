@@ -1,0 +1,130 @@
+"""Episodes are those of plain SQL: orders with counts, lasting, windows that begin anew, suppress and rearm, chains.
+
+The same query runs in DuckDB, which folds points by a recursive query, and in ClickHouse, by `arrayFold`; see
+`tests.engine.sql_episodes`. Rows come as workers get them: 30 % out of order within the lateness, in any portions, over
+several partitions, some again, and workers are killed and go on from what was saved; see `tests.engine.staged`.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from agents.engine.rows import Row
+from agents.rules.model import Rule, Threshold, part_of
+from agents.sinks.clickhouse import ClickHouse
+from schemas.ids import violation_id
+from tests.embedded.servers_fixture import RunningServers
+from tests.engine import sql_episodes
+from tests.engine.sql_episodes import Engine
+from tests.engine.sql_windows import Found
+from tests.engine.staged import staged
+from tests.engine.test_windows_against_sql import GAPS, LATENESS, PLAIN, engine_of, logs, random_log
+from tests.engine.test_windows_against_the_oracle import EVENT_COUNT, RULES, SEQUENCE
+
+OWN = [r for r in PLAIN if r.window != "sliding" or r.lasting_us or r.kind == "sequence"]
+QUIET = [r for r in RULES if r.suppress_us or r.rearm_us]
+MORE = [
+    replace(SEQUENCE, window="session", timespan_us=30),
+    replace(SEQUENCE, counts=(1, 2), rearm_us=50),
+    replace(EVENT_COUNT, window="tumbling", lasting_us=30),
+    replace(EVENT_COUNT, window="session", timespan_us=20, suppress_us=90),
+    replace(EVENT_COUNT, thresholds=(Threshold("some", 2, lte=3),), window="tumbling", rearm_us=25, suppress_us=10),
+    replace(EVENT_COUNT, kind="temporal", thresholds=(), presence=("and", "a", ("not", "b")), lasting_us=10),
+    replace(EVENT_COUNT, kind="temporal_ordered", thresholds=(), bases=("a", "b", "a"), window="tumbling"),
+]
+
+
+@pytest.fixture(scope="module", params=["duckdb", pytest.param("clickhouse", marks=pytest.mark.servers)])
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    if request.param == "duckdb":
+        yield Engine("duckdb", lambda text: duckdb.execute(text).fetchall())
+        return
+    servers: RunningServers = request.getfixturevalue("embedded_servers")
+    store = ClickHouse(servers.endpoints.clickhouse, threading.Event())
+    yield Engine("clickhouse", store.execute)
+    store.close()
+
+
+few = settings(max_examples=16, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@few
+@given(st.data(), logs(), st.sampled_from([*OWN, *QUIET, *MORE]))
+def test_episodes_are_those_of_a_query(
+    engine: Engine, data: st.DataObject, log: list[tuple[str, Row]], rule: Rule
+) -> None:
+    made = {key: found for key, found in engine_of(data, rule, log).items() if found}
+    assert made == sql_episodes.found(engine, rule, log)
+
+
+def test_such_logs_make_episodes_of_every_rule() -> None:
+    """What finds nothing in either way proves nothing."""
+    logs_of = [random_log(1, 250, GAPS[:most]) for most in (6, len(GAPS))]
+    engine = Engine("duckdb", lambda text: duckdb.execute(text).fetchall())
+    for rule in [*OWN, *QUIET, *MORE]:
+        assert any(sql_episodes.found(engine, rule, log) for log in logs_of), rule
+    for outer, inner in CHAINS:
+        assert any(_chained(engine, outer, inner, log) for log in logs_of), outer
+
+
+BEHIND = replace(EVENT_COUNT, id="o", bases=("r", "c"), inner=frozenset({"r"}), root="o", timespan_us=150)
+BEFORE = replace(EVENT_COUNT, id="r", group_by=("device", "user_name"), root="o", timespan_us=40, silent=True)
+CHAINS = [
+    (replace(outer, root_by=("user_name",)), replace(inner, root_by=("user_name",)))
+    for outer, inner in [
+        (replace(BEHIND, kind="temporal", thresholds=()), BEFORE),
+        (replace(BEHIND, thresholds=(Threshold("many", 3),), window="tumbling"), BEFORE),
+        (replace(BEHIND, kind="value_count", value_field="device", thresholds=(Threshold("two", 2),)), BEFORE),
+        (replace(BEHIND, kind="sequence", thresholds=(), counts=(2, 1)), replace(BEFORE, window="tumbling")),
+        (replace(BEHIND, kind="temporal_ordered", thresholds=(), rearm_us=60), replace(BEFORE, suppress_us=30)),
+    ]
+]
+
+
+def _key(outer: Rule, key: str, row: Row) -> str:
+    """A row's group key: what the rule before it counts is kept per device too."""
+    device = "" if row.base in outer.bases else f'"device":"{"p" if row.number and row.number > 1 else "q"}",'
+    return f'{{{device}"user_name":"{key}"}}'
+
+
+def _plain(outer: Rule, row: Row) -> Row:
+    """A row that is counted as one device: in a chain, they are."""
+    return row._replace(values=("p",)) if row.base in outer.bases else row
+
+
+def _chained(engine: Engine, outer: Rule, inner: Rule, log: list[tuple[str, Row]]) -> dict[str, list[Found]]:
+    """The first query's episodes are rows of the second, each at the time at which it opens."""
+    keyed = [(_key(outer, key, row), _plain(outer, row)) for key, row in log]
+    rows = [(part_of(key, ("user_name",)), row) for key, row in keyed if row.base in outer.bases]
+    before = sql_episodes.found(engine, inner, [(key, row) for key, row in keyed if row.base in inner.bases])
+    for key, episodes in before.items():
+        for first, opened, *_ in episodes:
+            named = violation_id(inner.id, key, first)
+            values = (json.loads(key)["device"],) if outer.value_field else ()
+            made = Row(opened, named, inner.id, values, 0.0, "s", "g", 0, "h", "{}", ())
+            rows.append((part_of(key, ("user_name",)), made))
+    return sql_episodes.found(engine, outer, rows)
+
+
+@few
+@given(st.data(), logs(), st.sampled_from(CHAINS))
+def test_chains_are_one_query_over_the_episodes_of_another(
+    engine: Engine, data: st.DataObject, log: list[tuple[str, Row]], chain: tuple[Rule, Rule]
+) -> None:
+    outer, inner = chain
+    keyed = [(_key(outer, key, row), _plain(outer, row)) for key, row in log]
+    found: dict[str, list[Found]] = {}
+    for r in staged(data.draw, outer, keyed, lateness=LATENESS, inner=[inner]):
+        assert r["rule_id"] == outer.id
+        first, newest = r["evidence"][0]["event_id"], r["evidence"][-1]["event_id"]
+        key = f'{{"user_name":"{r["group_key"]["user_name"]}"}}'
+        found.setdefault(key, []).append((first, r["opened_at"], r["closed_at"], r["count"], newest))
+    assert {key: sorted(made) for key, made in found.items()} == _chained(engine, outer, inner, log)
