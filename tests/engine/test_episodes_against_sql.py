@@ -37,6 +37,8 @@ MORE = [
     replace(EVENT_COUNT, window="tumbling", lasting_us=30),
     replace(EVENT_COUNT, window="session", timespan_us=20, suppress_us=90),
     replace(EVENT_COUNT, thresholds=(Threshold("some", 2, lte=3),), window="tumbling", rearm_us=25, suppress_us=10),
+    replace(EVENT_COUNT, thresholds=(Threshold("two", 2),), timespan_us=10, suppress_us=20),
+    replace(EVENT_COUNT, thresholds=(Threshold("two", 2),), timespan_us=10, rearm_us=25),
     replace(EVENT_COUNT, kind="temporal", thresholds=(), presence=("and", "a", ("not", "b")), lasting_us=10),
     replace(EVENT_COUNT, kind="temporal_ordered", thresholds=(), bases=("a", "b", "a"), window="tumbling"),
 ]

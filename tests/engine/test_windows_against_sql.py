@@ -36,22 +36,23 @@ JOINED = [r for r in PLAIN if r.window == "sliding" and not r.lasting_us and r.k
 NUMBERS = (-3.0, -1.0, 0.0, 1.0, 2.0, 2.5, 5.0, 7.25, 9.0)  # exact in binary: sums have no last digit
 
 
-# Rows stand close enough that orders of five rows are within a window, and apart enough that windows end.
-GAPS = (0, 0, 1, 2, 4, 8, 15, 21, 45, 101, 160)
+# Rows stand close enough that orders of five rows are within a window, apart enough that windows end, and often at the
+# very instant at which one does.
+GAPS = (0, 0, 5, 5, 10, 10, 20, 20, 50, 100, 160)
 
 
 @st.composite
 def logs(draw: st.DrawFn) -> list[tuple[str, Row]]:
     """Rows of several keys, in order: Hypothesis draws how many and how dense, a seed the rest."""
     size, most = draw(st.integers(1, 60)), draw(st.integers(4, len(GAPS)))
-    return random_log(draw(st.integers(0, 2**32)), size, GAPS[:most])
+    return random_log(draw(st.integers(0, 2**32)), size, GAPS[:most], draw(st.integers(0, 1)))
 
 
-def random_log(seed: int, size: int, gaps: Sequence[int] = GAPS) -> list[tuple[str, Row]]:
-    """So many rows, in order."""
+def random_log(seed: int, size: int, gaps: Sequence[int] = GAPS, more: int = 0) -> list[tuple[str, Row]]:
+    """So many rows, in order; each gap is up to so much longer."""
     dice, made, t = random.Random(seed), [], 0
     for i in range(size):
-        t += dice.choice(gaps)
+        t += dice.choice(gaps) + dice.randint(0, more)
         values, number = tuple(dice.sample("uvwxyz", dice.randint(1, 3))), dice.choice(NUMBERS)
         row = Row(t, f"{i:04d}", dice.choice("aaabbc"), values, number, "s", "g", i, "h", "{}", ())
         made.append((dice.choice("xxxyyz"), row))
