@@ -17,9 +17,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agents.engine.rows import Row
+from agents.engine.correlate import Bucket, RuleTime
+from agents.engine.episodes import Judge
+from agents.engine.rows import KeyedRow, Row
 from agents.rules.model import Rule, Threshold, part_of
 from agents.sinks.clickhouse import ClickHouse
+from schemas.headers import FOREVER
 from schemas.ids import violation_id
 from tests.embedded.servers_fixture import RunningServers
 from tests.engine import sql_episodes
@@ -44,37 +47,67 @@ MORE = [
 ]
 
 
-@pytest.fixture(scope="module", params=["duckdb", pytest.param("clickhouse", marks=pytest.mark.servers)])
-def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    if request.param == "duckdb":
-        yield Engine("duckdb", lambda text: duckdb.execute(text).fetchall())
-        return
-    servers: RunningServers = request.getfixturevalue("embedded_servers")
-    store = ClickHouse(servers.endpoints.clickhouse, threading.Event())
+DUCK = Engine("duckdb", lambda text: duckdb.execute(text).fetchall())
+
+
+@pytest.fixture(scope="module")
+def house(embedded_servers: RunningServers) -> Iterator[Engine]:
+    store = ClickHouse(embedded_servers.endpoints.clickhouse, threading.Event())
     yield Engine("clickhouse", store.execute)
     store.close()
 
 
-few = settings(max_examples=16, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few = settings(max_examples=14, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@few
-@given(st.data(), logs(), st.sampled_from([*OWN, *QUIET, *MORE]))
-def test_episodes_are_those_of_a_query(
-    engine: Engine, data: st.DataObject, log: list[tuple[str, Row]], rule: Rule
-) -> None:
+def _same(engine: Engine, data: st.DataObject, log: list[tuple[str, Row]], rule: Rule) -> None:
     made = {key: found for key, found in engine_of(data, rule, log).items() if found}
     assert made == sql_episodes.found(engine, rule, log)
 
 
-def test_such_logs_make_episodes_of_every_rule() -> None:
-    """What finds nothing in either way proves nothing."""
-    logs_of = [random_log(1, 250, GAPS[:most]) for most in (6, len(GAPS))]
-    engine = Engine("duckdb", lambda text: duckdb.execute(text).fetchall())
+@pytest.mark.parametrize("rule", [*OWN, *QUIET, *MORE], ids=lambda r: f"{r.kind}-{r.window}")
+@settings(max_examples=6)
+@given(st.data(), logs())
+def test_episodes_are_those_of_a_query_in_duckdb(rule: Rule, data: st.DataObject, log: list[tuple[str, Row]]) -> None:
+    _same(DUCK, data, log, rule)
+
+
+@pytest.mark.servers
+@few
+@given(st.data(), logs(), st.sampled_from([*OWN, *QUIET, *MORE]))
+def test_episodes_are_those_of_a_query_in_clickhouse(
+    house: Engine, data: st.DataObject, log: list[tuple[str, Row]], rule: Rule
+) -> None:
+    _same(house, data, log, rule)
+
+
+def _whole(rule: Rule, log: list[tuple[str, Row]]) -> dict[str, list[Found]]:
+    """What one bucket makes of a whole log at once."""
+    bucket = Bucket({rule.id: rule}, Judge())
+    bucket.take(KeyedRow(rule.id, f'{{"user_name":"{key}"}}', late=False, row=row, input_row=0) for key, row in log)
+    last = {r["id"]: r for r in bucket.advance({rule.id: RuleTime(FOREVER)})}
+    found: dict[str, list[Found]] = {}
+    for r in last.values():
+        ends = r["evidence"][0]["event_id"], r["evidence"][-1]["event_id"]
+        one = (ends[0], r["opened_at"], r["closed_at"], r["count"], ends[1])
+        found.setdefault(r["group_key"]["user_name"], []).append(one)
+    return {key: sorted(made) for key, made in found.items()}
+
+
+LONG = [random_log(1, 250, GAPS[:most]) for most in (6, len(GAPS))]
+
+
+def test_long_logs_make_many_episodes_of_every_rule() -> None:
+    """What finds nothing in either way proves nothing; limits are met to the microsecond."""
     for rule in [*OWN, *QUIET, *MORE]:
-        assert any(sql_episodes.found(engine, rule, log) for log in logs_of), rule
+        made = [_whole(rule, log) for log in LONG]
+        assert any(made), rule
+        assert made == [sql_episodes.found(DUCK, rule, log) for log in LONG], rule
+
+
+def test_long_logs_make_episodes_of_every_chain() -> None:
     for outer, inner in CHAINS:
-        assert any(_chained(engine, outer, inner, log) for log in logs_of), outer
+        assert any(_chained(DUCK, outer, inner, log) for log in LONG), outer
 
 
 BEHIND = replace(EVENT_COUNT, id="o", bases=("r", "c"), inner=frozenset({"r"}), root="o", timespan_us=150)
@@ -116,12 +149,7 @@ def _chained(engine: Engine, outer: Rule, inner: Rule, log: list[tuple[str, Row]
     return sql_episodes.found(engine, outer, rows)
 
 
-@few
-@given(st.data(), logs(), st.sampled_from(CHAINS))
-def test_chains_are_one_query_over_the_episodes_of_another(
-    engine: Engine, data: st.DataObject, log: list[tuple[str, Row]], chain: tuple[Rule, Rule]
-) -> None:
-    outer, inner = chain
+def _same_of_chain(engine: Engine, data: st.DataObject, log: list[tuple[str, Row]], outer: Rule, inner: Rule) -> None:
     keyed = [(_key(outer, key, row), _plain(outer, row)) for key, row in log]
     found: dict[str, list[Found]] = {}
     for r in staged(data.draw, outer, keyed, lateness=LATENESS, inner=[inner]):
@@ -130,3 +158,21 @@ def test_chains_are_one_query_over_the_episodes_of_another(
         key = f'{{"user_name":"{r["group_key"]["user_name"]}"}}'
         found.setdefault(key, []).append((first, r["opened_at"], r["closed_at"], r["count"], newest))
     assert {key: sorted(made) for key, made in found.items()} == _chained(engine, outer, inner, log)
+
+
+@pytest.mark.parametrize("chain", CHAINS, ids=lambda c: f"{c[0].kind}-of-{c[1].window}")
+@settings(max_examples=6)
+@given(st.data(), logs())
+def test_chains_are_one_query_over_another_in_duckdb(
+    chain: tuple[Rule, Rule], data: st.DataObject, log: list[tuple[str, Row]]
+) -> None:
+    _same_of_chain(DUCK, data, log, *chain)
+
+
+@pytest.mark.servers
+@few
+@given(st.data(), logs(), st.sampled_from(CHAINS))
+def test_chains_are_one_query_over_another_in_clickhouse(
+    house: Engine, data: st.DataObject, log: list[tuple[str, Row]], chain: tuple[Rule, Rule]
+) -> None:
+    _same_of_chain(house, data, log, *chain)
