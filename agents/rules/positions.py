@@ -129,6 +129,9 @@ def read_documents(text: str, file: str) -> tuple[list[Document], list[RuleError
     documents: list[Document] = []
     if len(text) > MAX_BYTES:
         return [], [RuleError(f"file has more than {MAX_BYTES} characters", where=f"{file}:1:1", hint="split it")]
+    deep = _too_deep(text, file)
+    if deep is not None:
+        return [], [deep]
     quick = _quickly(text, file)
     if quick is not None:
         return quick
@@ -144,8 +147,32 @@ def read_documents(text: str, file: str) -> tuple[list[Document], list[RuleError
         what = f"not YAML: {error.problem or error.context}"
         errors.append(RuleError(what, where=place, hint="check the indentation"))
     except RecursionError:
-        errors.append(RuleError(f"more than {MAX_DEPTH} levels", where=f"{file}:1:1", hint="a rule needs a few"))
+        errors.append(_deep(f"{file}:1:1"))
     return documents, errors
+
+
+def _too_deep(text: str, file: str) -> RuleError | None:
+    """What is wrong with a text of too many levels; None where there are few.
+
+    Asked before nodes are made: that goes into itself once a level, and beyond some ten thousand the parser in C
+    overflows the stack, which nothing can catch. Events come one after the other, however deep they stand.
+    """
+    depth = 0
+    try:
+        for event in yaml.parse(text, Loader=_QUICK):
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+                if depth > MAX_DEPTH + 1:
+                    return _deep(f"{file}:{event.start_mark.line + 1}:{event.start_mark.column + 1}")
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+    except (yaml.YAMLError, ValueError):  # said with its place by who reads the text
+        return None
+    return None
+
+
+def _deep(where: str) -> RuleError:
+    return RuleError(f"more than {MAX_DEPTH} levels", where=where, hint="a rule needs a few")
 
 
 def _quickly(text: str, file: str) -> tuple[list[Document], list[RuleError]] | None:
