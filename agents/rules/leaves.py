@@ -192,7 +192,7 @@ def _scalar(col: pl.Expr, kind: ColumnType, value: SigmaType, column: str) -> pl
     """Predicate that may be null; `col` is a column or the element of a list."""
     if isinstance(value, SigmaTimestampPart):
         return _time_part(col, kind, value, column) == value.number
-    if kind is ColumnType.TIME:
+    if kind is ColumnType.TIME and not _is_of_part(value):
         raise LeafError(
             f"a condition cannot compare {column} as a time",
             "compare a part of it, such as |hour, or use the window of a correlation",
@@ -221,6 +221,11 @@ def _scalar(col: pl.Expr, kind: ColumnType, value: SigmaType, column: str) -> pl
 def _unfilled(parts: Sequence[object]) -> LeafError:
     names = ", ".join(f"%{part.name}%" for part in parts if isinstance(part, Placeholder))
     return LeafError(f"there is no list for the placeholder {names}", "add lists/NAME.txt beside the rules")
+
+
+def _is_of_part(value: SigmaType) -> bool:
+    """True of a comparison with a part of a time, as of `timestamp|hour|gte`."""
+    return isinstance(value, SigmaCompareExpression) and isinstance(value.number, SigmaTimestampPart)
 
 
 def _time_part(col: pl.Expr, kind: ColumnType, value: SigmaTimestampPart, column: str) -> pl.Expr:

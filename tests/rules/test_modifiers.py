@@ -115,6 +115,14 @@ def test_a_part_of_a_time_is_that_of_the_clock_in_utc(part: str, when: datetime,
     assert not _matches({f"timestamp|{part}": value}, {"timestamp": None})
 
 
+@pytest.mark.parametrize(("operator", "hours"), [("gte", range(16, 24)), ("lt", range(16)), ("gt", range(17, 24))])
+def test_parts_of_a_time_have_an_order(operator: str, hours: range) -> None:
+    times = [datetime(2026, 3, 2, hour, 59, tzinfo=UTC) for hour in range(24)]
+    matched = [t.hour for t in times if _matches({f"timestamp|hour|{operator}": 16}, {"timestamp": t})]
+    assert matched == list(hours)
+    assert not _matches({f"timestamp|hour|{operator}": 16}, {"timestamp": None})
+
+
 @given(st.sampled_from(["sc-status", "c-uri"]), st.none() | st.integers(1, 3), st.integers(1, 3))
 def test_not_equal_is_true_of_what_is_missing(field: str, have: int | None, value: int) -> None:
     row = {"http_response_status_code": have} if field == "sc-status" else {"url_original": have and str(have)}
