@@ -60,7 +60,7 @@ DEEP = {
 def test_sixty_thousand_levels_are_refused_where_they_become_too_many(sort: str) -> None:
     text, (line, column) = DEEP[sort]
     # In a process of its own, as what it is about ends the process.
-    code = "import sys; from agents.rules.positions import read_documents; print(*read_documents(sys.stdin.read(), 'r.yml')[1])"
+    code = "import sys; from agents.rules.positions import *; print(*read_documents(sys.stdin.read(), 'r.yml')[1])"
     ran = subprocess.run([sys.executable, "-c", code], input=text, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout) == (0, f"r.yml:{line}:{column}: more than 50 levels (a rule needs a few)\n")
 
