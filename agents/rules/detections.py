@@ -131,7 +131,9 @@ class DetectionReader:
             self._definition(definition, trial, ("detection", selection))
 
     def _definition(self, definition: Any, trial: _Trial, path: Path) -> None:
-        if isinstance(definition, dict):
+        if definition == []:
+            self.check.error("an empty list matches nothing", *path, hint="remove it or fill it")
+        elif isinstance(definition, dict):
             for key, value in definition.items():
                 self._item(key, value, trial, (*path, key))
         elif isinstance(definition, list) and any(isinstance(d, dict | list) for d in definition):
@@ -141,6 +143,10 @@ class DetectionReader:
             self._item(None, definition, trial, path)
 
     def _item(self, key: str | None, value: Any, trial: _Trial, path: Path) -> None:
+        if value == []:  # which pySigma takes for null
+            hint = "remove the field, fill the list, or write null for a field that is missing"
+            self.check.error("an empty list matches nothing", *path, hint=hint)
+            return
         try:
             for item in trial.items(key, value):
                 if item.field is not None and item.field not in trial.compiler.types:

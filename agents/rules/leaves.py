@@ -220,7 +220,8 @@ def _scalar(col: pl.Expr, kind: ColumnType, value: SigmaType, column: str) -> pl
 
 def _unfilled(parts: Sequence[object]) -> LeafError:
     names = ", ".join(f"%{part.name}%" for part in parts if isinstance(part, Placeholder))
-    return LeafError(f"there is no list for the placeholder {names}", "add lists/NAME.txt beside the rules")
+    what = f"there is no list for the placeholder {names}, or it is empty"
+    return LeafError(what, "add values to lists/NAME.txt beside the rules")
 
 
 def _is_of_part(value: SigmaType) -> bool:

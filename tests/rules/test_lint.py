@@ -220,3 +220,28 @@ def test_greater_than_becomes_at_least_one_more() -> None:
 def test_time_spans_are_as_long_as_pysigma_has_them(unit: str) -> None:
     rule = parse_rules(BOTH.replace("timespan: 5m", f"timespan: 5{unit}")).rules[0]
     assert rule.timespan_us == SigmaCorrelationTimespan(f"5{unit}").seconds * 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("selection", "place"),
+    [
+        ("{user_name: anna, source_ip|startswith: []}", "r.yml:6:51"),
+        ("{source_ip: []}", "r.yml:6:23"),
+        ("[{source_ip: []}]", "r.yml:6:24"),
+        ("{source_ip|re: []}", "r.yml:6:26"),
+        ("{source_ip|contains|all: []}", "r.yml:6:36"),
+        ("[[]]", "r.yml:6:12"),
+        ("[{user_name: anna}, []]", "r.yml:6:31"),
+    ],
+)
+def test_an_empty_list_is_refused_and_not_taken_for_what_is_missing(selection: str, place: str) -> None:
+    text = DETECTION.replace("{event_action: login, event_outcome: failure}", selection)
+    (error,) = _errors(text)
+    assert error.startswith(f"{place}: an empty list matches nothing (remove ")
+
+
+@pytest.mark.parametrize("field", ["user_name|expand", "user_name|contains|expand", "user_name|re|expand"])
+def test_an_empty_list_of_a_placeholder_is_refused_where_it_is_used(field: str) -> None:
+    text = DETECTION.replace("event_action: login", f"{field}: '%empty%'") + "---\nplaceholders: {empty: []}\n"
+    (error,) = _errors(text)
+    assert error.startswith(f"r.yml:6:{14 + len(field)}: there is no list for the placeholder %empty%, or it is empty")
