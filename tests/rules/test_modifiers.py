@@ -58,6 +58,7 @@ def test_base64_is_the_whole_of_the_encoded_value(value: str, other: str) -> Non
 @pytest.mark.parametrize(
     ("modifier", "encode"),
     [
+        ("utf16le", lambda text: text.encode("utf-16-le")),
         ("wide", lambda text: text.encode("utf-16-le")),
         ("utf16be", lambda text: text.encode("utf-16-be")),
         ("utf16", lambda text: b"\xff\xfe" + text.encode("utf-16-le")),
