@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import Any
 
 from sigma.exceptions import SigmaError
+from sigma.modifiers import modifier_mapping
 from sigma.processing.pipeline import ProcessingPipeline
 from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaRule
 from sigma.types import SigmaExpansion
@@ -46,9 +49,7 @@ ERROR_PATHS: dict[str, Path] = {
 }
 
 
-MAX_CONDITION = 5_000  # characters; and so many brackets within each other: more overflow the parser's stack
-MAX_NESTING = 20
-
+_WORDS = ("and", "or", "not", "of", "1", "any", "all", "them")
 _Items = list[SigmaDetectionItem]
 
 
@@ -158,21 +159,16 @@ class DetectionReader:
         except LeafError as error:
             self.check.error(error.what, *path, hint=error.hint)
         except (SigmaError, TypeError, ValueError) as error:
-            self.check.error(first_line(error), *path, hint="see the modifiers of the Sigma specification")
+            unknown = next((word for word in (key or "").split("|")[1:] if word not in modifier_mapping), "")
+            hint = suggestion(unknown, modifier_mapping) if unknown else "see the modifiers of the Sigma specification"
+            self.check.error(first_line(error), *path, hint=_short(hint), key=bool(unknown))
 
     def _conditions(self) -> None:
         """Refuse conditions that are too much for a parser."""
         detection = self.document.data.get("detection")
         given = detection.get("condition") if isinstance(detection, dict) else None
         for condition in given if isinstance(given, list) else [given]:
-            text = str(condition)
-            deepest = depth = 0
-            for letter in text:
-                depth += (letter == "(") - (letter == ")")
-                deepest = max(deepest, depth)
-            if len(text) > MAX_CONDITION or deepest > MAX_NESTING:
-                what = f"condition has more than {MAX_CONDITION} characters or {MAX_NESTING} brackets in each other"
-                self.check.error(what, "detection", "condition", hint="split the rule")
+            self.check.nesting(str(condition), "detection", "condition")
 
     def _compile(self, route: Route) -> Compiled | None:
         """Through pySigma: parse, map the fields, build the condition tree, compile it."""
@@ -193,9 +189,17 @@ class DetectionReader:
         except LeafError as error:
             self.check.error(error.what, "detection", hint=error.hint)
         except (SigmaError, TypeError, ValueError, AttributeError, RecursionError) as error:
-            hint = "see conditions in the Sigma specification"
-            self.check.error(first_line(error), "detection", "condition", hint=hint)
+            self.check.error(first_line(error), "detection", "condition", hint=self._condition_hint())
         return None
+
+    def _condition_hint(self) -> str:
+        """What was probably meant by the first word of the conditions that names no selection."""
+        names = [name for name in self.document.data["detection"] if name != "condition"]
+        given = self.document.data["detection"].get("condition")
+        for word in re.findall(r"[^\s()]+", " ".join(map(str, given if isinstance(given, list) else [given]))):
+            if word not in _WORDS and not any(fnmatchcase(name, word) for name in names):
+                return _short(suggestion(word, names))
+        return "see conditions in the Sigma specification"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ import pytest
 from agents.engine.scan import Scanner
 from agents.rules.columns import keyword_columns
 from agents.rules.compiled import Compiled
-from agents.rules.detections import MAX_NESTING
 from agents.rules.examples import frame_of
 from agents.rules.loader import parse_rules
+from agents.rules.shape import MAX_NESTING
 from agents.rules.taxonomy import MAX_VALUES
 from schemas.errors import Errors
 from schemas.kinds import EventKind

@@ -113,9 +113,12 @@ def test_the_rules_that_come_with_aupstream_have_no_errors() -> None:
         (_own(SEQUENCE, "{kind: sequence, counts: [8, 0]}"), "r.yml:9:37", "a count for each of its rules"),
         (DETECTION.replace("authentication", "antivirus"), "r.yml:3:12", "is none that is collected"),
         (DETECTION.replace("event_outcome", "event_outcom"), "r.yml:6:33", "did you mean 'event_outcome'?"),
-        (DETECTION.replace("condition: failed", "condition: faild"), "r.yml:7:14", "'faild' not defined"),
+        (DETECTION.replace("condition: failed", "condition: faild"), "r.yml:7:14", "did you mean 'failed'?"),
+        (DETECTION.replace("condition: failed", "condition: 1 of faild*"), "r.yml:7:14", "did you mean 'failed'?"),
+        (DETECTION.replace("condition: failed", "condition: failed and"), "r.yml:7:14", "see conditions in the Sigma"),
         (DETECTION.replace("condition: failed", "condition: 1 of x*"), "r.yml:7:14", "doesn't match any detection"),
-        (DETECTION.replace("event_outcome:", "event_outcome|contians:"), "r.yml:6:57", "Unknown modifier"),
+        (DETECTION.replace("event_outcome:", "event_outcome|contians:"), "r.yml:6:33", "did you mean 'contains'?"),
+        (DETECTION.replace("event_action: ", "event_action|utf16lee: "), "r.yml:6:12", "did you mean 'utf16le'?"),
         (DETECTION.replace("event_outcome: failure", "source_port|gte: x"), "r.yml:6:50", "incompatible"),
         (DETECTION.replace("event_outcome: failure", "user_name|gte: 5"), "r.yml:6:48", "it has no order"),
         (DETECTION.replace("event_outcome: failure", "source_port: ssh"), "r.yml:6:46", "can never equal source_port"),
@@ -220,6 +223,21 @@ def test_greater_than_becomes_at_least_one_more() -> None:
 def test_time_spans_are_as_long_as_pysigma_has_them(unit: str) -> None:
     rule = parse_rules(BOTH.replace("timespan: 5m", f"timespan: 5{unit}")).rules[0]
     assert rule.timespan_us == SigmaCorrelationTimespan(f"5{unit}").seconds * 1_000_000
+
+
+@pytest.mark.parametrize("condition", ["not " * 21 + "{0}", "not (" * 10 + "not {0}" + ")" * 10, "not " * 900 + "{0}"])
+def test_nots_within_each_other_are_refused_as_brackets_are(condition: str) -> None:
+    said = "condition has more than 20 brackets or nots within each other (split the rule)"
+    of_one = DETECTION.replace("condition: failed", f"condition: {condition.format('failed')}")
+    assert _errors(of_one) == [f"r.yml:7:14: {said}"]
+    of_several = _asking(SEQUENCE.replace("temporal_ordered", "temporal"), condition.format("failures"))
+    assert f"r.yml:9:14: {said}" in _errors(of_several)
+
+
+def test_nots_beside_each_other_are_not_within_each_other() -> None:
+    condition = " and ".join(["not (not failed)"] * 50)
+    assert parse_rules(DETECTION.replace("condition: failed", f"condition: {condition}")).detections
+    assert parse_rules(DETECTION.replace("condition: failed", "condition: " + "not " * 20 + "failed")).detections
 
 
 @pytest.mark.parametrize(
