@@ -163,7 +163,8 @@ def _too_deep(text: str, file: str) -> RuleError | None:
             if isinstance(event, yaml.CollectionStartEvent):
                 depth += 1
                 if depth > MAX_DEPTH + 1:
-                    return _deep(f"{file}:{event.start_mark.line + 1}:{event.start_mark.column + 1}")
+                    mark = event.start_mark
+                    return _deep(f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else f"{file}:1:1")
             elif isinstance(event, yaml.CollectionEndEvent):
                 depth -= 1
     except (yaml.YAMLError, ValueError):  # said with its place by who reads the text
