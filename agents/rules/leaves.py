@@ -35,6 +35,7 @@ from sigma.types import (
 
 from agents.context.networks import NetworkIndex
 from agents.rules.columns import ColumnType
+from agents.rules.repeats import MAX_REPEATED, repeated
 
 MANY = 4  # from so many plain values on one lookup is quicker than one comparison each
 
@@ -320,6 +321,9 @@ def regex_of(value: SigmaRegularExpression) -> str:
         raise _unfilled(value.regexp.s)
     flags = "".join(sorted(_FLAGS[f] for f in value.flags))
     pattern = (f"(?{flags})" if flags else "") + str(value.regexp.to_plain(regex=True))
+    if repeated(pattern) > MAX_REPEATED:
+        what = f"the regular expression repeats too much: written out it has over {MAX_REPEATED} more pieces"
+        raise LeafError(what, "repeat less, or use * or +")
     reason = _regex_problem(pattern)
     if reason:
         raise LeafError(
