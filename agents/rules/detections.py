@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -11,11 +12,11 @@ from sigma.exceptions import SigmaError
 from sigma.modifiers import modifier_mapping
 from sigma.processing.pipeline import ProcessingPipeline
 from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaRule
-from sigma.types import SigmaExpansion
+from sigma.types import SigmaType
 
 from agents.rules.columns import FIELDS, column_types
 from agents.rules.compiled import Compiled, Compiler
-from agents.rules.leaves import LeafError, keyword
+from agents.rules.leaves import LeafError, is_expression, keyword, single_values
 from agents.rules.logsources import CATEGORIES, Route, Unknown, route_of
 from agents.rules.model import Detection
 from agents.rules.positions import Document, Path
@@ -48,6 +49,9 @@ ERROR_PATHS: dict[str, Path] = {
     "SigmaConditionError": ("detection", "condition"),
 }
 
+
+MAX_KEYWORDS = 500  # of a rule: each is looked for in every column of text
+MAX_EXPRESSIONS = 1_000  # of a rule: each is a pass of its own
 
 _WORDS = ("and", "or", "not", "of", "1", "any", "all", "them")
 _Items = list[SigmaDetectionItem]
@@ -202,14 +206,16 @@ class DetectionReader:
         return "see conditions in the Sigma specification"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Trial:
-    """A rule of one field, through all that is done to the whole rule."""
+    """A rule of one field, through all that is done to the whole rule; counts what costs more than other values."""
 
     compiler: Compiler
     route: Route
     pipeline: ProcessingPipeline
     data: dict[str, Any]
+    keywords: int = 0
+    expressions: int = 0
 
     def items(self, key: str | None, value: Any) -> _Items:
         """What becomes of a field and its values; values without a field have None for one.
@@ -230,14 +236,32 @@ class _Trial:
         Raises:
             LeafError: it cannot be.
         """
-        values = [v for value in item.value for v in (value.values if isinstance(value, SigmaExpansion) else [value])]
+        values = [single for value in item.value for single in single_values(value)]
         if len(values) > MAX_VALUES:
             raise LeafError(f"{len(values)} values are more than {MAX_VALUES}", "split the list over several rules")
+        self._count(item.field, values)
         for value in values:
             if item.field is None:
                 keyword(value, self.compiler.types, self.compiler.keyword_columns)
             else:
                 self.compiler.field(item.field, value)
+
+    def _count(self, field: str | None, values: Sequence[SigmaType]) -> None:
+        """Keep to what a whole rule may have; said once, where it becomes too much.
+
+        Raises:
+            LeafError: it is too much.
+        """
+        before = self.keywords, self.expressions
+        self.keywords += len(values) if field is None else 0
+        self.expressions += sum(map(is_expression, values))
+        if before[0] <= MAX_KEYWORDS < self.keywords:
+            raise LeafError(
+                f"the rule has more than {MAX_KEYWORDS} values without a field", "name the field, or split it"
+            )
+        if before[1] <= MAX_EXPRESSIONS < self.expressions:
+            what = f"the rule has more than {MAX_EXPRESSIONS} regular expressions and values with a wildcard inside"
+            raise LeafError(what, "split it")
 
     def known(self) -> list[str]:
         """Names that a rule about these events may use."""

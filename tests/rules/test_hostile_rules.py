@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from agents.engine.scan import Scanner
 from agents.rules.columns import keyword_columns
 from agents.rules.compiled import Compiled
+from agents.rules.detections import MAX_EXPRESSIONS, MAX_KEYWORDS
 from agents.rules.examples import frame_of
 from agents.rules.loader import parse_rules
 from agents.rules.repeats import repeated
@@ -97,6 +98,44 @@ def test_a_list_beyond_the_limit_is_refused_where_it_stands() -> None:
     assert errors == [
         f"r.yml:10:13: {MAX_VALUES + 1} values are more than {MAX_VALUES} (split the list over several rules)"
     ]
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [
+        [f"v{i}" for i in range(MAX_KEYWORDS + 1)],
+        {"|all": [f"v{i}" for i in range(MAX_KEYWORDS + 1)]},
+        {"|base64offset": [f"v{i}" for i in range(MAX_KEYWORDS // 3 + 1)]},
+    ],
+    ids=["any", "all", "base64offset"],
+)
+def test_more_keywords_than_the_limit_are_refused_where_they_become_too_many(selection: Any) -> None:
+    place = "r.yml:9:8" if isinstance(selection, list) else f"r.yml:10:{8 + len(next(iter(selection)))}"
+    said = f"the rule has more than {MAX_KEYWORDS} values without a field (name the field, or split it)"
+    assert _errors(_text(selection)) == [f"{place}: {said}"]
+    two = [{"|all": ["a"] * (MAX_KEYWORDS // 2)}, {"|contains": ["b"] * (MAX_KEYWORDS // 2 + 1)}]
+    assert [error.partition(": ")[2] for error in _errors(_text(two))] == [said]
+
+
+def test_keywords_up_to_the_limit_are_found_in_any_column() -> None:
+    condition = _compiled(_text([f"v{i}x" for i in range(MAX_KEYWORDS)]))
+    rows = [{"user_name": f"a V{i}X"} if i % 2 else {"url_original": f"v{i}xy"} for i in range(MAX_KEYWORDS + 50)]
+    frame = frame_of(EventKind.PROXY, rows)
+    assert frame.select(hit=condition.exact)["hit"].sum() == MAX_KEYWORDS
+    assert frame.select(hit=condition.possible)["hit"].sum() == MAX_KEYWORDS
+    assert len(str(condition.possible)) < 100 * len(str(_compiled(_text(["v1x"])).possible))
+
+
+@pytest.mark.parametrize("field", ["c-uri", "c-uri|re"])
+def test_more_expressions_than_the_limit_are_refused_where_they_become_too_many(field: str) -> None:
+    place = f"r.yml:10:{8 + len(field)}"
+    said = f"the rule has more than {MAX_EXPRESSIONS} regular expressions and values with a wildcard inside (split it)"
+    assert _errors(_text({field: [f"x.*y?z{i}" for i in range(MAX_EXPRESSIONS + 1)]})) == [f"{place}: {said}"]
+
+
+def test_wildcards_at_the_ends_are_no_expressions() -> None:
+    values = [f"{'*' * (i % 2)}v{i}*" for i in range(MAX_EXPRESSIONS + 1)] + ["*", "a"]
+    assert _compiled(_text({"c-uri": values})).columns == {"url_original"}
 
 
 @pytest.mark.parametrize("field", ["c-uri", "c-uri|contains", "c-uri|startswith", "c-uri|cased"])

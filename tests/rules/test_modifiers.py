@@ -18,13 +18,13 @@ from agents.rules.loader import parse_rules
 from schemas.kinds import EventKind
 
 
-def _matches(selection: dict[str, Any], row: dict[str, Any]) -> bool:
+def _matches(selection: dict[str, Any], row: dict[str, Any], kind: EventKind = EventKind.PROXY) -> bool:
     """What a rule of one selection says of one event."""
-    rule = {"title": "t", "name": "drawn", "logsource": {"category": "proxy"}, "level": "low"}
+    rule = {"title": "t", "name": "drawn", "logsource": {"category": kind.value}, "level": "low"}
     text = json.dumps(rule | {"detection": {"s": selection, "condition": "s"}})
     expression = parse_rules(text).detection("drawn").expression
     assert isinstance(expression, Compiled)
-    return frame_of(EventKind.PROXY, [row]).filter(expression.exact).height == 1
+    return frame_of(kind, [row]).filter(expression.exact).height == 1
 
 
 PLAIN = st.text(st.sampled_from("abcXYZ09 /:é-"), min_size=3, max_size=12)
@@ -135,6 +135,22 @@ def test_a_long_list_says_what_its_values_say_one_by_one(values: list[str], have
     row = {"url_original": have}
     for field in ("c-uri", "c-uri|contains", "c-uri|cased"):
         assert _matches({field: values}, row) == any(_matches({field: [value]}, row) for value in values)
+
+
+@given(
+    st.lists(st.sampled_from(["ab", "B", "a*b", "a?", "a ", "7"]), min_size=1, max_size=9),
+    st.sampled_from(["", "|cased", "|re", "|windash"]),
+    st.none() | st.sampled_from(["ab", "xABx", "b", "7", "a b"]),
+    st.lists(st.none() | st.sampled_from(["ab", "xABx", "b", "7", "a b"]), max_size=2),
+)
+def test_many_values_say_what_they_say_one_by_one_of_any_column(
+    values: list[str], modifier: str, sender: str | None, recipients: list[str | None]
+) -> None:
+    row = {"email_from_address": sender, "email_to_address": recipients}
+    for field in ("", "sender", "email_to_address", "email_to_address|contains"):
+        if modifier != "|re" or "contains" not in field:
+            one_by_one = [_matches({f"{field}{modifier}": [value]}, row, EventKind.MAIL) for value in values]
+            assert _matches({f"{field}{modifier}": values}, row, EventKind.MAIL) == any(one_by_one)
 
 
 @pytest.mark.parametrize(
