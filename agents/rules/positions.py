@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ MAX_DEPTH = 50
 
 Path = tuple[str | int, ...]
 
+_PLACE = re.compile(r"(.*?):(\d+)(?::(\d+))?", re.DOTALL)
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 _MERGE = "tag:yaml.org,2002:merge"
 _QUICK: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # where PyYAML came with libyaml
@@ -52,6 +54,13 @@ class Document:
     def error(self, what: str, *path: str | int, hint: str = "", key: bool = False) -> RuleError:
         """A rule error at a path of this document."""
         return RuleError(what, where=self.where(*path, key=key), hint=hint)
+
+
+def by_place(error: RuleError) -> tuple[str, int, int, str]:
+    """Sorts errors as they stand: by file, line, column (as numbers) and words."""
+    match = _PLACE.fullmatch(error.where)
+    file, line, column = match.groups() if match else (error.where, 0, 0)
+    return file, int(line), int(column or 0), error.what
 
 
 class _Reader:

@@ -8,7 +8,8 @@ import pytest
 from sigma.correlations import SigmaCorrelationTimespan
 
 from agents.rules.loader import POLICY_FOLDER, lint_files, load_rules, parse_rules
-from agents.rules.positions import MAX_NODES
+from agents.rules.positions import MAX_NODES, read_documents
+from agents.rules.remarks import warnings
 from agents.rules.shape import UNIT_SECONDS
 from schemas.errors import Errors, RuleError
 
@@ -263,3 +264,20 @@ def test_an_empty_list_of_a_placeholder_is_refused_where_it_is_used(field: str) 
     text = DETECTION.replace("event_action: login", f"{field}: '%empty%'") + "---\nplaceholders: {empty: []}\n"
     (error,) = _errors(text)
     assert error.startswith(f"r.yml:6:{14 + len(field)}: there is no list for the placeholder %empty%, or it is empty")
+
+
+def test_mistakes_are_told_in_the_order_of_their_lines(tmp_path: Path) -> None:
+    wrong = DETECTION.replace("level: low", "level: low\nlevels: low") + "".join(f"k{i}: x\n" for i in range(100))
+    (tmp_path / "b.yml").write_text(wrong.replace("event_action:", "action:"), "utf-8")
+    (tmp_path / "a.yml").write_text("title: t\n", "utf-8")
+    told = [error.where.removeprefix(f"{tmp_path}/") for error in lint_files([tmp_path]).errors]
+    lines = [5, 7, *range(9, 109)]
+    assert [where.rpartition(":")[0] for where in told] == ["a.yml:1", *(f"b.yml:{line}" for line in lines)]
+
+
+def test_warnings_are_told_in_the_order_of_their_lines() -> None:
+    text = "---\n".join(DETECTION.replace("failures", f"failures-{i}") for i in range(15))
+    told = warnings(parse_rules(text, "r.yml"), read_documents(text, "r.yml")[0])
+    lines = [int(warning.where.split(":")[1]) for warning in told]
+    assert lines == sorted(lines)
+    assert len(set(lines)) == 15
