@@ -18,8 +18,9 @@ from sigma.rule import SigmaRule
 from sigma.types import SigmaFieldReference, SigmaType
 
 from agents.rules.columns import ColumnType, column_types, identity_columns, keyword_columns
-from agents.rules.leaves import LeafError, all_of, any_of, any_value, keyword, leaf
+from agents.rules.leaves import LeafError, all_of, any_of, keyword, leaf
 from agents.rules.logsources import Route
+from agents.rules.together import any_keyword, any_value
 from agents.rules.triggers import EVERYWHERE, Trigger, all_trigger, any_trigger, value_trigger
 from schemas.kinds import EventKind
 
@@ -100,13 +101,17 @@ class Compiler:
     def _alternatives(self, parts: Sequence[Tree]) -> list[pl.Expr]:
         """Parts of an OR; values of the same column are compared together, which is quicker for long lists."""
         values: dict[str, list[SigmaType]] = {}
+        keywords: list[SigmaType] = []
         others: list[Tree] = []
         for part in parts:
-            if isinstance(part, ConditionFieldEqualsValueExpression) and part.field in self.types:
+            if isinstance(part, ConditionValueExpression):
+                keywords.append(part.value)
+            elif isinstance(part, ConditionFieldEqualsValueExpression) and part.field in self.types:
                 values.setdefault(part.field, []).append(part.value)
             else:
                 others.append(part)
         together = [one for column, listed in values.items() for one in any_value(column, self.types, listed)]
+        together += any_keyword(keywords, self.types, self.keyword_columns)
         return [*together, *(self._exact(part) for part in others)]
 
     def _trigger(self, tree: Tree, *, positive: bool) -> Trigger | None:
@@ -128,7 +133,7 @@ class Compiler:
         if isinstance(tree, ConditionFieldEqualsValueExpression):
             read = {tree.field} | ({tree.value.field} if isinstance(tree.value, SigmaFieldReference) else set())
             return pl.lit(positive) if read & self.identity else self._exact(tree)
-        if isinstance(tree, ConditionValueExpression) or not self._waits(tree):
+        if isinstance(tree, ConditionValueExpression) or _is_of_keywords(tree) or not self._waits(tree):
             return self._exact(tree)
         inside = positive is not isinstance(tree, ConditionNOT)
         return _joined(tree, [self._possible(part, positive=inside) for part in condition_parts(tree)])
@@ -152,6 +157,12 @@ class Compiler:
 def condition_parts(tree: ConditionItem) -> list[Tree]:
     """Parts of AND, OR or NOT."""
     return [part for part in tree.args if part is not None]
+
+
+def _is_of_keywords(tree: ConditionItem) -> bool:
+    """True of several values without a field of which any is enough."""
+    parts = condition_parts(tree) if isinstance(tree, ConditionOR) else []
+    return bool(parts) and all(isinstance(part, ConditionValueExpression) for part in parts)
 
 
 def _joined(tree: ConditionItem, parts: list[pl.Expr]) -> pl.Expr:

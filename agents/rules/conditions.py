@@ -75,6 +75,8 @@ class ConditionReader:
         if not isinstance(condition, str):
             self._check.error(f"a {self._kind} rule takes no numbers", *_HERE, hint="leave it out, or write `a and b`")
             return
+        if not self._check.nesting(condition, *_HERE):
+            return
         try:
             tree = SigmaExtendedCorrelationCondition(condition.replace("-", "_")).parsed
         except SigmaError as error:

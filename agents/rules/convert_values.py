@@ -23,8 +23,10 @@ from sigma.types import (
     SigmaNumber,
     SigmaRegularExpression,
     SigmaString,
+    SigmaTimestampPart,
     SigmaType,
     SpecialChars,
+    TimestampPart,
 )
 
 from agents.rules.columns import ColumnType, column_types, keyword_columns
@@ -36,6 +38,14 @@ from schemas.kinds import EventKind
 from schemas.registry import schema
 
 _OPERATORS = {"LT": "<", "LTE": "<=", "GT": ">", "GTE": ">=", "NEQ": "!="}
+_PARTS = {  # each takes a zone; weeks are those of ISO 8601
+    TimestampPart.MINUTE: "toMinute",
+    TimestampPart.HOUR: "toHour",
+    TimestampPart.DAY: "toDayOfMonth",
+    TimestampPart.WEEK: "toISOWeek",
+    TimestampPart.MONTH: "toMonth",
+    TimestampPart.YEAR: "toYear",
+}
 _MAPPED = IPv6Network("::ffff:0:0/96")
 
 
@@ -115,6 +125,8 @@ class Conditions:
     def _scalar(self, sql: str, kind: ColumnType, value: SigmaType, column: str) -> str:
         if isinstance(value, SigmaString):
             return self._text(sql, kind, value, column)
+        if isinstance(value, SigmaTimestampPart):
+            return f"{_time_part(sql, value)} = {value.number!r}"
         if isinstance(value, SigmaNumber):
             number = value.number
             return f"{sql} = {number!r}" if kind is ColumnType.NUMBER else f"{sql} = {quoted(str(number))}"
@@ -125,7 +137,8 @@ class Conditions:
         if isinstance(value, SigmaCIDRExpression):
             return in_network(sql, value.network)
         if isinstance(value, SigmaCompareExpression):
-            return f"{sql} {_OPERATORS[value.op.name]} {value.number.number!r}"
+            left = _time_part(sql, value.number) if isinstance(value.number, SigmaTimestampPart) else sql
+            return f"{left} {_OPERATORS[value.op.name]} {value.number.number!r}"
         raise Unsayable(f"{type(value).__name__} has no word in SQL")
 
     def _text(self, sql: str, kind: ColumnType, value: SigmaString, column: str) -> str:
@@ -171,9 +184,15 @@ class Conditions:
             f"lowerUTF8({self._as_text(sql, kind, name)})"
             for sql, kind, name in ((left, mine, column), (right, theirs, value.field))
         )
+        if value.starts_with and value.ends_with:  # how pySigma writes `contains`
+            return f"position({left}, {right}) > 0"
         if value.starts_with or value.ends_with:
             return f"{'startsWith' if value.starts_with else 'endsWith'}({left}, {right})"
         return f"{left} = {right}"
+
+
+def _time_part(sql: str, value: SigmaTimestampPart) -> str:
+    return f"{_PARTS[value.timestamp_part]}({sql}, 'UTC')"
 
 
 def _sure(sql: str) -> str:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import Any
 
 from sigma.exceptions import SigmaError
+from sigma.modifiers import modifier_mapping
 from sigma.processing.pipeline import ProcessingPipeline
 from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaRule
-from sigma.types import SigmaExpansion
+from sigma.types import SigmaType
 
 from agents.rules.columns import FIELDS, column_types
 from agents.rules.compiled import Compiled, Compiler
-from agents.rules.leaves import LeafError, keyword
+from agents.rules.leaves import LeafError, is_expression, keyword, single_values
 from agents.rules.logsources import CATEGORIES, Route, Unknown, route_of
 from agents.rules.model import Detection
 from agents.rules.positions import Document, Path
@@ -46,9 +50,10 @@ ERROR_PATHS: dict[str, Path] = {
 }
 
 
-MAX_CONDITION = 5_000  # characters; and so many brackets within each other: more overflow the parser's stack
-MAX_NESTING = 20
+MAX_KEYWORDS = 500  # of a rule: each is looked for in every column of text
+MAX_EXPRESSIONS = 1_000  # of a rule: each is a pass of its own
 
+_WORDS = ("and", "or", "not", "of", "1", "any", "all", "them")
 _Items = list[SigmaDetectionItem]
 
 
@@ -131,7 +136,9 @@ class DetectionReader:
             self._definition(definition, trial, ("detection", selection))
 
     def _definition(self, definition: Any, trial: _Trial, path: Path) -> None:
-        if isinstance(definition, dict):
+        if definition == []:
+            self.check.error("an empty list matches nothing", *path, hint="remove it or fill it")
+        elif isinstance(definition, dict):
             for key, value in definition.items():
                 self._item(key, value, trial, (*path, key))
         elif isinstance(definition, list) and any(isinstance(d, dict | list) for d in definition):
@@ -141,6 +148,10 @@ class DetectionReader:
             self._item(None, definition, trial, path)
 
     def _item(self, key: str | None, value: Any, trial: _Trial, path: Path) -> None:
+        if value == []:  # which pySigma takes for null
+            hint = "remove the field, fill the list, or write null for a field that is missing"
+            self.check.error("an empty list matches nothing", *path, hint=hint)
+            return
         try:
             for item in trial.items(key, value):
                 if item.field is not None and item.field not in trial.compiler.types:
@@ -152,21 +163,16 @@ class DetectionReader:
         except LeafError as error:
             self.check.error(error.what, *path, hint=error.hint)
         except (SigmaError, TypeError, ValueError) as error:
-            self.check.error(first_line(error), *path, hint="see the modifiers of the Sigma specification")
+            unknown = next((word for word in (key or "").split("|")[1:] if word not in modifier_mapping), "")
+            hint = suggestion(unknown, modifier_mapping) if unknown else "see the modifiers of the Sigma specification"
+            self.check.error(first_line(error), *path, hint=_short(hint), key=bool(unknown))
 
     def _conditions(self) -> None:
         """Refuse conditions that are too much for a parser."""
         detection = self.document.data.get("detection")
         given = detection.get("condition") if isinstance(detection, dict) else None
         for condition in given if isinstance(given, list) else [given]:
-            text = str(condition)
-            deepest = depth = 0
-            for letter in text:
-                depth += (letter == "(") - (letter == ")")
-                deepest = max(deepest, depth)
-            if len(text) > MAX_CONDITION or deepest > MAX_NESTING:
-                what = f"condition has more than {MAX_CONDITION} characters or {MAX_NESTING} brackets in each other"
-                self.check.error(what, "detection", "condition", hint="split the rule")
+            self.check.nesting(str(condition), "detection", "condition")
 
     def _compile(self, route: Route) -> Compiled | None:
         """Through pySigma: parse, map the fields, build the condition tree, compile it."""
@@ -187,19 +193,29 @@ class DetectionReader:
         except LeafError as error:
             self.check.error(error.what, "detection", hint=error.hint)
         except (SigmaError, TypeError, ValueError, AttributeError, RecursionError) as error:
-            hint = "see conditions in the Sigma specification"
-            self.check.error(first_line(error), "detection", "condition", hint=hint)
+            self.check.error(first_line(error), "detection", "condition", hint=self._condition_hint())
         return None
 
+    def _condition_hint(self) -> str:
+        """What was probably meant by the first word of the conditions that names no selection."""
+        names = [name for name in self.document.data["detection"] if name != "condition"]
+        given = self.document.data["detection"].get("condition")
+        for word in re.findall(r"[^\s()]+", " ".join(map(str, given if isinstance(given, list) else [given]))):
+            if word not in _WORDS and not any(fnmatchcase(name, word) for name in names):
+                return _short(suggestion(word, names))
+        return "see conditions in the Sigma specification"
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class _Trial:
-    """A rule of one field, through all that is done to the whole rule."""
+    """A rule of one field, through all that is done to the whole rule; counts what costs more than other values."""
 
     compiler: Compiler
     route: Route
     pipeline: ProcessingPipeline
     data: dict[str, Any]
+    keywords: int = 0
+    expressions: int = 0
 
     def items(self, key: str | None, value: Any) -> _Items:
         """What becomes of a field and its values; values without a field have None for one.
@@ -220,14 +236,32 @@ class _Trial:
         Raises:
             LeafError: it cannot be.
         """
-        values = [v for value in item.value for v in (value.values if isinstance(value, SigmaExpansion) else [value])]
+        values = [single for value in item.value for single in single_values(value)]
         if len(values) > MAX_VALUES:
             raise LeafError(f"{len(values)} values are more than {MAX_VALUES}", "split the list over several rules")
+        self._count(item.field, values)
         for value in values:
             if item.field is None:
                 keyword(value, self.compiler.types, self.compiler.keyword_columns)
             else:
                 self.compiler.field(item.field, value)
+
+    def _count(self, field: str | None, values: Sequence[SigmaType]) -> None:
+        """Keep to what a whole rule may have; said once, where it becomes too much.
+
+        Raises:
+            LeafError: it is too much.
+        """
+        before = self.keywords, self.expressions
+        self.keywords += len(values) if field is None else 0
+        self.expressions += sum(map(is_expression, values))
+        if before[0] <= MAX_KEYWORDS < self.keywords:
+            raise LeafError(
+                f"the rule has more than {MAX_KEYWORDS} values without a field", "name the field, or split it"
+            )
+        if before[1] <= MAX_EXPRESSIONS < self.expressions:
+            what = f"the rule has more than {MAX_EXPRESSIONS} regular expressions and values with a wildcard inside"
+            raise LeafError(what, "split it")
 
     def known(self) -> list[str]:
         """Names that a rule about these events may use."""

@@ -35,8 +35,7 @@ from sigma.types import (
 
 from agents.context.networks import NetworkIndex
 from agents.rules.columns import ColumnType
-
-MANY = 4  # from so many plain values on one lookup is quicker than one comparison each
+from agents.rules.repeats import MAX_REPEATED, repeated
 
 _FLAGS = {
     SigmaRegularExpressionFlag.IGNORECASE: "i",
@@ -110,6 +109,22 @@ def keyword(value: SigmaType, types: dict[str, ColumnType], columns: list[str]) 
     return any_of([leaf(c, types, value) for c in columns])
 
 
+def single_values(value: SigmaType) -> list[SigmaType]:
+    """The values that a modifier made of one, which alone are compared; else the value itself."""
+    if not isinstance(value, SigmaExpansion):
+        return [value]
+    return [single for inner in value.values for single in single_values(inner)]
+
+
+def is_expression(value: SigmaType) -> bool:
+    """True of a regular expression, and of a text that becomes one: with a wildcard other than at its ends."""
+    if not isinstance(value, SigmaString):
+        return isinstance(value, SigmaRegularExpression)
+    many = SpecialChars.WILDCARD_MULTI
+    inner = value.s[_starts_open(value) : len(value.s) - _ends_open(value)]
+    return any(part is many or part is SpecialChars.WILDCARD_SINGLE for part in inner)
+
+
 def keyword_value(value: SigmaType) -> SigmaString | SigmaRegularExpression:
     """What is looked for in each text column: text anywhere inside, or a regular expression.
 
@@ -143,47 +158,6 @@ def _balanced(parts: Sequence[pl.Expr], join: Callable[[pl.Expr, pl.Expr], pl.Ex
     return join(_balanced(parts[:middle], join), _balanced(parts[middle:], join))
 
 
-def any_value(column: str, types: dict[str, ColumnType], values: Sequence[SigmaType]) -> list[pl.Expr]:
-    """Predicates of a column that together say whether it has one of several values; see `leaf`.
-
-    Plain texts without regard to case are looked up in one set, and looked for in one pass, where there are many.
-    """
-    equal: list[str] = []
-    inside: list[str] = []
-    others: list[SigmaType] = []
-    for value in values:
-        text = _plain(value) if types[column] is ColumnType.TEXT else None
-        if text is None:
-            others.append(value)
-        else:
-            (equal if text[0] else inside).append(text[1])
-    lowered = pl.col(column).str.to_lowercase()
-    made = []
-    if len(equal) >= MANY:
-        made.append(lowered.is_in(pl.Series(equal, dtype=pl.String).implode()).fill_null(value=False))
-    else:
-        made += [(lowered == text).fill_null(value=False) for text in equal]
-    if len(inside) >= MANY:
-        made.append(lowered.str.contains_any(inside).fill_null(value=False))
-    else:
-        made += [lowered.str.contains(text, literal=True).fill_null(value=False) for text in inside]
-    return made + [leaf(column, types, value) for value in others]
-
-
-def _plain(value: SigmaType) -> tuple[bool, str] | None:
-    """(whole or part, text in lower case) of a text without regard to case; None for all else."""
-    if type(value) is not SigmaString or not value.s:
-        return None
-    many = SpecialChars.WILDCARD_MULTI
-    match value.s:
-        case (str() as text,):
-            return True, text.lower()
-        case (first, str() as text, last) if first is many and last is many:
-            return False, text.lower()
-        case _:
-            return None
-
-
 def _is_null(col: pl.Expr, kind: ColumnType) -> pl.Expr:
     return (col.list.len() == 0).fill_null(value=True) if kind.element is not None else col.is_null()
 
@@ -192,7 +166,7 @@ def _scalar(col: pl.Expr, kind: ColumnType, value: SigmaType, column: str) -> pl
     """Predicate that may be null; `col` is a column or the element of a list."""
     if isinstance(value, SigmaTimestampPart):
         return _time_part(col, kind, value, column) == value.number
-    if kind is ColumnType.TIME:
+    if kind is ColumnType.TIME and not _is_of_part(value):
         raise LeafError(
             f"a condition cannot compare {column} as a time",
             "compare a part of it, such as |hour, or use the window of a correlation",
@@ -220,7 +194,13 @@ def _scalar(col: pl.Expr, kind: ColumnType, value: SigmaType, column: str) -> pl
 
 def _unfilled(parts: Sequence[object]) -> LeafError:
     names = ", ".join(f"%{part.name}%" for part in parts if isinstance(part, Placeholder))
-    return LeafError(f"there is no list for the placeholder {names}", "add lists/NAME.txt beside the rules")
+    what = f"there is no list for the placeholder {names}, or it is empty"
+    return LeafError(what, "add values to lists/NAME.txt beside the rules")
+
+
+def _is_of_part(value: SigmaType) -> bool:
+    """True of a comparison with a part of a time, as of `timestamp|hour|gte`."""
+    return isinstance(value, SigmaCompareExpression) and isinstance(value.number, SigmaTimestampPart)
 
 
 def _time_part(col: pl.Expr, kind: ColumnType, value: SigmaTimestampPart, column: str) -> pl.Expr:
@@ -314,6 +294,9 @@ def regex_of(value: SigmaRegularExpression) -> str:
         raise _unfilled(value.regexp.s)
     flags = "".join(sorted(_FLAGS[f] for f in value.flags))
     pattern = (f"(?{flags})" if flags else "") + str(value.regexp.to_plain(regex=True))
+    if repeated(pattern) > MAX_REPEATED:
+        what = f"the regular expression repeats too much: written out it has over {MAX_REPEATED} more pieces"
+        raise LeafError(what, "repeat less, or use * or +")
     reason = _regex_problem(pattern)
     if reason:
         raise LeafError(

@@ -13,7 +13,7 @@ from agents.rules.detections import DetectionReader
 from agents.rules.examplefiles import is_example_file
 from agents.rules.model import Detection, Rule, RuleSet
 from agents.rules.own import Absence, NewValue
-from agents.rules.positions import Document, read_documents
+from agents.rules.positions import Document, by_place, read_documents
 from agents.rules.reading import Beside, Prepared, prepare
 from agents.rules.shape import Checker
 from schemas.errors import AupstreamError, Errors, RuleError
@@ -87,7 +87,8 @@ def lint_files(paths: Iterable[Path], beside: Beside = _NOTHING_BESIDE) -> Lint:
         documents.extend(read)
         (left_out if beside.lenient(str(path)) else errors).extend(wrong)
     ruleset = _build(prepare(documents, folders, beside, errors), errors, left_out)
-    return Lint(None if errors else ruleset, tuple(errors), len(files), tuple(left_out))
+    told = tuple(sorted(errors, key=by_place))
+    return Lint(None if errors else ruleset, told, len(files), tuple(sorted(left_out, key=by_place)))
 
 
 def load_rules(paths: Iterable[Path] = (POLICY_FOLDER,), beside: Beside = _NOTHING_BESIDE) -> RuleSet:

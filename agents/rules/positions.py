@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ MAX_DEPTH = 50
 
 Path = tuple[str | int, ...]
 
+_PLACE = re.compile(r"(.*?):(\d+)(?::(\d+))?", re.DOTALL)
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 _MERGE = "tag:yaml.org,2002:merge"
 _QUICK: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # where PyYAML came with libyaml
@@ -52,6 +54,13 @@ class Document:
     def error(self, what: str, *path: str | int, hint: str = "", key: bool = False) -> RuleError:
         """A rule error at a path of this document."""
         return RuleError(what, where=self.where(*path, key=key), hint=hint)
+
+
+def by_place(error: RuleError) -> tuple[str, int, int, str]:
+    """Sorts errors as they stand: by file, line, column (as numbers) and words."""
+    match = _PLACE.fullmatch(error.where)
+    file, line, column = match.groups() if match else (error.where, 0, 0)
+    return file, int(line), int(column or 0), error.what
 
 
 class _Reader:
@@ -129,6 +138,9 @@ def read_documents(text: str, file: str) -> tuple[list[Document], list[RuleError
     documents: list[Document] = []
     if len(text) > MAX_BYTES:
         return [], [RuleError(f"file has more than {MAX_BYTES} characters", where=f"{file}:1:1", hint="split it")]
+    deep = _too_deep(text, file)
+    if deep is not None:
+        return [], [deep]
     quick = _quickly(text, file)
     if quick is not None:
         return quick
@@ -144,8 +156,33 @@ def read_documents(text: str, file: str) -> tuple[list[Document], list[RuleError
         what = f"not YAML: {error.problem or error.context}"
         errors.append(RuleError(what, where=place, hint="check the indentation"))
     except RecursionError:
-        errors.append(RuleError(f"more than {MAX_DEPTH} levels", where=f"{file}:1:1", hint="a rule needs a few"))
+        errors.append(_deep(f"{file}:1:1"))
     return documents, errors
+
+
+def _too_deep(text: str, file: str) -> RuleError | None:
+    """What is wrong with a text of too many levels; None where there are few.
+
+    Asked before nodes are made: that goes into itself once a level, and beyond some ten thousand the parser in C
+    overflows the stack, which nothing can catch. Events come one after the other, however deep they stand.
+    """
+    depth = 0
+    try:
+        for event in yaml.parse(text, Loader=_QUICK):
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+                if depth > MAX_DEPTH + 1:
+                    mark = event.start_mark
+                    return _deep(f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else f"{file}:1:1")
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+    except (yaml.YAMLError, ValueError):  # said with its place by who reads the text
+        return None
+    return None
+
+
+def _deep(where: str) -> RuleError:
+    return RuleError(f"more than {MAX_DEPTH} levels", where=where, hint="a rule needs a few")
 
 
 def _quickly(text: str, file: str) -> tuple[list[Document], list[RuleError]] | None:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sigma.modifiers import SigmaWideModifier, modifier_mapping
+
 from agents.rules.filters import filtered
 from agents.rules.positions import Document
 from agents.rules.taxonomy import NO_TAXONOMY, Taxonomy, read_lists, read_pipelines
@@ -60,6 +62,7 @@ def prepare(
         beside: What else was configured.
         errors: Gets everything that is wrong.
     """
+    modifier_mapping.setdefault("utf16le", SigmaWideModifier)  # which the specification has, and pySigma has not
     lists = [d for d in documents if "placeholders" in d.data]
     rules = filtered([d for d in documents if "placeholders" not in d.data], errors)
     taxonomy = Taxonomy(read_pipelines(beside.pipelines, errors), read_lists(folders, lists, errors))

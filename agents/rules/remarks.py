@@ -14,7 +14,7 @@ from agents.rules.columns import column_types, derived_columns, identity_columns
 from agents.rules.compiled import Compiled, condition_parts
 from agents.rules.explain import condition_trees, named_in
 from agents.rules.model import Detection, RuleSet
-from agents.rules.positions import Document
+from agents.rules.positions import Document, by_place
 from schemas.errors import RuleError
 from schemas.kinds import EventKind
 from schemas.registry import polars_schema
@@ -33,7 +33,7 @@ def warnings(rules: RuleSet, documents: Sequence[Document]) -> list[RuleError]:
         if rule.id in by_name and not rule.examples:
             hint = "add some under `aupstream: examples:`, one that must not make a violation among them"
             made.append(by_name[rule.id].error("the rule has no example", "title", hint=hint, key=True))
-    return sorted(made, key=lambda error: (error.where or "", error.what))
+    return sorted(made, key=by_place)
 
 
 def notes(rules: RuleSet) -> list[str]:

@@ -23,6 +23,9 @@ OWN_KINDS: Mapping[str, tuple[str, ...]] = {  # our kind: Sigma types nearest to
 }
 TIMESPAN = re.compile(r"([1-9][0-9]{0,6})([smhdwMy])")
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+MAX_CONDITION = 5_000  # characters; and so many brackets and nots within each other: more overflow the parser's stack
+MAX_NESTING = 20
+_TOKEN = re.compile(r"[()]|[^\s()]+")
 
 _COMMON = (
     "title", "id", "name", "related", "taxonomy", "status", "description", "license", "author", "references", "date",
@@ -54,6 +57,26 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     names = list(known)
     near = get_close_matches(word, names, n=1, cutoff=0.55)
     return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(names))}"
+
+
+def nested(condition: str) -> int:
+    """How many brackets and nots of a condition are within each other."""
+    deepest, around = 0, [0]  # nots before what comes next, by bracket
+    depth = 0
+    for word in _TOKEN.findall(condition):
+        if word == "(":
+            around.append(0)
+            depth += 1
+        elif word == "not":
+            around[-1] += 1
+            depth += 1
+        else:
+            if word == ")" and len(around) > 1:
+                depth -= 1 + around.pop()
+            depth -= around[-1]
+            around[-1] = 0
+        deepest = max(deepest, depth)
+    return deepest
 
 
 class Checker:
@@ -120,6 +143,17 @@ class Checker:
         if not isinstance(value, bool):
             self.error(f"{key} must be true or false, not {value!r}", *path, key)
         return value is True
+
+    def nesting(self, condition: str, *path: str | int) -> bool:
+        """True where a condition is not too much for a parser; else that is noted."""
+        if len(condition) > MAX_CONDITION:
+            what = f"condition has more than {MAX_CONDITION} characters"
+        elif nested(condition) > MAX_NESTING:
+            what = f"condition has more than {MAX_NESTING} brackets or nots within each other"
+        else:
+            return True
+        self.error(what, *path, hint="split the rule")
+        return False
 
     def timespan(self, value: Any, *path: str | int) -> int:
         """Sigma time span in microseconds; 0 where it is wrong. A month is 30.4368 days, a year twelve of them."""

@@ -49,9 +49,10 @@ class Taxonomy:
         mapping: dict[str | None, str | list[str]] = {}
         mapping.update({**FIELDS[route.kind], **fields_of(route)})
         ours = [ProcessingItem(FieldMappingTransformation(mapping), identifier="aupstream_fields")]
-        if self.lists:
-            ours.insert(0, ProcessingItem(ValueListPlaceholderTransformation(include=list(self.lists))))
-        last = ProcessingPipeline(items=ours, vars={name: list(listed) for name, listed in self.lists.items()})
+        filled = {name: list(listed) for name, listed in self.lists.items() if listed}
+        if filled:
+            ours.insert(0, ProcessingItem(ValueListPlaceholderTransformation(include=list(filled))))
+        last = ProcessingPipeline(items=ours, vars=filled)
         return sum(map(ProcessingPipeline.from_dict, self.pipelines), start=ProcessingPipeline()) + last
 
 

@@ -67,7 +67,7 @@ def _rows(number: int) -> list[dict[str, Any]]:
     return [
         {
             "event_id": f"{n:06d}",
-            "timestamp": _EPOCH + timedelta(days=20_000, seconds=n),
+            "timestamp": _EPOCH + timedelta(days=19_000 + n, seconds=977 * n),
             "event_dataset": draw.choice(["squid", "apache.access"]),
             "log_source": "p", "log_generation": "g", "log_offset": n, "log_sub": 0, "log_hash": "h", "late": False,
             "time_suspect": False,
@@ -130,6 +130,10 @@ def test_a_condition_in_sql_matches_the_same_events(pages: Pages, rule: tuple[di
         {"sc-status|contains": "1"}, {"sc-status": "12"}, {"sc-status|neq": 3}, {"User": 7}, {"c-ip|cidr": "::/0"},
         {"c-ip|cidr": ["10.0.0.0/8", "fe80::/10"]}, {"c-uri|fieldref|startswith": "User"},
         {"c-uri|fieldref|endswith": "User"}, {"sc-status|fieldref": "sc-bytes"}, {"User|fieldref": "sc-status"},
+        {"c-uri|fieldref|contains": "User"}, {"User|fieldref|contains": "sc-status"},
+        {"sc-bytes|fieldref|endswith": "sc-status"}, {"timestamp|minute": 7}, {"timestamp|hour": [0, 16]},
+        {"timestamp|day": 3}, {"timestamp|week": [1, 53]}, {"timestamp|month": 12}, {"timestamp|year": 2024},
+        {"timestamp|hour|gte": 16}, {"timestamp|week|lt": 2}, {"timestamp|year|neq": 2024},
     ],
     ids=str,
 )  # fmt: skip

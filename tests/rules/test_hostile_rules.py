@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agents.engine.scan import Scanner
 from agents.rules.columns import keyword_columns
 from agents.rules.compiled import Compiled
-from agents.rules.detections import MAX_NESTING
+from agents.rules.detections import MAX_EXPRESSIONS, MAX_KEYWORDS
 from agents.rules.examples import frame_of
 from agents.rules.loader import parse_rules
+from agents.rules.repeats import repeated
+from agents.rules.shape import MAX_NESTING
 from agents.rules.taxonomy import MAX_VALUES
 from schemas.errors import Errors
 from schemas.kinds import EventKind
@@ -37,12 +42,46 @@ def _compiled(text: str) -> Compiled:
     return expression
 
 
+def _larger(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    joined = st.lists(inner, min_size=1, max_size=3).map("".join)
+    return st.builds("({}){{{}}}".format, joined, st.integers(1, 4)) | joined
+
+
 @pytest.mark.parametrize(
     "pattern",
     ["(a{1000}){1000}", "((a{100}){100}){100}", "x{9999}", r"(a)\1", "(?=a)b", "(" * 1_000 + "a" + ")" * 1_000, "["],
 )
 def test_an_expression_that_cannot_be_run_in_bounded_space_is_refused_where_it_stands(pattern: str) -> None:
     assert any(error.startswith("r.yml:10:16: ") for error in _errors(_text({"c-uri|re": pattern})))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "grown"),
+    [
+        ("abc*d+(e|f)?", 0), ("a{3}", 2), ("(ab){3}", 4), ("((ab){3}c){2}", 11), ("a{2,5}", 4), ("a{7,}", 6),
+        ("a{,4}", 3), ("a{0}", 0), ("[]a-z]{3}", 2), ("[^]{9}]{3}", 2), ("[a[b]{9}]{3}", 2), (r"\{9}", 0),
+        (r"[\]]{3}", 2), (r"\x{41}{3}", 2), (r"\w{3}", 10), (r"\p{L}{3}", 10), ("(?:a{3}){3}", 8),
+        ("(?P<n>a){3}", 2), ("(?<n>a){3}", 2), ("(?i)a{3}", 2), ("(?i:a){3}", 2), ("a{3}{3}", 8), ("a{3}|b{3}", 4),
+        ("(a?){900}a{900}", 1798), ("(x{3}", 2),
+    ],
+)  # fmt: skip
+def test_an_expression_grows_by_what_its_repetitions_repeat(pattern: str, grown: int) -> None:
+    assert repeated(pattern) == grown
+
+
+@given(st.recursive(st.sampled_from("ab"), _larger, max_leaves=6))
+def test_growth_is_that_of_the_expression_written_out(pattern: str) -> None:
+    written_out = pattern
+    while counted := re.search(r"\(([ab]*)\)\{(\d)\}", written_out):
+        written_out = written_out.replace(counted[0], counted[1] * int(counted[2]), 1)
+    assert repeated(pattern) == len(re.findall("[ab]", written_out)) - len(re.findall("[ab]", pattern))
+
+
+@pytest.mark.parametrize("pattern", ["(a?){900}a{900}", "x{600}y{600}", "((abc){20}){20}", r"(\w?){300}b"])
+def test_an_expression_that_repeats_too_much_is_refused_where_it_stands(pattern: str) -> None:
+    said = "the regular expression repeats too much: written out it has over 1000 more pieces"
+    assert _errors(_text({"c-uri|re": pattern})) == [f"r.yml:10:16: {said} (repeat less, or use * or +)"]
+    assert _compiled(_text({"c-uri|re": "x{1000,}"})).columns == {"url_original"}
 
 
 @pytest.mark.parametrize("pattern", ["(a+)+$", "(a|aa)+b", "(.*a){9}$", "(x+x+)+y"])
@@ -59,6 +98,44 @@ def test_a_list_beyond_the_limit_is_refused_where_it_stands() -> None:
     assert errors == [
         f"r.yml:10:13: {MAX_VALUES + 1} values are more than {MAX_VALUES} (split the list over several rules)"
     ]
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [
+        [f"v{i}" for i in range(MAX_KEYWORDS + 1)],
+        {"|all": [f"v{i}" for i in range(MAX_KEYWORDS + 1)]},
+        {"|base64offset": [f"v{i}" for i in range(MAX_KEYWORDS // 3 + 1)]},
+    ],
+    ids=["any", "all", "base64offset"],
+)
+def test_more_keywords_than_the_limit_are_refused_where_they_become_too_many(selection: Any) -> None:
+    place = "r.yml:9:8" if isinstance(selection, list) else f"r.yml:10:{8 + len(next(iter(selection)))}"
+    said = f"the rule has more than {MAX_KEYWORDS} values without a field (name the field, or split it)"
+    assert _errors(_text(selection)) == [f"{place}: {said}"]
+    two = [{"|all": ["a"] * (MAX_KEYWORDS // 2)}, {"|contains": ["b"] * (MAX_KEYWORDS // 2 + 1)}]
+    assert [error.partition(": ")[2] for error in _errors(_text(two))] == [said]
+
+
+def test_keywords_up_to_the_limit_are_found_in_any_column() -> None:
+    condition = _compiled(_text([f"v{i}x" for i in range(MAX_KEYWORDS)]))
+    rows = [{"user_name": f"a V{i}X"} if i % 2 else {"url_original": f"v{i}xy"} for i in range(MAX_KEYWORDS + 50)]
+    frame = frame_of(EventKind.PROXY, rows)
+    assert frame.select(hit=condition.exact)["hit"].sum() == MAX_KEYWORDS
+    assert frame.select(hit=condition.possible)["hit"].sum() == MAX_KEYWORDS
+    assert len(str(condition.possible)) < 100 * len(str(_compiled(_text(["v1x"])).possible))
+
+
+@pytest.mark.parametrize("field", ["c-uri", "c-uri|re"])
+def test_more_expressions_than_the_limit_are_refused_where_they_become_too_many(field: str) -> None:
+    place = f"r.yml:10:{8 + len(field)}"
+    said = f"the rule has more than {MAX_EXPRESSIONS} regular expressions and values with a wildcard inside (split it)"
+    assert _errors(_text({field: [f"x.*y?z{i}" for i in range(MAX_EXPRESSIONS + 1)]})) == [f"{place}: {said}"]
+
+
+def test_wildcards_at_the_ends_are_no_expressions() -> None:
+    values = [f"{'*' * (i % 2)}v{i}*" for i in range(MAX_EXPRESSIONS + 1)] + ["*", "a"]
+    assert _compiled(_text({"c-uri": values})).columns == {"url_original"}
 
 
 @pytest.mark.parametrize("field", ["c-uri", "c-uri|contains", "c-uri|startswith", "c-uri|cased"])

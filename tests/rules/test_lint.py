@@ -8,7 +8,8 @@ import pytest
 from sigma.correlations import SigmaCorrelationTimespan
 
 from agents.rules.loader import POLICY_FOLDER, lint_files, load_rules, parse_rules
-from agents.rules.positions import MAX_NODES
+from agents.rules.positions import MAX_NODES, read_documents
+from agents.rules.remarks import warnings
 from agents.rules.shape import UNIT_SECONDS
 from schemas.errors import Errors, RuleError
 
@@ -113,9 +114,12 @@ def test_the_rules_that_come_with_aupstream_have_no_errors() -> None:
         (_own(SEQUENCE, "{kind: sequence, counts: [8, 0]}"), "r.yml:9:37", "a count for each of its rules"),
         (DETECTION.replace("authentication", "antivirus"), "r.yml:3:12", "is none that is collected"),
         (DETECTION.replace("event_outcome", "event_outcom"), "r.yml:6:33", "did you mean 'event_outcome'?"),
-        (DETECTION.replace("condition: failed", "condition: faild"), "r.yml:7:14", "'faild' not defined"),
+        (DETECTION.replace("condition: failed", "condition: faild"), "r.yml:7:14", "did you mean 'failed'?"),
+        (DETECTION.replace("condition: failed", "condition: 1 of faild*"), "r.yml:7:14", "did you mean 'failed'?"),
+        (DETECTION.replace("condition: failed", "condition: failed and"), "r.yml:7:14", "see conditions in the Sigma"),
         (DETECTION.replace("condition: failed", "condition: 1 of x*"), "r.yml:7:14", "doesn't match any detection"),
-        (DETECTION.replace("event_outcome:", "event_outcome|contians:"), "r.yml:6:57", "Unknown modifier"),
+        (DETECTION.replace("event_outcome:", "event_outcome|contians:"), "r.yml:6:33", "did you mean 'contains'?"),
+        (DETECTION.replace("event_action: ", "event_action|utf16lee: "), "r.yml:6:12", "did you mean 'utf16le'?"),
         (DETECTION.replace("event_outcome: failure", "source_port|gte: x"), "r.yml:6:50", "incompatible"),
         (DETECTION.replace("event_outcome: failure", "user_name|gte: 5"), "r.yml:6:48", "it has no order"),
         (DETECTION.replace("event_outcome: failure", "source_port: ssh"), "r.yml:6:46", "can never equal source_port"),
@@ -220,3 +224,60 @@ def test_greater_than_becomes_at_least_one_more() -> None:
 def test_time_spans_are_as_long_as_pysigma_has_them(unit: str) -> None:
     rule = parse_rules(BOTH.replace("timespan: 5m", f"timespan: 5{unit}")).rules[0]
     assert rule.timespan_us == SigmaCorrelationTimespan(f"5{unit}").seconds * 1_000_000
+
+
+@pytest.mark.parametrize("condition", ["not " * 21 + "{0}", "not (" * 10 + "not {0}" + ")" * 10, "not " * 900 + "{0}"])
+def test_nots_within_each_other_are_refused_as_brackets_are(condition: str) -> None:
+    said = "condition has more than 20 brackets or nots within each other (split the rule)"
+    of_one = DETECTION.replace("condition: failed", f"condition: {condition.format('failed')}")
+    assert _errors(of_one) == [f"r.yml:7:14: {said}"]
+    of_several = _asking(SEQUENCE.replace("temporal_ordered", "temporal"), condition.format("failures"))
+    assert f"r.yml:9:14: {said}" in _errors(of_several)
+
+
+def test_nots_beside_each_other_are_not_within_each_other() -> None:
+    condition = " and ".join(["not (not failed)"] * 50)
+    assert parse_rules(DETECTION.replace("condition: failed", f"condition: {condition}")).detections
+    assert parse_rules(DETECTION.replace("condition: failed", "condition: " + "not " * 20 + "failed")).detections
+
+
+@pytest.mark.parametrize(
+    ("selection", "place"),
+    [
+        ("{user_name: anna, source_ip|startswith: []}", "r.yml:6:51"),
+        ("{source_ip: []}", "r.yml:6:23"),
+        ("[{source_ip: []}]", "r.yml:6:24"),
+        ("{source_ip|re: []}", "r.yml:6:26"),
+        ("{source_ip|contains|all: []}", "r.yml:6:36"),
+        ("[[]]", "r.yml:6:12"),
+        ("[{user_name: anna}, []]", "r.yml:6:31"),
+    ],
+)
+def test_an_empty_list_is_refused_and_not_taken_for_what_is_missing(selection: str, place: str) -> None:
+    text = DETECTION.replace("{event_action: login, event_outcome: failure}", selection)
+    (error,) = _errors(text)
+    assert error.startswith(f"{place}: an empty list matches nothing (remove ")
+
+
+@pytest.mark.parametrize("field", ["user_name|expand", "user_name|contains|expand", "user_name|re|expand"])
+def test_an_empty_list_of_a_placeholder_is_refused_where_it_is_used(field: str) -> None:
+    text = DETECTION.replace("event_action: login", f"{field}: '%empty%'") + "---\nplaceholders: {empty: []}\n"
+    (error,) = _errors(text)
+    assert error.startswith(f"r.yml:6:{14 + len(field)}: there is no list for the placeholder %empty%, or it is empty")
+
+
+def test_mistakes_are_told_in_the_order_of_their_lines(tmp_path: Path) -> None:
+    wrong = DETECTION.replace("level: low", "level: low\nlevels: low") + "".join(f"k{i}: x\n" for i in range(100))
+    (tmp_path / "b.yml").write_text(wrong.replace("event_action:", "action:"), "utf-8")
+    (tmp_path / "a.yml").write_text("title: t\n", "utf-8")
+    told = [error.where.removeprefix(f"{tmp_path}/") for error in lint_files([tmp_path]).errors]
+    lines = [5, 7, *range(9, 109)]
+    assert [where.rpartition(":")[0] for where in told] == ["a.yml:1", *(f"b.yml:{line}" for line in lines)]
+
+
+def test_warnings_are_told_in_the_order_of_their_lines() -> None:
+    text = "---\n".join(DETECTION.replace("failures", f"failures-{i}") for i in range(15))
+    told = warnings(parse_rules(text, "r.yml"), read_documents(text, "r.yml")[0])
+    lines = [int(warning.where.split(":")[1]) for warning in told]
+    assert lines == sorted(lines)
+    assert len(set(lines)) == 15

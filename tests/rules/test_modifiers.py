@@ -18,13 +18,13 @@ from agents.rules.loader import parse_rules
 from schemas.kinds import EventKind
 
 
-def _matches(selection: dict[str, Any], row: dict[str, Any]) -> bool:
+def _matches(selection: dict[str, Any], row: dict[str, Any], kind: EventKind = EventKind.PROXY) -> bool:
     """What a rule of one selection says of one event."""
-    rule = {"title": "t", "name": "drawn", "logsource": {"category": "proxy"}, "level": "low"}
+    rule = {"title": "t", "name": "drawn", "logsource": {"category": kind.value}, "level": "low"}
     text = json.dumps(rule | {"detection": {"s": selection, "condition": "s"}})
     expression = parse_rules(text).detection("drawn").expression
     assert isinstance(expression, Compiled)
-    return frame_of(EventKind.PROXY, [row]).filter(expression.exact).height == 1
+    return frame_of(kind, [row]).filter(expression.exact).height == 1
 
 
 PLAIN = st.text(st.sampled_from("abcXYZ09 /:é-"), min_size=3, max_size=12)
@@ -58,6 +58,7 @@ def test_base64_is_the_whole_of_the_encoded_value(value: str, other: str) -> Non
 @pytest.mark.parametrize(
     ("modifier", "encode"),
     [
+        ("utf16le", lambda text: text.encode("utf-16-le")),
         ("wide", lambda text: text.encode("utf-16-le")),
         ("utf16be", lambda text: text.encode("utf-16-be")),
         ("utf16", lambda text: b"\xff\xfe" + text.encode("utf-16-le")),
@@ -115,6 +116,14 @@ def test_a_part_of_a_time_is_that_of_the_clock_in_utc(part: str, when: datetime,
     assert not _matches({f"timestamp|{part}": value}, {"timestamp": None})
 
 
+@pytest.mark.parametrize(("operator", "hours"), [("gte", range(16, 24)), ("lt", range(16)), ("gt", range(17, 24))])
+def test_parts_of_a_time_have_an_order(operator: str, hours: range) -> None:
+    times = [datetime(2026, 3, 2, hour, 59, tzinfo=UTC) for hour in range(24)]
+    matched = [t.hour for t in times if _matches({f"timestamp|hour|{operator}": 16}, {"timestamp": t})]
+    assert matched == list(hours)
+    assert not _matches({f"timestamp|hour|{operator}": 16}, {"timestamp": None})
+
+
 @given(st.sampled_from(["sc-status", "c-uri"]), st.none() | st.integers(1, 3), st.integers(1, 3))
 def test_not_equal_is_true_of_what_is_missing(field: str, have: int | None, value: int) -> None:
     row = {"http_response_status_code": have} if field == "sc-status" else {"url_original": have and str(have)}
@@ -126,6 +135,22 @@ def test_a_long_list_says_what_its_values_say_one_by_one(values: list[str], have
     row = {"url_original": have}
     for field in ("c-uri", "c-uri|contains", "c-uri|cased"):
         assert _matches({field: values}, row) == any(_matches({field: [value]}, row) for value in values)
+
+
+@given(
+    st.lists(st.sampled_from(["ab", "B", "a*b", "a?", "a ", "7"]), min_size=1, max_size=9),
+    st.sampled_from(["", "|cased", "|re", "|windash"]),
+    st.none() | st.sampled_from(["ab", "xABx", "b", "7", "a b"]),
+    st.lists(st.none() | st.sampled_from(["ab", "xABx", "b", "7", "a b"]), max_size=2),
+)
+def test_many_values_say_what_they_say_one_by_one_of_any_column(
+    values: list[str], modifier: str, sender: str | None, recipients: list[str | None]
+) -> None:
+    row = {"email_from_address": sender, "email_to_address": recipients}
+    for field in ("", "sender", "email_to_address", "email_to_address|contains"):
+        if modifier != "|re" or "contains" not in field:
+            one_by_one = [_matches({f"{field}{modifier}": [value]}, row, EventKind.MAIL) for value in values]
+            assert _matches({f"{field}{modifier}": values}, row, EventKind.MAIL) == any(one_by_one)
 
 
 @pytest.mark.parametrize(
