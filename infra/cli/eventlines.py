@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import polars as pl
@@ -16,7 +16,7 @@ from agents.rules.shape import suggestion
 from schemas.errors import InputError
 from schemas.ids import event_id, generation_of
 from schemas.kinds import EventKind
-from schemas.registry import column_names, schema
+from schemas.registry import column_names, polars_schema, schema
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OWN = ("kind", "at", "source_line", "source_lines", "fields")
@@ -42,7 +42,7 @@ def rows_of(
         place = f"{where}:{number}"
         try:
             plain = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"this is no JSON: {error}", where=place, hint="write one object a line") from error
         if not isinstance(plain, dict):
             raise InputError("this is no JSON object", where=place, hint="write one object a line")
@@ -79,7 +79,7 @@ def event_of(
     row = _usual(found, number, _generation(place.rpartition(":")[0])) | {
         c: _value(v, types[c], c, place) for c, v in given.items() if v is not None
     }
-    return found, row
+    return found, _fitting(row, found, place)
 
 
 @lru_cache
@@ -115,19 +115,53 @@ def _value(value: Any, kind: ColumnType, column: str, place: str) -> Any:
     wanted: tuple[type, ...] = {ColumnType.TEXT: (str,), ColumnType.BOOL: (bool,)}.get(kind, (int, float))
     if not isinstance(value, wanted) or (kind is ColumnType.NUMBER and isinstance(value, bool)):
         raise InputError(f"{column} must be {kind.value}, not {value!r}", where=place, hint="see schemas/avro")
+    if isinstance(value, str) and not _whole(value):
+        hint = "write both halves of the character"
+        raise InputError(f"{column} {value!r} has half a character", where=place, hint=hint)
     return value
 
 
-def _time(value: Any, column: str, place: str) -> datetime:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return _EPOCH + timedelta(microseconds=value)
+def _whole(text: str) -> bool:
+    """False of a text with half of a surrogate pair, which JSON can write and no column can hold."""
     try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _fitting(row: dict[str, Any], kind: EventKind, place: str) -> dict[str, Any]:
+    """The row.
+
+    Raises:
+        InputError: a number is none or larger than its column holds.
+    """
+    for column, value in row.items():
+        bits = _bits(kind).get(column, 0)
+        for number in value if isinstance(value, list) else (value,):
+            if bits and isinstance(number, int | float) and not -(2 ** (bits - 1)) <= number < 2 ** (bits - 1):
+                hint = f"the column holds numbers of {bits} bits"
+                raise InputError(f"{column} {number} is too large", where=place, hint=hint)
+    return row
+
+
+@cache
+def _bits(kind: EventKind) -> dict[str, int]:
+    """Bits of the columns of numbers and of lists of numbers."""
+    inner = {c: t.inner if isinstance(t, pl.List) else t for c, t in polars_schema(kind.value).items()}
+    return {column: 32 if of == pl.Int32 else 64 for column, of in inner.items() if of.is_numeric()}
+
+
+def _time(value: Any, column: str, place: str) -> datetime:
+    try:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return _EPOCH + timedelta(microseconds=value)
         when = datetime.fromisoformat(str(value))
-    except ValueError:
-        when = None
-    if when is None or when.tzinfo is None:
-        raise InputError(f"{column} {value!r} is no time", where=place, hint="write ISO 8601 with an offset")
-    return when.astimezone(UTC)
+        if when.tzinfo is not None:
+            return when.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise InputError(f"{column} {value!r} is no time", where=place, hint="write ISO 8601 with an offset")
 
 
 def frames_of(rows: Iterable[tuple[EventKind, dict[str, Any]]]) -> Iterator[tuple[EventKind, pl.DataFrame]]:

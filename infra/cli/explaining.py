@@ -128,10 +128,11 @@ def _events(event: str, rule: Rule) -> list[tuple[EventKind, dict[str, Any]]]:
             raise InputError(f"it cannot be read: {error}", where=event, hint=hint) from error
     try:
         whole = json.loads("\n".join(lines))  # one object over several lines
-    except ValueError:
+    except (ValueError, RecursionError):
         whole = None
     if isinstance(whole, dict):
-        return [event_of(whole, where, kind, 1)]
+        first = next(number for number, text in enumerate(lines, 1) if text.strip())
+        return [event_of(whole, where if where == "EVENT" else f"{where}:{first}", kind, 1)]
     found = list(events_of(lines, where, kind))
     if not found:
         raise InputError("there is no event", where=where, hint="write one JSON object a line")

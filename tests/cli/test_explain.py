@@ -191,6 +191,31 @@ def test_an_event_that_cannot_be_read_is_named_with_its_line(rules: Path, tmp_pa
         assert _refused(aupstream("rules", "explain", "refused-pages", text, "--rules", rules), said)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (json.dumps(_page(0) | {"timestamp": "noon"}), "timestamp 'noon' is no time"),
+        (json.dumps(_page(0) | {"timestamp": 10**22}), "is no time"),
+        (json.dumps(_page(0) | {"timestamp": "0001-01-01T00:00:00+14:00"}), "is no time"),
+        (json.dumps(_page(0, http_response_status_code=2**31)), "the column holds numbers of 32 bits"),
+        (json.dumps(_page(0, http_response_bytes=2**63)), "the column holds numbers of 64 bits"),
+        (json.dumps(_page(0, http_response_bytes=1e300)), "the column holds numbers of 64 bits"),
+        (json.dumps(_page(0, url_original="\ud800")), "half a character"),
+        (json.dumps(_page(0, url_domian="x")), "did you mean 'url_domain'?"),
+        ("[" * 100_000, "this is no JSON"),
+    ],
+    ids=lambda text: text[:40],
+)
+def test_the_only_event_of_a_file_is_named_with_its_line_too(rules: Path, tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "e.jsonl"
+    path.write_text("\n" + text + "\n")
+    explained = aupstream("rules", "explain", "refused-pages", path, "--rules", rules)
+    judged = aupstream("backtest", "--rules", rules, f"events:{path}")
+    for ran in (explained, judged):
+        assert _refused(ran, f"{path}:2: ")
+        assert said in ran.err
+
+
 def test_without_an_event_the_rule_is_told(rules: Path) -> None:
     ran = aupstream("rules", "explain", "refused-pages", "--rules", rules)
     assert "refused-page: refused and not 1 of guard_*" in ran.out
