@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, KafkaTimeoutError
 
 from agents.delivery.feed import Registry
 from agents.delivery.rulebook import Period, announcement, pieces
@@ -23,6 +23,7 @@ from schemas.kinds import RULES, SOURCES, EventKind
 
 TAILS = (32, 1_024, None)  # newest messages of a partition that are looked at until a batch is among them; None: all
 AHEAD_S = 60.0  # rules begin to judge so much later than they are announced while events come in
+SILENT_S = 60.0  # Kafka that gives nothing of what it has for so long does not answer
 _LOADING = 4.0  # and so many times as long as reading them took here
 
 
@@ -154,17 +155,26 @@ def _places(kafka: str, topic: str) -> list[TopicPartition]:
 
 
 def _messages(kafka: str, places: list[TopicPartition], tail: int | None) -> Iterator[Message]:
-    """Messages of some partitions as of now; of each the newest `tail`, None: all."""
+    """Messages of some partitions as of now; of each the newest `tail`, None: all.
+
+    Raises:
+        KafkaError: also where nothing came of what is there for `SILENT_S`.
+    """
     consumer = KafkaConsumer(bootstrap_servers=kafka.split(","), enable_auto_commit=False, fetch_max_wait_ms=50)
     try:
         consumer.assign(places)
         begins, ends = consumer.beginning_offsets(places), consumer.end_offsets(places)
         for place in places:
             consumer.seek(place, begins[place] if tail is None else max(begins[place], ends[place] - tail))
+        heard = time.monotonic()
         while any(consumer.position(place) < ends[place] for place in places):
-            for records in consumer.poll(timeout_ms=500).values():
+            polled = consumer.poll(timeout_ms=500)
+            if not polled and time.monotonic() - heard > SILENT_S:
+                raise KafkaTimeoutError(f"nothing came for {SILENT_S:.0f} s")
+            for records in polled.values():
                 for r in records:
                     yield Message(r.topic, r.partition, r.offset, r.value or b"", r.headers or (), r.key)
+            heard = time.monotonic() if polled else heard
     finally:
         consumer.close()
 

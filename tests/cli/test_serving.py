@@ -6,7 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,3 +77,53 @@ def test_run_once_gives_what_backtest_gives_and_the_audit_holds(running: Up, tmp
     audit = aupstream("audit", "--data", running.data, "--json")
     assert (audit.code, sum(s["lines"] for s in audit.objects[0]["sources"])) == (0, 2000)
     assert aupstream("violations", "--data", running.data).out == ran.out
+
+
+RULES = """
+title: {title}
+name: refused
+level: low
+logsource: {{category: proxy}}
+detection:
+  selection: {{event_action: denied}}
+  condition: selection
+"""
+
+
+def test_a_hangup_reads_the_rules_again_and_wrong_ones_change_nothing(running: Up, tmp_path: Path) -> None:
+    (tmp_path / "rules").mkdir()
+    rules, log, said = tmp_path / "rules" / "refused.yml", tmp_path / "access.log", tmp_path / "said"
+    log.touch()
+    config = tmp_path / "aupstream.toml"
+    source = f'[[sources]]\nname = "hangup"\ntype = "squid"\npath = "{log}"\nmode = "follow"\n'
+    config.write_text(f'[rules]\npaths = ["rules"]\n\n{source}')
+    known = ("rules", "history", "--config", config, "--data", running.data, "--json")
+    rules.write_text(RULES.format(title="First"))
+    argv = [sys.executable, "-m", "infra.cli", "run", "--config", str(config), "--data", str(running.data)]
+    with said.open("wb") as out:
+        run = subprocess.Popen(argv, stdout=out, stderr=out, env={**os.environ, **ENV}, cwd=tmp_path)
+    try:
+        _wait(run, lambda: "running; logs are in" in said.read_text())
+        before = aupstream(*known).objects
+
+        rules.write_text(RULES.format(title="Second").replace("level: low", "level: hgh"))
+        run.send_signal(signal.SIGHUP)
+        _wait(run, lambda: "the rules stay as they were" in said.read_text())
+        assert f"{rules}:4:" in said.read_text(), "where the mistake is"
+        assert aupstream(*known).objects == before
+
+        rules.write_text(RULES.format(title="Second"))
+        run.send_signal(signal.SIGHUP)
+        _wait(run, lambda: len(aupstream(*known).objects) == len(before) + 1)
+        assert aupstream(*known).objects[-1]["version"] not in {one["version"] for one in before}
+    finally:
+        run.send_signal(signal.SIGTERM)
+        assert run.wait(60) == 0
+
+
+def _wait(run: subprocess.Popen[bytes], reached: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not reached():
+        assert run.poll() is None, "it ended by itself"
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
