@@ -101,7 +101,7 @@ class Episode:
         """Count a row that belongs to the episode and look up whether it was permitted."""
         self.count += 1
         self.last_t, self.last_id = row.t, row.event_id
-        self.informational = self.informational and row.base in rule.informational_when
+        self.informational = self.informational and rule.only_informs(row.base)
         # A mail that waits for one bad address is complete days later; it was sent when its first line was written.
         sent = acted_at(row.summary, row.t) if FIRST_LINE in row.summary else row.t
         if not self.who:

@@ -204,6 +204,10 @@ class Rule:
         """True where another rule judges like this one; where they stand makes no difference."""
         return other is not None and self == replace(other, file=self.file, line=self.line)
 
+    def only_informs(self, base: str) -> bool:
+        """True where a row of a base is no ground for a violation: of an informational rule none is."""
+        return self.severity == "informational" or base in self.informational_when
+
     @property
     def lane(self) -> str:
         """Lane of its detection rows: `attributed` or `immediate`."""
