@@ -29,6 +29,7 @@ from sigma.types import (
     TimestampPart,
 )
 
+from agents.rules.casedrefs import CasedFieldReference
 from agents.rules.columns import ColumnType, column_types, keyword_columns
 from agents.rules.compiled import Tree, condition_parts
 from agents.rules.convert_regex import pattern_of, re2_of
@@ -181,7 +182,9 @@ class Conditions:
         if not (value.starts_with or value.ends_with) and mine is theirs and mine is not ColumnType.TEXT:
             return f"{left} = {right}"
         left, right = (
-            f"lowerUTF8({self._as_text(sql, kind, name)})"
+            self._as_text(sql, kind, name)
+            if isinstance(value, CasedFieldReference)
+            else f"lowerUTF8({self._as_text(sql, kind, name)})"
             for sql, kind, name in ((left, mine, column), (right, theirs, value.field))
         )
         if value.starts_with and value.ends_with:  # how pySigma writes `contains`

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sigma.correlations import SigmaCorrelationRule
@@ -11,11 +11,13 @@ from sigma.exceptions import SigmaError
 
 from agents.rules.columns import ColumnType, column_types, identity_columns
 from agents.rules.compiled import Compiled
-from agents.rules.conditions import MAX_COUNT, OPERATORS, ConditionReader
-from agents.rules.detections import ERROR_PATHS, column_for, first_line
+from agents.rules.conditions import MAX_COUNT, ConditionReader
+from agents.rules.detections import ERROR_PATHS, first_line
+from agents.rules.fieldnames import FieldNames
 from agents.rules.model import WINDOWS, Alias, Detection, Rule
 from agents.rules.ownkinds import MEASURED_AS, PARTS, OwnReader, limits_of
 from agents.rules.positions import Document
+from agents.rules.references import plain_sigma, references
 from agents.rules.shape import LAST_CLAUSE, LEVELS, NAME, OWN_KINDS, Checker, suggestion
 from agents.rules.whens import read_when
 from schemas.kinds import EventKind
@@ -54,11 +56,13 @@ class Known:
         detections: Every detection by name and by id, as far as it could be read.
         broken: Names and ids of those that could not, correlations too: a reference to one is no error of its own.
         rules: Correlations that have been read, by name and by id.
+        fields: What field names stand for.
     """
 
     detections: Mapping[str, Detection]
     broken: frozenset[str]
     rules: Mapping[str, Rule]
+    fields: FieldNames = field(default_factory=FieldNames)
 
 
 class RuleReader:
@@ -281,14 +285,17 @@ class RuleReader:
     def _aliases(self, part: Mapping[str, Any], bases: tuple[Base, ...]) -> tuple[Alias, ...]:
         found = []
         for name, by_rule in self.check.mapping(part.get("aliases"), "correlation", "aliases").items():
-            for rule, field in self.check.mapping(by_rule, "correlation", "aliases", name).items():
+            for rule, named in self.check.mapping(by_rule, "correlation", "aliases", name).items():
                 base = next((b for b in bases if isinstance(b, Detection) and rule == b.name), None)
-                column = column_for(base.kind, str(field)) if base else None
-                if base is None or column is None:
-                    what = f"alias {name!r} names rule {rule!r} and field {field!r}, which do not go together"
-                    self.check.error(what, "correlation", "aliases", name, rule, hint="name a rule listed above")
+                columns = self.known.fields.columns(base, str(named)) if base else ()
+                if base is None or len(columns) != 1:
+                    what = f"alias {name!r} names rule {rule!r} and field {named!r}, which do not go together"
+                    hint = (
+                        _several(columns) if base and columns else "name a rule listed above, and a field of its events"
+                    )
+                    self.check.error(what, "correlation", "aliases", name, rule, hint=hint)
                 else:
-                    found.append(Alias(str(name), base.name, column))
+                    found.append(Alias(str(name), base.name, columns[0]))
         return tuple(found)
 
     def _group_by(self, value: Any, bases: tuple[Base, ...], aliases: tuple[Alias, ...], *path: str) -> tuple[str, ...]:
@@ -320,12 +327,13 @@ class RuleReader:
                     return ()
                 found.add(name)
                 continue
-            column = column_for(base.kind, name)
-            types = column_types(base.kind)
-            if column is None:
-                hint = suggestion(name, types)[:200]
-                self.check.error(f"there is no column {name!r} in {base.kind.value} events", *place, hint=hint)
+            columns, types = self.known.fields.columns(base, name), column_types(base.kind)
+            if len(columns) != 1:
+                hint = _several(columns) if columns else suggestion(name, types)[:200]
+                what = f"{name!r} is mapped to several columns" if columns else f"there is no column {name!r}"
+                self.check.error(f"{what} in {base.kind.value} events", *place, hint=hint)
                 return ()
+            column = columns[0]
             if types[column] not in allowed:
                 what = f"column {column!r} is {types[column].value} and cannot be used here"
                 self.check.error(what, *place, hint=f"take one that is {' or '.join(a.value for a in allowed)}")
@@ -353,7 +361,7 @@ class RuleReader:
     def _through_pysigma(self) -> None:
         """Let pySigma read the document too: what it refuses is no Sigma."""
         try:
-            errors = list(SigmaCorrelationRule.from_dict(_plain_sigma(self.document.data), collect_errors=True).errors)
+            errors = list(SigmaCorrelationRule.from_dict(plain_sigma(self.document.data), collect_errors=True).errors)
         except (SigmaError, TypeError, ValueError, AttributeError) as error:
             self.check.error(first_line(error), "correlation", hint="see the Sigma specification of correlations")
             return
@@ -361,29 +369,12 @@ class RuleReader:
             self.check.error(first_line(found), *ERROR_PATHS.get(type(found).__name__, ("correlation",)))
 
 
-def references(part: Mapping[str, Any]) -> tuple[str, ...]:
-    """Names of the rules that the `correlation` part of a document refers to."""
-    rules = part.get("rules")
-    listed = rules if isinstance(rules, list) else [rules]
-    return tuple(r for r in listed if isinstance(r, str))
-
-
 def _name_of(base: Base) -> str:
     return base.id if isinstance(base, Rule) else base.name
 
 
-def _plain_sigma(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The document as pySigma knows it: of a range, which it does not, the first limit; names without hyphens."""
-    part = data.get("correlation")
-    condition = part.get("condition") if isinstance(part, dict) else None
-    if isinstance(part, dict) and isinstance(condition, str):
-        plain = [name.replace("-", "_") for name in references(part)]
-        return {**data, "correlation": {**part, "rules": plain, "condition": condition.replace("-", "_")}}
-    if not isinstance(part, dict) or not isinstance(condition, dict):
-        return dict(data)
-    first = next((op for op in OPERATORS if op in condition), None)
-    kept = {k: v for k, v in condition.items() if k not in OPERATORS or k == first}
-    return {**data, "correlation": {**part, "condition": kept}}
+def _several(columns: Sequence[str]) -> str:
+    return f"name one of {', '.join(columns)}"
 
 
 def _waits(base: Detection, used: set[str], aliases: tuple[Alias, ...]) -> bool:

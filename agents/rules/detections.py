@@ -11,10 +11,11 @@ from typing import Any
 from sigma.exceptions import SigmaError
 from sigma.modifiers import modifier_mapping
 from sigma.processing.pipeline import ProcessingPipeline
-from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaRule
+from sigma.rule import SigmaDetection, SigmaDetectionItem
 from sigma.types import SigmaType
 
-from agents.rules.columns import FIELDS, column_types
+from agents.rules.casedrefs import mark_cased, read_sigma
+from agents.rules.columns import FIELDS
 from agents.rules.compiled import Compiled, Compiler
 from agents.rules.leaves import LeafError, is_expression, keyword, single_values
 from agents.rules.logsources import CATEGORIES, Route, Unknown, route_of
@@ -22,8 +23,7 @@ from agents.rules.model import Detection
 from agents.rules.positions import Document, Path
 from agents.rules.shape import NAME, Checker, suggestion
 from agents.rules.taxonomy import MAX_VALUES, NO_TAXONOMY, Taxonomy
-from agents.rules.vendorfields import fields_of, translate
-from schemas.kinds import EventKind
+from agents.rules.vendorfields import codes_of, details_of, fields_of, translate
 
 # Where pySigma's complaints belong, by the name of its exception class.
 ERROR_PATHS: dict[str, Path] = {
@@ -55,13 +55,6 @@ MAX_EXPRESSIONS = 1_000  # of a rule: each is a pass of its own
 
 _WORDS = ("and", "or", "not", "of", "1", "any", "all", "them")
 _Items = list[SigmaDetectionItem]
-
-
-def column_for(kind: EventKind, name: str) -> str | None:
-    """Column that a field name of a rule stands for; None for neither a column nor a known Sigma field."""
-    types = column_types(kind)
-    mapped = FIELDS[kind].get(name, name)
-    return mapped if mapped in types else None
 
 
 def first_line(error: Exception) -> str:
@@ -124,7 +117,9 @@ class DetectionReader:
     def _items(self, route: Route) -> None:
         """Try every field and value by itself, because only here is it known where each stands."""
         detection = self.check.mapping(self.document.data.get("detection"), "detection")
-        trial = _Trial(Compiler(route.kind), route, self.taxonomy.pipeline(route), self.document.data)
+        trial = _Trial(
+            Compiler(route.kind), route, self.taxonomy.pipeline(route), self.document.data, codes_of(detection)
+        )
         for selection, definition in detection.items():
             if selection == "condition":
                 continue
@@ -177,14 +172,16 @@ class DetectionReader:
     def _compile(self, route: Route) -> Compiled | None:
         """Through pySigma: parse, map the fields, build the condition tree, compile it."""
         try:
-            rule = SigmaRule.from_dict(self.document.data, collect_errors=True)
+            rule = read_sigma(self.document.data, collect_errors=True)
             for error in rule.errors:
                 self.check.error(first_line(error), *ERROR_PATHS.get(type(error).__name__, ()))
             if rule.errors:
                 return None
             for definition in rule.detection.detections.values():
-                translate(definition, route)
+                translate(definition, route, codes_of(self.document.data["detection"]))
             self.taxonomy.pipeline(route).apply(rule)
+            for definition in rule.detection.detections.values():
+                mark_cased(definition)
             trees = [parsed for c in rule.detection.parsed_condition if (parsed := c.parsed) is not None]
             if not trees:
                 self.check.error("the condition matches nothing", "detection", "condition")
@@ -214,6 +211,7 @@ class _Trial:
     route: Route
     pipeline: ProcessingPipeline
     data: dict[str, Any]
+    codes: frozenset[str] = frozenset()
     keywords: int = 0
     expressions: int = 0
 
@@ -225,9 +223,10 @@ class _Trial:
         """
         selection = {key: value} if key is not None else value if isinstance(value, list) else [value]
         detection = {"s": selection, "condition": "s"}
-        rule = SigmaRule.from_dict({"title": "t", "logsource": self.data["logsource"], "detection": detection})
-        translate(rule.detection.detections["s"], self.route)
+        rule = read_sigma({"title": "t", "logsource": self.data["logsource"], "detection": detection})
+        translate(rule.detection.detections["s"], self.route, self.codes)
         self.pipeline.apply(rule)
+        mark_cased(rule.detection.detections["s"])
         return _flat(rule.detection.detections["s"])
 
     def compile(self, item: SigmaDetectionItem) -> None:
@@ -265,7 +264,7 @@ class _Trial:
 
     def known(self) -> list[str]:
         """Names that a rule about these events may use."""
-        return [*self.compiler.types, *FIELDS[self.route.kind], *fields_of(self.route)]
+        return [*self.compiler.types, *FIELDS[self.route.kind], *fields_of(self.route), *details_of(self.route)]
 
 
 def _flat(definition: SigmaDetection) -> _Items:

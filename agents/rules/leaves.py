@@ -34,6 +34,7 @@ from sigma.types import (
 )
 
 from agents.context.networks import NetworkIndex
+from agents.rules.casedrefs import CasedFieldReference
 from agents.rules.columns import ColumnType
 from agents.rules.repeats import MAX_REPEATED, repeated
 
@@ -330,18 +331,23 @@ def _reference(column: str, types: dict[str, ColumnType], value: SigmaFieldRefer
     if mine.element is not None or theirs.element is not None or ColumnType.TIME in (mine, theirs):
         raise LeafError(f"{column} and {other} cannot be compared", "compare columns of one value each")
     left, right = pl.col(column), pl.col(other)
+    text = _spelled if isinstance(value, CasedFieldReference) else _lowered
     if not (value.starts_with or value.ends_with):
         if mine is theirs and mine is not ColumnType.TEXT:
             return left == right
-        return _lowered(left, mine) == _lowered(right, theirs)
-    subject, part = _lowered(left, mine), _lowered(right, theirs)
+        return text(left, mine) == text(right, theirs)
+    subject, part = text(left, mine), text(right, theirs)
     if value.starts_with and value.ends_with:  # how pySigma writes `contains`
         return subject.str.contains(part, literal=True)
     return subject.str.starts_with(part) if value.starts_with else subject.str.ends_with(part)
 
 
+def _spelled(col: pl.Expr, kind: ColumnType) -> pl.Expr:
+    return col if kind is ColumnType.TEXT else col.cast(pl.String)
+
+
 def _lowered(col: pl.Expr, kind: ColumnType) -> pl.Expr:
-    return (col if kind is ColumnType.TEXT else col.cast(pl.String)).str.to_lowercase()
+    return _spelled(col, kind).str.to_lowercase()
 
 
 def _starts_open(value: SigmaString) -> bool:

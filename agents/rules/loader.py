@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 
-from agents.rules.correlations import Known, RuleReader, references
+from agents.rules.correlations import Known, RuleReader
 from agents.rules.detections import DetectionReader
 from agents.rules.examplefiles import is_example_file
+from agents.rules.fieldnames import FieldNames
 from agents.rules.model import Detection, Rule, RuleSet
 from agents.rules.own import Absence, NewValue
 from agents.rules.positions import Document, by_place, read_documents
 from agents.rules.reading import Beside, Prepared, prepare
+from agents.rules.references import references
 from agents.rules.shape import Checker
 from schemas.errors import AupstreamError, Errors, RuleError
 
@@ -157,7 +159,8 @@ def _build(prepared: Prepared, errors: list[RuleError], left_out: list[RuleError
         else:
             detections.update(dict.fromkeys(_names(document), (detection, document)))
     correlations, cyclic = _ordered(correlations, errors)
-    known = Known({name: found[0] for name, found in detections.items()}, frozenset(broken | cyclic), {})
+    fields = FieldNames(prepared.taxonomy)
+    known = Known({name: found[0] for name, found in detections.items()}, frozenset(broken | cyclic), {}, fields)
     rules = _chained(_rules(correlations, detections, known, errors))
     ordered = tuple(sorted(rules, key=lambda r: r.id))
     unique = {d.name: d for d, _ in detections.values()}
@@ -203,7 +206,7 @@ def _rules(
     inner: dict[str, Rule] = {}
     broken = set(known.broken)
     for document in correlations:
-        now = Known(known.detections, frozenset(broken), inner)
+        now = replace(known, broken=frozenset(broken), rules=inner)
         rule = RuleReader(document, Checker(document, errors), now).correlation()
         part = document.data.get("correlation")
         names = references(part) if isinstance(part, dict) else ()

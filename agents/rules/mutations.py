@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from agents.rules.changes import Change, of_correlation, of_detection, of_own
-from agents.rules.correlations import references
 from agents.rules.examples import Runner, run_examples
 from agents.rules.loader import built
 from agents.rules.model import Rule, RuleSet
 from agents.rules.positions import Document
 from agents.rules.reading import Prepared
+from agents.rules.references import references
 from schemas.errors import AupstreamError
 
 Documents = Mapping[str, Document]

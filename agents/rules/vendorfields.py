@@ -2,8 +2,9 @@
 
 Names are those of SigmaHQ's rules, which have them from the vendors' logs: Windows' security log, Microsoft Entra ID
 (Azure Monitor and Graph), Okta's System Log, Google Workspace's Reports API, Microsoft 365's audit log. `event_code` is
-the vendor's own code or name of what happened. Fields that no column holds are left out: a rule that needs one is
-refused and says so.
+the vendor's own code or name of what happened. Fields without a column of their own are looked for in `event_details`,
+where each stands as `NAME=value`, with nothing behind the sign where the vendor left it empty. Fields that are nowhere
+are left out: a rule that needs one is refused and says so.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from sigma.rule import SigmaDetection, SigmaDetectionItem
-from sigma.types import SigmaNumber, SigmaString, SigmaType
+from sigma.types import SigmaBool, SigmaFieldReference, SigmaNull, SigmaNumber, SigmaString, SigmaType
 
 from agents.rules.logsources import Route
 from schemas.windows_codes import LOGON_TYPES, REASONS
@@ -107,6 +108,41 @@ VENDOR_FIELDS: Final[Mapping[str, Fields]] = {
     "pam": {"USER": "target_user_name"},
 }
 
+DETAILS: Final = "event_details"
+_IN_DETAILS: Final[Mapping[str, Fields]] = {
+    "windows_security": {
+        name: name
+        for name in (
+            "CertThumbprint ImpersonationLevel KeyLength LogonProcessName PreAuthType SubjectUserName SubjectUserSid "
+            "TargetInfo TargetServerName TargetUserSid TicketEncryptionType TicketOptions"
+        ).split()
+    },
+    "entra_signin": {
+        "AuthenticationRequirement": "authenticationRequirement",
+        "properties.authenticationRequirement": "authenticationRequirement",
+        "conditionalAccessStatus": "conditionalAccessStatus",
+        "RiskState": "riskState",
+        "DeviceDetail.trusttype": "deviceDetail.trustType",
+        "DeviceDetail.isCompliant": "deviceDetail.isCompliant",
+        "NetworkLocationDetails": "networkLocationDetails",
+        "ClientApp": "clientAppUsed",
+        "properties.appId": "appId",
+        "homeTenantId": "homeTenantId",
+        "resourceTenantId": "resourceTenantId",
+    },
+    "okta": {
+        "debugContext.debugData.requestUri": "requestUri",
+        "displayMessage": "displayMessage",
+        "debugContext.debugData.logOnlySecurityData": "logOnlySecurityData",
+        "debugContext.debugData.behaviors": "behaviors",
+        "legacyEventType": "legacyEventType",
+    },
+}
+"""What each is called in `event_details`, by dataset and field name of a rule."""
+
+_EXPLICIT: Final = {"SubjectUserName": "user_name", "TargetUserName": "target_user_name"}
+"""Windows' 4648: the account that gave a program the credentials of another."""
+
 _CODE = re.compile(r"(?:0[xX])?[0-9a-fA-F]{1,8}")
 
 
@@ -117,15 +153,75 @@ def fields_of(route: Route) -> Fields:
     return {name: column for dataset in sorted(route.only) for name, column in VENDOR_FIELDS[dataset].items()}
 
 
-def translate(definition: SigmaDetection, route: Route) -> None:
-    """Write the vendor's values of a selection in the words of our columns, in place, before fields are mapped."""
+def details_of(route: Route) -> Fields:
+    """Names in `event_details` by the field names of a rule about one format; none where it is about several."""
+    return _IN_DETAILS.get(next(iter(route.only)), {}) if len(route.only) == 1 else {}
+
+
+def codes_of(definition: object) -> frozenset[str]:
+    """Windows' event numbers that the detection of a rule, as it was read, asks for."""
+    if isinstance(definition, list):
+        return frozenset().union(*map(codes_of, definition))
+    if not isinstance(definition, dict):
+        return frozenset()
+    found: frozenset[str] = frozenset().union(*map(codes_of, definition.values()))
+    named = definition.get("EventID", [])
+    return found | {str(code) for code in (named if isinstance(named, list) else [named])}
+
+
+def translate(definition: SigmaDetection, route: Route, codes: frozenset[str] = frozenset()) -> None:
+    """Write a selection in the words of our columns, in place, before fields are mapped.
+
+    Args:
+        definition: The selection.
+        route: Which events the rule is about.
+        codes: `codes_of` the rule.
+    """
     for item in definition.detection_items:
         if isinstance(item, SigmaDetection):
-            translate(item, route)
-        elif "windows_security" in route.only:
-            _windows(item)
-        elif "google_login" in route.only and item.field in ("protoPayload.serviceName", "protoPayload.Servicename"):
-            item.value = [_google(value) for value in item.value]
+            translate(item, route, codes)
+        else:
+            _translate(item, route, codes)
+
+
+def _translate(item: SigmaDetectionItem, route: Route, codes: frozenset[str]) -> None:
+    if "windows_security" in route.only:
+        if codes == {"4648"}:
+            item.field = _EXPLICIT.get(item.field or "", item.field)
+            item.value = [_explicit(value) for value in item.value]
+        _windows(item)
+    elif "google_login" in route.only and item.field in ("protoPayload.serviceName", "protoPayload.Servicename"):
+        item.value = [_google(value) for value in item.value]
+    elif "entra_signin" in route.only and item.field == "ActivityDetails":
+        item.field, item.value = "event_dataset", [_activity(value) for value in item.value]
+    name = details_of(route).get(item.field or "")
+    # What is compared in other ways than as text stays what it was, and is refused for want of a column.
+    found = [_detail(name, value) for value in item.value] if name is not None else []
+    texts: list[SigmaType] = [text for text in found if text is not None]
+    if texts and len(texts) == len(found):
+        item.field, item.value = DETAILS, texts
+
+
+def _detail(name: str, value: SigmaType) -> SigmaString | None:
+    """A value as it stands among the details; None for what is no text."""
+    if isinstance(value, SigmaNull):
+        return SigmaString(f"{name}=")
+    if isinstance(value, SigmaBool):
+        return SigmaString(f"{name}={str(value.boolean).lower()}")
+    if isinstance(value, SigmaNumber):
+        return SigmaString(f"{name}={value.number}")
+    return f"{name}=" + value if type(value) is SigmaString else None
+
+
+def _explicit(value: SigmaType) -> SigmaType:
+    if isinstance(value, SigmaFieldReference) and value.field in _EXPLICIT:
+        value.field = _EXPLICIT[value.field]
+    return value
+
+
+def _activity(value: SigmaType) -> SigmaType:
+    """Every event of the sign-in log is one of this."""
+    return SigmaString("entra_signin") if str(value).lower() == "sign-ins" else value
 
 
 def _windows(item: SigmaDetectionItem) -> None:

@@ -2,9 +2,11 @@
 
 Run as `python -m tests.benchmarks.check_sigmahq FOLDER`, the folder of their repository.
 
-By group of log sources: how many there are, how many run as they are, and for the rest the reasons. The rules that run
-are then held, over events made of their own values, against their conditions one by one (`scan`) and row by row against
-a reader of its own that knows neither pySigma nor Polars (`slow`). Printed is one JSON object; exit 1 where any differ.
+By group of log sources: how many there are, how many run as they are, how many once a district gives the lists that
+their placeholders ask for, and for the rest the reasons. Windows' rules about logons are a group apart. The rules that
+run are then held, over events made of their own values, against their conditions one by one (`scan`) and row by row
+against a reader of its own that knows neither pySigma nor Polars (`slow`). Printed is one JSON object; exit 1 where any
+differ.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import json
 import random
 import re
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,10 +34,13 @@ from agents.rules.logsources import Unknown, route_of
 from agents.rules.model import Detection
 from agents.rules.reading import Beside
 from agents.rules.triggers import literals
+from agents.rules.vendorfields import codes_of
 from schemas.kinds import EventKind
 from tests.benchmarks.sigma_by_row import holds
 
 ROWS = 400
+LOGONS = frozenset("4624 4625 4634 4647 4648 4740 4768 4769 4771 4776 4777 4778 4779 4800 4801".split())
+LIST = re.compile(r"the placeholder %(.+?)%")
 
 
 def groups(folder: Path) -> dict[str, dict[str, dict[str, Any]]]:
@@ -47,6 +53,8 @@ def groups(folder: Path) -> dict[str, dict[str, dict[str, Any]]]:
                 source = document["logsource"]
                 label = "/".join(str(source[k]) for k in ("product", "category", "service") if k in source)
                 label = "not collected" if isinstance(route, Unknown) else label
+                if label == "windows/security" and frozenset() < codes_of(document["detection"]) <= LOGONS:
+                    label += ", logons"
                 found.setdefault(label, {})[str(path)] = document
     return found
 
@@ -71,6 +79,8 @@ def events(detections: list[Detection], kind: EventKind, rng: random.Random) -> 
                 )
             elif of_type is ColumnType.NUMBER and rng.random() < 0.6:
                 row[column] = rng.choice((0, 1, 200, 401, 403, 404, 500))
+            elif of_type is ColumnType.TEXTS and column in texts:
+                row[column] = [rng.choice(pool) + rng.choice(("", "", "x")) for _ in range(rng.choice((0, 1, 2, 3)))]
         rows.append({c: v for c, v in row.items() if c in frame_of(kind, []).columns})
     return frame_of(kind, rows)
 
@@ -103,14 +113,26 @@ def table(folder: Path, seed: int) -> Iterator[tuple[str, dict[str, Any]]]:
     reasons: dict[str, set[str]] = {}
     for error in lint.left_out:
         reasons.setdefault(error.where.partition(":")[0], set()).add(error.what)
+    filled = lint_files([], _with_lists(folder, {name for error in lint.left_out for name in LIST.findall(error.what)}))
+    assert filled.ruleset is not None, filled.errors
     rng = random.Random(seed)
     for label, documents in sorted(groups(folder).items()):
         runs = [d for d in lint.ruleset.detections if d.file in documents]
         why = Counter(_short(what) for file in documents for what in reasons.get(file, ()))
         figures: dict[str, Any] = {"rules": len(documents), "run": len(runs)}
         if label != "not collected":
+            figures["run_with_lists"] = sum(d.file in documents for d in filled.ruleset.detections)
             figures |= {"why_not": dict(why.most_common()), **(compare(runs, documents, rng) if runs else {})}
         yield label, figures
+
+
+def _with_lists(folder: Path, names: set[str]) -> Beside:
+    """The same rules, and a list of two values for each placeholder."""
+    lists = Path(tempfile.mkdtemp()) / "lists"
+    lists.mkdir()
+    for name in names:
+        (lists / f"{name}.txt").write_text("10.0.0.1\nnorth\n")
+    return Beside(collections=(*sorted(folder.glob("rules*")), lists.parent))
 
 
 def _short(what: str) -> str:

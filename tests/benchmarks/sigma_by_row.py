@@ -14,7 +14,7 @@ from typing import Any
 
 from agents.rules.columns import FIELDS, keyword_columns
 from agents.rules.logsources import Unknown, route_of
-from agents.rules.vendorfields import fields_of
+from agents.rules.vendorfields import details_of, fields_of
 from schemas.kinds import EventKind
 from schemas.windows_codes import LOGON_TYPES, REASONS
 
@@ -26,7 +26,10 @@ def holds(rule: Mapping[str, Any], row: Row, kind: EventKind) -> bool:
     route = route_of(rule["logsource"])
     assert not isinstance(route, Unknown)
     fields = {**FIELDS[kind], **fields_of(route)}
+    fields |= {name: f"event_details/{detail}" for name, detail in details_of(route).items()}
     detection = rule["detection"]
+    if "'EventID': 4648" in str(detection) and "EventID" in fields:
+        fields |= {"SubjectUserName": "user_name", "TargetUserName": "target_user_name"}
     names = [name for name in detection if name not in ("condition", "timeframe")]
     said = {name: _selection(detection[name], row, fields, kind) for name in names}
     conditions = detection["condition"]
@@ -63,8 +66,20 @@ def _item(key: str, listed: Any, row: Row, fields: Mapping[str, str], kind: Even
         return joined(any(_one(row.get(c), v, ["contains"], row) for c in keyword_columns(kind)) for v in values)
     if name in ("Status", "SubStatus", "FailureCode") and fields.get("EventID") and values == ["0x0"]:
         return row.get("event_outcome") == "success"
-    have = row.get(fields.get(name, name))
-    return joined(_one(have, _worded(name, value, fields), modifiers, row) for value in values)
+    if name == "ActivityDetails" and "UserPrincipalName" in fields:
+        return values == ["Sign-ins"] and row.get("event_dataset") == "entra_signin"
+    column = fields.get(name, name)
+    if "/" in column:
+        column, _, detail = column.partition("/")
+        said = [text[len(detail) + 1 :] for text in row[column] or () if text.lower().startswith(f"{detail}=".lower())]
+        return joined(any(_one(one, "" if v is None else v, modifiers, row) for one in said) for v in values)
+    if "fieldref" in modifiers:
+        return joined(_same(row.get(column), row.get(fields.get(v, v))) for v in values)
+    return joined(_one(row.get(column), _worded(name, value, fields), modifiers, row) for value in values)
+
+
+def _same(one: Any, other: Any) -> bool:
+    return one is not None and other is not None and str(one).lower() == str(other).lower()
 
 
 def _worded(name: str, value: Any, fields: Mapping[str, str]) -> Any:

@@ -130,6 +130,7 @@ def test_a_condition_in_sql_matches_the_same_events(pages: Pages, rule: tuple[di
         {"sc-status|contains": "1"}, {"sc-status": "12"}, {"sc-status|neq": 3}, {"User": 7}, {"c-ip|cidr": "::/0"},
         {"c-ip|cidr": ["10.0.0.0/8", "fe80::/10"]}, {"c-uri|fieldref|startswith": "User"},
         {"c-uri|fieldref|endswith": "User"}, {"sc-status|fieldref": "sc-bytes"}, {"User|fieldref": "sc-status"},
+        {"c-uri|fieldref|contains|cased": "User"}, {"c-uri|cased|fieldref": "User"},
         {"c-uri|fieldref|contains": "User"}, {"User|fieldref|contains": "sc-status"},
         {"sc-bytes|fieldref|endswith": "sc-status"}, {"timestamp|minute": 7}, {"timestamp|hour": [0, 16]},
         {"timestamp|day": 3}, {"timestamp|week": [1, 53]}, {"timestamp|month": 12}, {"timestamp|year": 2024},

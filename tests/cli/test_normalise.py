@@ -227,7 +227,7 @@ def test_a_format_of_ones_own_is_tried_by_its_name_and_by_its_source(tmp_path: P
     assert (by_format.code, by_source.code) == (0, 0)
     assert by_source.objects[0]["fields"] == {
         "timestamp": "2024-03-02T15:00:00Z", "event_dataset": "badge", "event_action": "login",
-        "event_outcome": "success", "user_name": "ada", "service_name": "gym",
+        "event_outcome": "success", "user_name": "ada", "service_name": "gym", "event_details": [],
     }  # fmt: skip
     assert by_format.objects[0]["fields"]["timestamp"] == "2024-03-02T08:00:00Z"
     listed = aupstream("normalise", "--config", config, "--list", "--json").objects

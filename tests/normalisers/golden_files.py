@@ -52,7 +52,11 @@ def expected_of(type_name: str) -> list[dict[str, Any]]:
 def fates(out: Normalised) -> list[dict[str, Any]]:
     """One object an event, a dead letter or an ignored line, in the order of the lines; nulls left out."""
     found: list[dict[str, Any]] = [
-        {key: str(value) if isinstance(value, datetime) else value for key, value in row.items() if value is not None}
+        {
+            key: str(value) if isinstance(value, datetime) else value
+            for key, value in row.items()
+            if value is not None and (key, value) != ("event_details", [])
+        }
         for row in out.events.to_dicts()
     ]
     found += [{"line": line, "ignored": str(reason)} for line, reason in out.ignored]

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from schemas.errors import ConfigError
 from streams.normalisers.abstract import LineChunk, NormaliserSettings
+from streams.normalisers.addresses import account
 from streams.normalisers.proxy.squid_logformat import BUILT_IN, squid_format
 from streams.normalisers.registry import make
 from tests.normalisers.golden_files import in_chunks, lines_of
@@ -75,4 +76,5 @@ def test_a_url_forges_nothing_around_it(user: str, url: str) -> None:
     logformat = "%ts.%03tu %>a %un %rm %ru %>Hs %Ss/%Sh"
     out = make("squid", NormaliserSettings(options={"logformat": logformat})).normalise(LineChunk([line], [0]))
     row = out.events.to_dicts()[0]
-    assert (row["user_name"], row["http_response_status_code"], row["proxy_result"]) == (user, 200, "TCP_MISS")
+    assert (row["user_name"], row["user_domain"]) == account(user)
+    assert (row["http_response_status_code"], row["proxy_result"]) == (200, "TCP_MISS")

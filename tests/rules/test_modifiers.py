@@ -82,6 +82,9 @@ REFERENCES: dict[str, Callable[[str, str], bool]] = {
     "fieldref|startswith": lambda have, other: have.startswith(other),
     "fieldref|endswith": lambda have, other: have.endswith(other),
     "fieldref|contains": lambda have, other: other in have,
+    "fieldref|cased": lambda have, other: have == other,
+    "cased|fieldref|contains": lambda have, other: other in have,
+    "fieldref|endswith|cased": lambda have, other: have.endswith(other),
 }
 MAYBE = st.none() | st.text("aB.", max_size=4)
 
@@ -90,7 +93,8 @@ MAYBE = st.none() | st.text("aB.", max_size=4)
 def test_a_reference_compares_with_the_other_field_of_the_same_event(
     modifier: str, have: str | None, other: str | None
 ) -> None:
-    expected = have is not None and other is not None and REFERENCES[modifier](have.lower(), other.lower())
+    fold = str if "cased" in modifier else str.lower
+    expected = have is not None and other is not None and REFERENCES[modifier](fold(have), fold(other))
     row = {"url_original": have, "user_name": other}
     assert _matches({f"c-uri|{modifier}": "User"}, row) == expected
 

@@ -85,6 +85,63 @@ def test_a_pipeline_of_ones_own_is_applied_before_ours(tmp_path: Path) -> None:
     assert "no field 'site'" in error.what
 
 
+CORRELATION = """\
+title: Many
+name: many
+level: low
+correlation:
+  type: value_count
+  rules: [rule, other]
+  group-by: [who, place]
+  aliases: {{place: {{rule: site, other: from}}}}
+  timespan: 10m
+  condition: {{field: {counted}, gte: 3}}
+---
+title: Rule
+name: rule
+logsource: {{category: proxy}}
+detection: {{s: {{who: anna}}, condition: s}}
+---
+title: Other
+name: other
+logsource: {{category: authentication}}
+detection: {{s: {{who: anna}}, condition: s}}
+"""
+NAMES = """\
+name: names
+transformations:
+  - {type: field_name_mapping, mapping: {who: User, from: src_ip, both: [user_name, source_ip], what: cs-host}}
+  - {type: field_name_mapping, mapping: {site: cs-host}, rule_conditions: [{type: logsource, category: proxy}]}
+"""
+
+
+def test_a_pipeline_maps_what_a_correlation_is_grouped_by_and_counts(tmp_path: Path) -> None:
+    folder = _files(tmp_path, rules__rule_yml=CORRELATION.format(counted="who"), pipelines__names_yml=NAMES)
+    lint = lint_files([folder / "rules"], Beside(pipelines=(folder / "pipelines",)))
+    assert lint.errors == ()
+    assert lint.ruleset is not None
+    rule = lint.ruleset.rule("many")
+    assert (rule.group_by, rule.value_field) == (("user_name", "place"), "user_name")
+    assert {(a.base, a.column) for a in rule.aliases} == {("rule", "url_domain"), ("other", "source_ip")}
+
+
+@pytest.mark.parametrize(
+    ("counted", "says", "hint"),
+    [
+        ("both", "'both' is mapped to several columns in proxy events", "name one of user_name, source_ip"),
+        ("what", "there is no column 'what' in login events", ""),
+        ("site", "there is no column 'site' in login events", ""),
+    ],
+)
+def test_a_pipeline_maps_a_counted_field_to_one_column_of_every_rule(
+    tmp_path: Path, counted: str, says: str, hint: str
+) -> None:
+    folder = _files(tmp_path, rules__rule_yml=CORRELATION.format(counted=counted), pipelines__names_yml=NAMES)
+    (error,) = lint_files([folder / "rules"], Beside(pipelines=(folder / "pipelines",))).errors
+    assert error.where == f"{folder}/rules/rule.yml:10:22"
+    assert (error.what, hint in error.hint) == (says, True)
+
+
 @pytest.mark.parametrize(
     ("pipeline", "place", "says"),
     [

@@ -6,8 +6,10 @@ is a guess of the service's own.
 
 from __future__ import annotations
 
+import json
 import math
 import re
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -23,6 +25,8 @@ from streams.normalisers.records import Fact
 from streams.normalisers.times import micros_of
 
 NO_TIME = Unreadable(Refused.BAD_TIME, "no time, or none that exists")
+
+MAX_DETAIL = 1_000  # characters of a detail's value; behind them it is cut
 
 _WORDS = ("-", "n/a", "none", "null", "unknown", "not available", "(none)", "undefined", "{}", "[]", "")
 _NOTHING = frozenset(form for word in _WORDS for form in (word, word.upper(), word.capitalize(), word.title()))
@@ -141,3 +145,20 @@ def place(fact: Fact, latitude: Any, longitude: Any) -> None:
 def agent(*parts: Any) -> str | None:
     """What stands for a user agent where only browser and system are named, e.g. `Chrome 120; Windows 10`."""
     return "; ".join(said for part in parts if (said := stated(part)) is not None) or None
+
+
+def details(pairs: Iterable[tuple[str, Any]], told_empty: Collection[str] = ()) -> list[str]:
+    """`event_details` of a record: NAME=value of what it says, and NAME= where that it says nothing is to be told.
+
+    Args:
+        pairs: The vendor's names and values. What is no text is written as JSON.
+        told_empty: Names that are written with nothing behind the sign where the record has no value.
+    """
+    found = []
+    for name, value in pairs:
+        if value is None or value == "":
+            found += [f"{name}="] if name in told_empty else []
+            continue
+        said = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+        found.append(f"{name}={said[:MAX_DETAIL]}")
+    return found

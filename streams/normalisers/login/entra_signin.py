@@ -66,6 +66,8 @@ _CAMEL: Final[Mapping[str, str]] = {
     name.lower(): name
     for name in (
         "alternateSignInName appDisplayName appId authenticationDetails authenticationProtocol "
+        "authenticationRequirement conditionalAccessStatus homeTenantId networkLocationDetails resourceTenantId "
+        "riskState "
         "callerIpAddress category clientAppUsed createdDateTime deviceDetail errorCode failureReason ipAddress "
         "isInteractive location mfaDetail operationName properties resourceDisplayName resultDescription "
         "resultType riskEventTypes riskEventTypes_v2 riskLevelDuringSignIn servicePrincipalId servicePrincipalName "
@@ -97,7 +99,7 @@ class EntraSigninNormaliser(JsonOrTableNormaliser):
         "process_pid "
         "user_name user_domain user_known source_ip source_port login_method login_type login_factor service_name "
         "session_id application_name device_id host_name user_agent_original source_geo_country source_geo_region "
-        "source_geo_city source_geo_latitude source_geo_longitude source_is_proxy".split()
+        "source_geo_city source_geo_latitude source_geo_longitude source_is_proxy event_details".split()
     )
 
     def own(self, obj: dict[str, Any]) -> bool:
@@ -141,6 +143,8 @@ class EntraSigninNormaliser(JsonOrTableNormaliser):
                 "deviceId": values.get("device id"),
                 "operatingSystem": values.get("operating system"),
                 "browser": values.get("browser"),
+                "trustType": values.get("join type"),
+                "isCompliant": values.get("compliant"),
             },
             "mfaDetail": {"authMethod": values.get("multifactor authentication auth method")},
         }
@@ -160,6 +164,11 @@ _COLUMNS: Final[Mapping[str, str]] = {
     "application": "appDisplayName",
     "ip address": "ipAddress",
     "client app": "clientAppUsed",
+    "application id": "appId",
+    "authentication requirement": "authenticationRequirement",
+    "conditional access": "conditionalAccessStatus",
+    "resource tenant id": "resourceTenantId",
+    "home tenant id": "homeTenantId",
     "user agent": "userAgent",
     "session id": "sessionId",
     "authentication protocol": "authenticationProtocol",
@@ -212,9 +221,17 @@ def _signin(outer: dict[str, Any], record: dict[str, Any], when: int | None = No
     cloud.name_account(fact, name, unknown=code in NO_ACCOUNT)
     _device(fact, record)
     _where(fact, record.get("locationDetails") or record.get("location"), outer.get("location"))
+    device = _object(record.get("deviceDetail"))
+    devices = [(f"deviceDetail.{key}", device.get(key)) for key in ("trustType", "isCompliant")] if device else ()
+    fact["event_details"] = cloud.details([*((name, record.get(name)) for name in _DETAILS), *devices], _TOLD_EMPTY)
     return fact
 
 
+_DETAILS: Final = (
+    "authenticationRequirement", "conditionalAccessStatus", "riskState", "networkLocationDetails", "clientAppUsed",
+    "appId", "homeTenantId", "resourceTenantId",
+)  # fmt: skip
+_TOLD_EMPTY: Final = frozenset({"deviceDetail.trustType"})  # that a device is in no directory is what rules ask for
 _NAMES: Final = (
     "alternateSignInName", "signInIdentifier", "servicePrincipalName", "userId", "servicePrincipalId",
 )  # fmt: skip

@@ -88,7 +88,7 @@ class OktaNormaliser(JsonNormaliser):
         "process_pid "
         "user_name user_domain user_known source_ip login_method login_factor service_name session_id application_name "
         "device_id host_name target_user_name user_agent_original source_geo_country source_geo_region source_geo_city "
-        "source_geo_latitude source_geo_longitude source_is_proxy".split()
+        "source_geo_latitude source_geo_longitude source_is_proxy event_details".split()
     )
 
     def own(self, obj: dict[str, Any]) -> bool:
@@ -147,9 +147,17 @@ def _event(obj: dict[str, Any], event_type: str, action: str, when: int) -> Fact
         "user_agent_original": cloud.stated(_object(client.get("userAgent")).get("rawUserAgent")),
         "source_is_proxy": proxy if isinstance(proxy, bool) else None,
     }
+    fact["event_details"] = _details(obj, debug)
     _people(fact, obj, event_type)
     _where(fact, _object(client.get("geographicalContext")))
     return fact
+
+
+def _details(obj: dict[str, Any], debug: dict[str, Any]) -> list[str]:
+    address = debug.get("requestUri")  # its parameters may be tokens
+    said = [("requestUri", address.partition("?")[0] if isinstance(address, str) else None)]
+    said += [(name, obj.get(name)) for name in ("displayMessage", "legacyEventType")]
+    return cloud.details([*said, *((name, debug.get(name)) for name in ("behaviors", "logOnlySecurityData"))])
 
 
 def _people(fact: Fact, obj: dict[str, Any], event_type: str) -> None:

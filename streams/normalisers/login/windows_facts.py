@@ -17,10 +17,17 @@ from schemas.windows_codes import (
     number,
 )
 from streams.normalisers import addresses
+from streams.normalisers.login.login_fields import MAX_REASON
 from streams.normalisers.login.network_fields import reason, stated, user
 from streams.normalisers.records import Fact
 
 Data = Mapping[str, Any]
+
+DETAILS: Final = (
+    "CertThumbprint", "ImpersonationLevel", "KeyLength", "LogonProcessName", "PreAuthType", "SubjectUserName",
+    "SubjectUserSid", "TargetInfo", "TargetServerName", "TargetUserSid", "TicketEncryptionType", "TicketOptions",
+)  # fmt: skip
+"""What goes to `event_details`: no column has it, and rules ask for it."""
 
 _OF_THE_SYSTEM = frozenset(
     {"S-1-5-18", "S-1-5-19", "S-1-5-20", "S-1-5-7", "SYSTEM", "LOCAL SERVICE", "NETWORK SERVICE"}
@@ -66,6 +73,12 @@ def _how(fact: Fact, data: Data) -> None:
     process = stated(data.get("ProcessName"))
     if process is not None:
         fact["application_name"] = process
+
+
+def details(data: Data) -> list[str]:
+    """`event_details` of an event; what it leaves empty is not told."""
+    said = ((name, stated(data.get(name))) for name in DETAILS)
+    return [f"{name}={value.strip()[:MAX_REASON]}" for name, value in said if value is not None]
 
 
 def _of_the_system(data: Data) -> bool:

@@ -39,7 +39,7 @@ from streams.normalisers.login.nps_facts import EVENTS as NPS_EVENTS
 from streams.normalisers.login.nps_facts import windows_fact
 from streams.normalisers.login.reasons_network import NetworkIgnored
 from streams.normalisers.login.windows_events import WinEvent, is_event, json_event, xml_events
-from streams.normalisers.login.windows_facts import READERS, by_domain
+from streams.normalisers.login.windows_facts import READERS, by_domain, details
 from streams.normalisers.login.windows_text import text_event
 from streams.normalisers.reasons import Ignored, IgnoredReason, Refused
 from streams.normalisers.records import Fact, Head, Read
@@ -73,7 +73,7 @@ class WindowsSecurityNormaliser(JsonNormaliser):
         "process_name", "process_pid", "user_name", "user_domain", "user_known", "source_ip", "source_port",
         "source_mac", "login_method", "service_name", "session_id", "access_point", "network_ssid", "nas_ip",
         "nas_port", "terminal_name", "target_user_name", "host_name", "application_name", "login_type",
-        "event_code",
+        "event_code", "event_details",
     )  # fmt: skip
 
     def __init__(self, settings: NormaliserSettings) -> None:
@@ -148,6 +148,7 @@ class WindowsSecurityNormaliser(JsonNormaliser):
             fact = reader(event.data)
             if self._domain:
                 fact = by_domain(number, fact)
+            fact["event_details"] = details(event.data)
         else:
             fact = windows_fact(number, event.data)
         fact["event_code"] = str(number)
