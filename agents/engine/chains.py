@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from agents.engine.rows import Row
-from agents.rules.model import NUMERIC_KINDS, Rule
+from agents.rules.model import NUMERIC_KINDS, VALUE_SEPARATOR, Rule
 
 
 def in_order(rules: Mapping[str, Rule]) -> list[str]:
@@ -37,14 +37,15 @@ def parents_of(rules: Mapping[str, Rule]) -> dict[str, list[Rule]]:
 def row_of_episode(rule: Rule, parent: Rule, group_key: str, record: Mapping[str, Any]) -> Row:
     """An episode that has opened, as a row of a rule behind it. Its event is the violation itself."""
     newest = record["evidence"][-1]
-    field = parent.value_field
-    value = json.loads(group_key).get(field) if field else None
+    key = json.loads(group_key)
+    parts = [key.get(column) for column in parent.value_columns]
     numeric = parent.kind in NUMERIC_KINDS
+    counted = bool(parts) and None not in parts and not numeric
     return Row(
         t=record["opened_at"],
         event_id=record["id"],
         base=rule.id,
-        values=() if value is None or numeric else (str(value),),
+        values=(VALUE_SEPARATOR.join(map(str, parts)),) if counted else (),
         number=float(record["value"]) if numeric else None,
         source=newest["log_source"],
         generation=newest["log_generation"],

@@ -81,7 +81,7 @@ class Feeder:
         self._frame, self._kind, self._enricher = frame, kind, enricher
         self._keys: dict[str, pl.Series] = {}
         self._objects: dict[tuple[tuple[str, str], ...], pl.Series] = {}
-        self._values: dict[str, pl.Series] = {}
+        self._values: dict[tuple[str, ...], pl.Series] = {}
         self.left_out = LeftOut()
 
     def rows(self, feeds: Sequence[Feed], masks: pl.DataFrame) -> pl.DataFrame:
@@ -170,12 +170,12 @@ class Feeder:
         """What some rows count, a list of texts each."""
         if of_its_own(rule):
             return own_values(rule, base, self._frame[numbers], self._enricher)
-        column = rule.value_field if rule.kind == "value_count" else None
-        if column is None:
+        columns = rule.value_columns if rule.kind == "value_count" else ()
+        if not columns:
             return pl.repeat([], len(numbers), dtype=pl.List(pl.String), eager=True)
-        found = self._values.get(column)
+        found = self._values.get(columns)
         if found is None:
-            found = self._values[column] = counted_values(self._kind, column, self._frame, self._enricher)
+            found = self._values[columns] = counted_values(self._kind, columns, self._frame, self._enricher)
         return found.gather(numbers)
 
     def _number(self, column: str | None, numbers: pl.Series) -> pl.Series:

@@ -11,7 +11,7 @@ from agents.context.district import District
 from agents.context.networks import NetworkIndex
 from agents.engine.enrich import Enricher
 from agents.rules.columns import ColumnType, column_types
-from agents.rules.model import NUMERIC_KINDS, Detection, Rule
+from agents.rules.model import NUMERIC_KINDS, VALUE_SEPARATOR, Detection, Rule
 from agents.rules.own import Concurrent, Travel, When
 from schemas.kinds import EventKind
 
@@ -47,11 +47,15 @@ def own_values(rule: Rule, base: Detection, rows: pl.DataFrame, enricher: Enrich
     return rows.select(values=_place(rule.own, rows, enricher.district)).to_series()
 
 
-def counted_values(kind: EventKind, column: str, rows: pl.DataFrame, enricher: Enricher) -> pl.Series:
-    """Values of a column that a `value_count` counts, a list of texts a row; empty where there are none."""
-    if column_types(kind)[column] is ColumnType.TEXTS:
-        return rows[column]
-    keys = enricher.keys(column, rows).to_frame("key")
+def counted_values(kind: EventKind, columns: tuple[str, ...], rows: pl.DataFrame, enricher: Enricher) -> pl.Series:
+    """Values that a `value_count` counts, a list of texts a row; empty where there are none.
+
+    Of several columns that is one text, their values together; none where any of them is missing.
+    """
+    if column_types(kind)[columns[0]] is ColumnType.TEXTS:
+        return rows[columns[0]]
+    parts = pl.DataFrame([enricher.keys(column, rows).alias(column) for column in columns])
+    keys = parts.select(key=pl.concat_str(pl.all(), separator=VALUE_SEPARATOR))
     lists = pl.concat_list("key")
     if keys["key"].null_count():
         lists = pl.when(pl.col("key").is_not_null()).then(lists).otherwise(_NONE)

@@ -24,6 +24,7 @@ OPERATORS = ("gte", "gt", "lt", "lte", "eq", "neq")
 MAX_COUNT = 10_000_000
 MAX_ROWS_OF_SEQUENCE = 10_000
 THRESHOLD_PARTS = {"where": ("internal", "outside"), "per": ("message",)}
+_COMBINED = (ColumnType.TEXT, ColumnType.NUMBER)
 _COUNTED = (ColumnType.TEXT, ColumnType.TEXTS, ColumnType.NUMBER)
 _HERE = ("correlation", "condition")
 
@@ -45,6 +46,7 @@ class ConditionReader:
     def __init__(self, check: Checker, own: Mapping[str, Any], kind: str, bases: Sequence[str], column: Column) -> None:
         self._check, self._own, self._kind, self._bases, self._column = check, own, kind, bases, column
         self.value_field: str | None = None
+        self.value_with: tuple[str, ...] = ()
         self.thresholds: tuple[Threshold, ...] = ()
         self.presence: Presence | None = None
         self.percentile = 0.0
@@ -126,11 +128,28 @@ class ConditionReader:
                 self._check.error(f"a {self._kind} rule counts no field", *_HERE, "field", hint="remove it", key=True)
             return
         allowed = _COUNTED if self._kind == "value_count" else (ColumnType.NUMBER,)
+        if isinstance(field, list) and len(field) > 1:
+            self._value_fields(field)
+            return
+        field = field[0] if isinstance(field, list) and field else field
         if not isinstance(field, str):
             hint = "name the column whose values are counted"
             self._check.error("the condition names no field", *_HERE, hint=hint)
             return
         self.value_field = self._column(field, allowed, (*_HERE, "field"))
+
+    def _value_fields(self, fields: list[object]) -> None:
+        """Several fields: what is counted is the combination of their values."""
+        path = (*_HERE, "field")
+        if self._kind != "value_count" or self._own.get("kind"):
+            self._check.error("only a plain value_count takes several fields", *path, hint="name one")
+            return
+        names = self._check.texts(fields, *path)
+        columns = [self._column(name, _COMBINED, (*path, i)) for i, name in enumerate(names)]
+        if len(set(columns)) < len(columns) and None not in columns:
+            self._check.error("a column stands here twice", *path, hint="name each once")
+        self.value_field, *others = columns or [None]
+        self.value_with = tuple(column for column in others if column is not None)
 
     def _percentile(self, given: object) -> None:
         if self._kind != "value_percentile":

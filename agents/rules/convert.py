@@ -28,7 +28,7 @@ from schemas.errors import RuleError
 # Whatever else a rule may ask for, now or later, is refused where it is set: nothing is left out in silence.
 _SAID = frozenset(
     "id version title description clause severity kind bases kinds group_by timespan_us window lasting_us presence "
-    "percentile inner root root_by silent suppress_us rearm_us thresholds counts value_field learn_us "
+    "percentile inner root root_by silent suppress_us rearm_us thresholds counts value_field value_with learn_us "
     "learn_unless_inventory informational_when attributed permit_tolerance innocent_causes aliases own when examples "
     "file line shadow".split()
 )
@@ -98,7 +98,8 @@ class Converter:
         if rule.kind in NUMERIC_KINDS and inner.kind in _NO_VALUE:
             raise Unsayable(f"{inner.id} measures nothing that {rule.kind} could take")
         number = "toFloat64(value)" if rule.kind in NUMERIC_KINDS else "toFloat64(0)"
-        values = f"[group_key[{quoted(rule.value_field)}]]" if rule.value_field in inner.group_by else "['']"
+        counted = [f"group_key[{quoted(name)}]" for name in rule.value_columns if name in inner.group_by] or ["''"]
+        values = f"[concat({', char(31), '.join(counted)})]" if len(counted) > 1 else f"[{counted[0]}]"
         keys = [f"group_key[{quoted(k)}] AS key_{i}" for i, k in enumerate(rule.group_by, 1)]
         columns = ["toUnixTimestamp64Micro(opened_at) AS t", "first_event AS event_id", f"{quoted(inner.id)} AS base"]
         columns += [*keys, f"{number} AS number", f"{values} AS vals"]

@@ -110,8 +110,10 @@ class Rows:
             return f"assumeNotNull(toFloat64({sql}))", _NOTHING, [f"isNotNull({sql})"]
         if column_types(kind)[column] is ColumnType.TEXTS:
             return "0", sql, [f"notEmpty({sql})"]
-        made = keys.of(kind, column, sql)
-        return "0", f"[assumeNotNull({made})]", [f"isNotNull({made})"]
+        made = [keys.of(kind, name, where.column(name)) for name in rule.value_columns]
+        sure = [f"assumeNotNull({one})" for one in made]
+        whole = sure[0] if len(sure) == 1 else f"concat({', char(31), '.join(sure)})"
+        return "0", f"[{whole}]", [f"isNotNull({one})" for one in made]
 
     def _between(self) -> list[str]:
         tests = [f"timestamp >= {_literal(self.start)}"] if self.start else []

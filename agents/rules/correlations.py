@@ -101,7 +101,7 @@ class RuleReader:
         if len(self.check.errors) > before or any(r in self.known.broken for r in references(part)):
             return None
         inner = [b for b in bases if isinstance(b, Rule)]
-        used = {*group_by, *([asked["value_field"]] if asked["value_field"] else [])}
+        used = {*group_by, *([asked["value_field"]] if asked["value_field"] else []), *asked["value_with"]}
         return Rule(
             **common,
             **asked,
@@ -136,6 +136,7 @@ class RuleReader:
             "thresholds": limits_of(kind, own, condition.thresholds),
             "counts": condition.counts,
             "value_field": None if kind == "travel" else condition.value_field,
+            "value_with": condition.value_with,
             "own": own,
         }
 

@@ -145,6 +145,7 @@ class Rule:
             over the rows of its first base; `temporal`, `temporal_ordered`, `single` and `new_value` have none.
         counts: Sequence: how many of each base, in order, e.g. (8, 1). Empty otherwise.
         value_field: Column whose distinct values are counted, or whose numbers are summed; None for the other kinds.
+        value_with: Further columns of a count of distinct values: what is counted is all of them together.
         learn_us: New values: how long, from the earliest event of its sources, values are learned and nothing is
             reported, microseconds; 0 for none. Ask `learning_us`, which knows about the inventory.
         learn_unless_inventory: True where a district with an inventory needs no learning.
@@ -186,6 +187,7 @@ class Rule:
     thresholds: tuple[Threshold, ...] = ()
     counts: tuple[int, ...] = ()
     value_field: str | None = None
+    value_with: tuple[str, ...] = ()
     learn_us: int = 0
     learn_unless_inventory: bool = False
     informational_when: frozenset[str] = frozenset()
@@ -203,6 +205,11 @@ class Rule:
     def same_as(self, other: Rule | None) -> bool:
         """True where another rule judges like this one; where they stand makes no difference."""
         return other is not None and self == replace(other, file=self.file, line=self.line)
+
+    @property
+    def value_columns(self) -> tuple[str, ...]:
+        """Columns whose values are counted or summed."""
+        return () if self.value_field is None else (self.value_field, *self.value_with)
 
     def only_informs(self, base: str) -> bool:
         """True where a row of a base is no ground for a violation: of an informational rule none is."""
@@ -226,7 +233,7 @@ class Rule:
     @property
     def row_columns(self) -> tuple[str, ...]:
         """Columns beside the group key that make up what a row counts."""
-        found = [self.value_field] if self.value_field else []
+        found = list(self.value_columns)
         if isinstance(self.own, Concurrent):
             found += [c for c in (self.own.id, self.own.seconds) if c]
         if self.kind == "travel":

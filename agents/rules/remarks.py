@@ -49,7 +49,7 @@ def notes(rules: RuleSet) -> list[str]:
                 for column in (
                     *_columns(base),
                     *(rule.column_of(n, name) for n in rule.group_by),
-                    *([rule.value_field] if rule.value_field else []),
+                    *rule.value_columns,
                 )
                 if column in identity_columns(base.kind)
             }

@@ -69,6 +69,7 @@ SHAPES = [
     ("event_count", "a-page", "user_name", "5m", "{gte: 2, lte: 4}", ""),
     ("event_count", "a-page", "user_name", "10m", "{gte: 5}", "window: tumbling"),
     ("value_count", "a-page", "user_name", "10m", "{field: url_domain, gte: 4}", ""),
+    ("value_count", "a-page", "source_ip", "10m", "{field: [user_name, url_domain], gte: 4}", ""),
     ("value_count", "a-page", "user_name", "5m", "{field: url_domain, gte: 4}", "window: session, lasting: 2m"),
     ("value_sum", "a-page", "source_ip", "5m", "{field: http_response_bytes, gte: 300000}", ""),
     ("value_avg", "a-page", "source_ip", "5m", "{field: http_response_bytes, gt: 60000}", ""),

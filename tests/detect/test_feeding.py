@@ -56,6 +56,8 @@ CORRELATIONS = {
     "counted": "type: event_count, rules: [games, refused], group-by: [user_name, url_domain], condition: {gte: 3}",
     "hosts": "type: value_count, rules: [games], group-by: [user_name], condition: {field: url_domain, gte: 3}",
     "names": "type: value_count, rules: [refused], group-by: [source_ip], condition: {field: user_name, gte: 3}",
+    "hosts-by-who": "type: value_count, rules: [games], group-by: [proxy_category], "
+    "condition: {field: [user_name, source_ip, http_response_bytes], gte: 3}",
     "bytes": "type: value_sum, rules: [games], group-by: [user_name], condition: {field: http_response_bytes, gte: 3}",
     "pair": "type: temporal, rules: [games, refused], group-by: [who], aliases: {who: {games: user_name, "
     "refused: source_ip}}",
@@ -123,7 +125,8 @@ def _slowly(frame: pl.DataFrame, number: int, rule: Rule, base: Detection) -> di
     keys = {name: key(rule.column_of(name, base.name)) for name in rule.group_by}
     if None in keys.values():
         return "key"
-    value = key(rule.value_field) if rule.kind == "value_count" and rule.value_field else None
+    counted = [key(column) for column in rule.value_columns] if rule.kind == "value_count" else [None]
+    value = None if None in counted else "\x1f".join(str(one) for one in counted)
     number_of = row[rule.value_field][0] if rule.kind in NUMERIC_KINDS and rule.value_field else None
     if (rule.kind == "value_count" and value is None) or (rule.kind in NUMERIC_KINDS and number_of is None):
         return "value"

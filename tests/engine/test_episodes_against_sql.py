@@ -37,6 +37,8 @@ QUIET = [r for r in RULES if r.suppress_us or r.rearm_us]
 MORE = [
     replace(SEQUENCE, window="session", timespan_us=30),
     replace(SEQUENCE, counts=(1, 2), rearm_us=50),
+    replace(SEQUENCE, lasting_us=30),
+    replace(SEQUENCE, window="session", timespan_us=30, lasting_us=25),
     replace(EVENT_COUNT, window="tumbling", lasting_us=30),
     replace(EVENT_COUNT, window="session", timespan_us=20, suppress_us=90),
     replace(EVENT_COUNT, thresholds=(Threshold("some", 2, lte=3),), window="tumbling", rearm_us=25, suppress_us=10),
@@ -112,6 +114,8 @@ def test_long_logs_make_episodes_of_every_chain() -> None:
 
 BEHIND = replace(EVENT_COUNT, id="o", bases=("r", "c"), inner=frozenset({"r"}), root="o", timespan_us=150)
 BEFORE = replace(EVENT_COUNT, id="r", group_by=("device", "user_name"), root="o", timespan_us=40, silent=True)
+BEFORE_SUM = replace(BEFORE, kind="value_sum", value_field="n", thresholds=(Threshold("much", 3.5),))
+BEHIND_SUM = replace(BEHIND, kind="value_sum", value_field="n", thresholds=(Threshold("much", 9.5),))
 CHAINS = [
     (replace(outer, root_by=("user_name",)), replace(inner, root_by=("user_name",)))
     for outer, inner in [
@@ -120,6 +124,10 @@ CHAINS = [
         (replace(BEHIND, kind="value_count", value_field="device", thresholds=(Threshold("two", 2),)), BEFORE),
         (replace(BEHIND, kind="sequence", thresholds=(), counts=(2, 1)), replace(BEFORE, window="tumbling")),
         (replace(BEHIND, kind="temporal_ordered", thresholds=(), rearm_us=60), replace(BEFORE, suppress_us=30)),
+        (BEHIND_SUM, BEFORE_SUM),
+        (replace(BEHIND_SUM, kind="value_avg", thresholds=(Threshold("high", 2.5, lte=6.0),)), BEFORE_SUM),
+        (replace(BEHIND_SUM, kind="value_median", thresholds=(Threshold("high", 3.5),)), BEFORE_SUM),
+        (replace(BEHIND_SUM, kind="value_percentile", percentile=90.0, thresholds=(Threshold("high", 4.0),)), BEFORE),
     ]
 ]
 
@@ -144,9 +152,22 @@ def _chained(engine: Engine, outer: Rule, inner: Rule, log: list[tuple[str, Row]
         for first, opened, *_ in episodes:
             named = violation_id(inner.id, key, first)
             values = (json.loads(key)["device"],) if outer.value_field else ()
-            made = Row(opened, named, inner.id, values, 0.0, "s", "g", 0, "h", "{}", ())
+            number = _measured_at(inner, [row for of, row in keyed if of == key and row.base in inner.bases], opened)
+            made = Row(opened, named, inner.id, values, number, "s", "g", 0, "h", "{}", ())
             rows.append((part_of(key, ("user_name",)), made))
     return sql_episodes.found(engine, outer, rows)
+
+
+def _measured_at(inner: Rule, rows: list[Row], opened: int) -> float:
+    """What the rule before measures at the row at which an episode opens: the first of that instant that is enough."""
+    before = [row for row in rows if opened - inner.timespan_us < row.t < opened]
+    now = sorted((row for row in rows if row.t == opened), key=lambda row: row.event_id)
+    for n in range(1, len(now) + 1):
+        inside = [*before, *now[:n]]
+        measure = float(len(inside) if inner.kind == "event_count" else sum(row.number or 0 for row in inside))
+        if inner.thresholds[0].holds(measure):
+            return measure
+    return 0.0
 
 
 def _same_of_chain(engine: Engine, data: st.DataObject, log: list[tuple[str, Row]], outer: Rule, inner: Rule) -> None:

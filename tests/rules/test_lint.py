@@ -109,6 +109,13 @@ def test_the_rules_that_come_with_aupstream_have_no_errors() -> None:
         (_own(VALUES, "{thresholds: [{name: a, gte: 10, per: day}]}"), "r.yml:10:50", "per 'day' is not known"),
         (_own(VALUES, "{thresholds: [{name: a, gte: 10, where: internal}]}"), "r.yml:10:52", "has classes"),
         (VALUES.replace("field: source_ip", "field: source_p"), "r.yml:9:22", "there is no column 'source_p'"),
+        (VALUES.replace("field: source_ip", "field: [source_ip, src_ip]"), "r.yml:9:22", "a column stands here twice"),
+        (VALUES.replace("field: source_ip", "field: [source_ip, sorce]"), "r.yml:9:34", "there is no column 'sorce'"),
+        (
+            VALUES.replace("value_count", "value_sum").replace("field: source_ip", "field: [source_port, nas_port]"),
+            "r.yml:9:22",
+            "only a plain value_count takes several fields",
+        ),
         (VALUES.replace("field: source_ip, ", ""), "r.yml:9:14", "the condition names no field"),
         (_own(SEQUENCE, "{kind: sequence, counts: [8]}"), "r.yml:9:37", "a count for each of its rules"),
         (_own(SEQUENCE, "{kind: sequence, counts: [8, 0]}"), "r.yml:9:37", "a count for each of its rules"),
