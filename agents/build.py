@@ -8,9 +8,12 @@ from functools import partial
 from pathlib import Path
 
 from agents.alerts.webhook import Alerts
+from agents.context.categories import OWN, Categories
 from agents.context.district import District, Site
 from agents.context.inventory import Inventory
+from agents.context.oneroster import is_oneroster, read_oneroster
 from agents.context.permits import Permits
+from agents.context.roster import Roster
 from agents.delivery.correlate import CorrelateStage
 from agents.delivery.detect import DetectStage
 from agents.delivery.detectors import Detectors
@@ -37,8 +40,17 @@ def district_of(settings: DistrictSettings) -> District:
     Raises:
         Errors: every value that is wrong.
     """
-    sites = [Site(s.name, s.networks, s.access_points, s.latitude, s.longitude) for s in settings.sites]
-    return District.of(settings.name, settings.timezone, settings.domains, sites, settings.calendar)
+    sites = [Site(s.name, s.networks, s.access_points, s.latitude, s.longitude, s.also) for s in settings.sites]
+    made = District.of(settings.name, settings.timezone, settings.domains, sites, settings.calendar)
+    categories = Categories.read(settings.categories or (OWN,), settings.category_names)
+    return made.knowing(roster_of(settings), settings.shared_networks, categories)
+
+
+def roster_of(settings: DistrictSettings) -> Roster:
+    """The roster, or none. Raises as `Roster.read` and `read_oneroster`."""
+    if settings.roster is None:
+        return Roster()
+    return read_oneroster(settings.roster) if is_oneroster(settings.roster) else Roster.read(settings.roster)
 
 
 def inventory_of(settings: DistrictSettings) -> Inventory:

@@ -21,7 +21,7 @@ INPUTS: dict[str, tuple[str, ...]] = {
 
 
 class SiteSettings(BaseModel):
-    """A site: name, networks (CIDR), globs of its access points' names, and where it is (degrees)."""
+    """A site: name, networks (CIDR), globs of its access points' names, where it is (degrees), other names of it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -30,6 +30,7 @@ class SiteSettings(BaseModel):
     access_points: tuple[str, ...] = ()
     latitude: float | None = None
     longitude: float | None = None
+    also: tuple[str, ...] = ()
 
 
 class DistrictSettings(BaseModel):
@@ -45,6 +46,10 @@ class DistrictSettings(BaseModel):
     policy: str = ""
     inventory: Path | None = None
     permits: Path | None = None
+    roster: Path | None = None
+    shared_networks: tuple[str, ...] = ()
+    categories: tuple[Path, ...] = ()
+    category_names: dict[str, str] = Field(default_factory=dict)
 
 
 class NotifySettings(BaseModel):

@@ -217,7 +217,7 @@ class Config(BaseSettings):
         )
 
 
-_PATHS = (("data",), ("district", "inventory"), ("district", "permits"))
+_PATHS = (("data",), ("district", "inventory"), ("district", "permits"), ("district", "roster"))
 
 
 def load(path: Path | None) -> Config:
@@ -261,6 +261,9 @@ def _resolve(data: dict[str, Any], folder: Path) -> None:
             table = table.get(section, {}) if isinstance(table, dict) else {}
         if isinstance(table, dict) and isinstance(table.get(key), str):
             table[key] = str(folder / table[key])
+    district = data.get("district", {})
+    if isinstance(district, dict) and isinstance(district.get("categories"), list):
+        district["categories"] = [str(folder / p) if isinstance(p, str) else p for p in district["categories"]]
     data.setdefault("data", str(folder / "data"))
     sources = data.get("sources", [])
     for source in sources if isinstance(sources, list) else []:

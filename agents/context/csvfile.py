@@ -34,12 +34,13 @@ def read_text(path: Path) -> str:
 
 
 def rows(
-    text: str, file: str, columns: Sequence[str], errors: list[ConfigError]
+    text: str, file: str, columns: Sequence[str], errors: list[ConfigError], *, optional: Sequence[str] | None = ()
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """Rows of a CSV text as (file:line, values stripped by column name); empty lines and `#` comments are skipped.
 
-    Columns may stand in any order; each of `columns` must be in the header. What is wrong goes to `errors`, and a row
-    with an error is not yielded.
+    Columns may stand in any order; each of `columns` must be in the header, others only if `optional` names them (None:
+    any may). An optional column that is missing is empty. What is wrong goes to `errors`, and a row with an error is
+    not yielded.
     """
     header: list[str] | None = None
     for where, cells in _numbered(text, file, errors):
@@ -48,13 +49,13 @@ def rows(
             continue
         if header is None:
             header = [v.lower() for v in values]
-            if not _header_ok(header, where, columns, errors):
+            if not _header_ok(header, where, (columns, optional), errors):
                 return
         elif len(values) != len(header):
             what = f"row has {len(values)} cells, the header has {len(header)}"
             errors.append(ConfigError(what, where=where, hint="put a value that contains a comma in quotes"))
         else:
-            yield where, dict(zip(header, values, strict=True))
+            yield where, dict.fromkeys(optional or (), "") | dict(zip(header, values, strict=True))
     if header is None:
         hint = f"first line: {','.join(columns)}"
         errors.append(ConfigError("file has no header", where=f"{file}:1", hint=hint))
@@ -72,10 +73,13 @@ def _numbered(text: str, file: str, errors: list[ConfigError]) -> Iterator[tuple
         errors.append(ConfigError(f"not CSV: {error}", where=f"{file}:{start}", hint="check the quotes"))
 
 
-def _header_ok(header: list[str], where: str, columns: Sequence[str], errors: list[ConfigError]) -> bool:
-    hint = f"first line: {','.join(columns)}"
+def _header_ok(
+    header: list[str], where: str, known: tuple[Sequence[str], Sequence[str] | None], errors: list[ConfigError]
+) -> bool:
+    columns, optional = known
+    hint = f"first line: {','.join(columns)}" + (f"; and, where wanted, {','.join(optional)}" if optional else "")
     missing = [c for c in columns if c not in header]
-    extra = [c for c in header if c not in columns]
+    extra = [c for c in header if optional is not None and c not in (*columns, *optional)]
     twice = sorted({c for c in header if header.count(c) > 1})
     for what, names in (("header lacks", missing), ("header has unknown", extra), ("header has twice", twice)):
         if names:

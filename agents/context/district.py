@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import translate
 from functools import cached_property
 from ipaddress import ip_network
@@ -12,7 +12,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from agents.context.calendar import Calendar
 from agents.context.calendar_settings import CalendarSettings
+from agents.context.categories import Categories
 from agents.context.networks import Network, NetworkIndex
+from agents.context.roster import Roster
 from agents.context.versions import content_version
 from schemas.errors import AupstreamError, ConfigError, Errors
 
@@ -30,6 +32,7 @@ class Site:
             address that logins are logged with.
         latitude: Degrees; None where it is not said.
         longitude: Degrees; None where it is not said.
+        also: Other names of it, such as a roster's.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Site:
     access_points: tuple[str, ...] = ()
     latitude: float | None = None
     longitude: float | None = None
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,9 @@ class District:
         domains: Mail domains, lower case. Their sub-domains are the district's too.
         sites: Its sites.
         calendar: Its school days and hours, in its zone.
+        roster: Its people.
+        categories: Categories of sites.
+        shared_networks: Address ranges (CIDR) whose addresses are many people's at once: NAT, VPN, proxies, guests.
     """
 
     name: str = "District"
@@ -56,6 +63,9 @@ class District:
     domains: tuple[str, ...] = ()
     sites: tuple[Site, ...] = ()
     calendar: Calendar = field(default_factory=Calendar)
+    roster: Roster = field(default_factory=Roster)
+    shared_networks: tuple[str, ...] = ()
+    categories: Categories = field(default_factory=Categories)
 
     @staticmethod
     def of(
@@ -90,16 +100,47 @@ class District:
             raise Errors(errors)
         return District(name, zone, lowered, tuple(sites), days)
 
+    def knowing(
+        self,
+        roster: Roster,
+        shared_networks: Sequence[str] = (),
+        categories: Categories | None = None,
+        *,
+        where: str = "[district]",
+    ) -> District:
+        """The same district with its people, the addresses that tell nobody from another, and categories of sites.
+
+        Raises:
+            Errors: of `ConfigError`, every network that is none.
+        """
+        if errors := _network_errors(shared_networks, f"{where}.shared_networks"):
+            raise Errors(errors)
+        named = roster.at_sites({other: site.name for site in self.sites for other in site.also})
+        sites = self.categories if categories is None else categories
+        return replace(self, roster=named, shared_networks=tuple(shared_networks), categories=sites)
+
     @cached_property
     def version(self) -> str:
         """12 hexadecimal digits of a hash of its content."""
+        more: list[object] = [self.roster.version, list(self.shared_networks)]
+        if not (self.roster.present or self.shared_networks or self.categories.version):
+            more = []
+        elif self.categories.version:
+            more.append(self.categories.version)
         sites = [[s.name, list(s.networks), list(s.access_points), s.latitude, s.longitude] for s in self.sites]
-        return content_version([self.name, self.timezone.key, list(self.domains), sites, self.calendar.content()])
+        return content_version(
+            [self.name, self.timezone.key, list(self.domains), sites, self.calendar.content(), *more]
+        )
 
     @cached_property
     def network_index(self) -> NetworkIndex:
         """Sites by address."""
         return NetworkIndex((network, site.name) for site in self.sites for network in _networks(site))
+
+    @cached_property
+    def shared_index(self) -> NetworkIndex:
+        """Which addresses are many people's at once."""
+        return NetworkIndex((ip_network(text, strict=False), text) for text in self.shared_networks)
 
     @cached_property
     def _access_point_patterns(self) -> tuple[tuple[re.Pattern[str], str], ...]:
@@ -133,6 +174,17 @@ class District:
 
 def _networks(site: Site) -> Iterable[Network]:
     return (ip_network(n, strict=False) for n in site.networks)
+
+
+def _network_errors(networks: Iterable[str], where: str) -> list[AupstreamError]:
+    errors: list[AupstreamError] = []
+    for text in networks:
+        try:
+            ip_network(text, strict=False)
+        except ValueError:
+            hint = "write it in CIDR notation such as 10.20.0.0/16"
+            errors.append(ConfigError(f"{text!r} is no network", where=where, hint=hint))
+    return errors
 
 
 def _on_earth(site: Site) -> bool:

@@ -52,6 +52,8 @@ class Derived:
 
 
 _MAIL = frozenset({EventKind.MAIL})
+_ALL = frozenset(EventKind)
+_PROXY = frozenset({EventKind.PROXY})
 _DEVICES = frozenset({EventKind.DHCP, EventKind.LOGIN, EventKind.PROXY})
 
 DERIVED: tuple[Derived, ...] = (
@@ -65,6 +67,15 @@ DERIVED: tuple[Derived, ...] = (
     Derived("source_device_owner", ColumnType.TEXT, _DEVICES, identity=True),
     Derived("source_mac_known", ColumnType.BOOL, _DEVICES, identity=True),
     Derived("source_mac_random", ColumnType.BOOL, _DEVICES, identity=True),
+    Derived("source_address_shared", ColumnType.BOOL, _DEVICES),
+    Derived("url_categories", ColumnType.TEXTS, _PROXY),
+    Derived("navigation", ColumnType.BOOL, _PROXY),
+    Derived("download_kind", ColumnType.TEXT, _PROXY),
+    Derived("active_minute", ColumnType.NUMBER, _PROXY),
+    Derived("person", ColumnType.TEXT, _ALL, identity=True),
+    Derived("person_roles", ColumnType.TEXTS, _ALL, identity=True),
+    Derived("person_site", ColumnType.TEXT, _ALL, identity=True),
+    Derived("subject", ColumnType.TEXT, _ALL, identity=True),
 )
 
 # No keyword is looked for in columns that say where a row stood, that are our own words and not the log's, or that are
@@ -138,9 +149,9 @@ def derived_columns(kind: EventKind) -> dict[str, Derived]:
 def identity_columns(kind: EventKind) -> frozenset[str]:
     """Columns of a kind that are known only once an address has been attributed to a device.
 
-    A DHCP event names its device itself, so none of its columns wait for identity.
+    A DHCP event names its device itself and a mail its sender, so none of their columns wait for identity.
     """
-    if kind is EventKind.DHCP:
+    if kind in (EventKind.DHCP, EventKind.MAIL):
         return frozenset()
     derived = {d.name for d in DERIVED if d.identity and kind in d.kinds}
     return frozenset(derived | ({"source_mac"} if derived else set()))

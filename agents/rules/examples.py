@@ -3,8 +3,9 @@
 An example under `aupstream: examples:` has
 
 - `name`: a sentence;
-- `context` (optional): `domains`, `timezone`, `calendar`, `sites`, `inventory`, `permits`, as a district writes
-  them (without `inventory` there is none; the district is `school.example` in America/Denver);
+- `context` (optional): `domains`, `timezone`, `calendar`, `sites`, `inventory`, `permits`, `roster`,
+  `shared_networks`, as a district writes them, and `categories` (domains, or hosts with the beginning of a path, by
+  category). Without `inventory` there is none; the district is `school.example` in America/Denver;
 - `events`: each with `kind`, `at` (ISO 8601 with an offset) and columns of that kind. `repeat: {times, every}` makes
   several of one, `{n}` in its texts standing for 1, 2, … A list may be written `{text: "p{i}@x", from: 1, to: 40}`,
   with `more:` for another such behind it. For mail every recipient is `sent` and no filter unless said otherwise, and
@@ -24,11 +25,15 @@ from typing import Any
 import polars as pl
 
 from agents.context.calendar_settings import CalendarSettings
+from agents.context.categories import Categories
 from agents.context.district import District, Site
 from agents.context.inventory import Device, Inventory
 from agents.context.mac import normalise_mac
 from agents.context.permits import COLUMNS as PERMIT_COLUMNS
 from agents.context.permits import Permits
+from agents.context.roster import COLUMNS as ROSTER_COLUMNS
+from agents.context.roster import OPTIONAL as ROSTER_OPTIONAL
+from agents.context.roster import Roster
 from agents.rules.columns import column_types, derived_columns
 from agents.rules.model import Rule, RuleSet
 from agents.rules.shape import TIMESPAN, UNIT_SECONDS, suggestion
@@ -155,10 +160,26 @@ def read_example(raw: Mapping[str, Any], where: str) -> Example:
         calendar,
         where=place,
     )
+    district = _knowing(district, context, place)
     inventory = _inventory(context.get("inventory"), place)
     return Example(
         name, district, inventory, _permits(context, district, place), _frames(raw, place), tuple(violations)
     )
+
+
+def _knowing(district: District, context: Mapping[str, Any], place: str) -> District:
+    """The district with its people, shared addresses and categories of sites."""
+    roster = Roster()
+    if people := context.get("roster"):
+        columns = (*ROSTER_COLUMNS, *ROSTER_OPTIONAL)
+        roster = Roster.parse(_csv(columns, people), place)
+    categories = Categories.of(context.get("categories") or {})
+    return district.knowing(roster, context.get("shared_networks", ()), categories, where=place)
+
+
+def _csv(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+    quoted = ['"' + '","'.join(str(row.get(c, "")) for c in columns) + '"' for row in rows]
+    return "\n".join([",".join(columns), *quoted])
 
 
 def _inventory(rows: Sequence[Mapping[str, str]] | None, place: str) -> Inventory:
@@ -175,8 +196,7 @@ def _inventory(rows: Sequence[Mapping[str, str]] | None, place: str) -> Inventor
 
 def _permits(context: Mapping[str, Any], district: District, place: str) -> Permits:
     """Permits by way of the very file format, so that examples say the same as a district's own file."""
-    quoted = ['"' + '","'.join(str(p.get(c, "")) for c in PERMIT_COLUMNS) + '"' for p in context.get("permits", ())]
-    return Permits.parse("\n".join([",".join(PERMIT_COLUMNS), *quoted]), place, district)
+    return Permits.parse(_csv(PERMIT_COLUMNS, context.get("permits", ())), place, district)
 
 
 def _frames(raw: Mapping[str, Any], place: str) -> Frames:

@@ -1,0 +1,120 @@
+"""Derived columns about people: who was behind an event, what they are, and whom a rule is about.
+
+The person of a page, a login or a lease is who logged in, if the log says so; else who the device is given to, unless
+it is shared by design. Nobody is named by an address that is many people's at once, or by an account of a machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import polars as pl
+
+from agents.context.district import District
+from agents.context.inventory import Inventory
+from agents.engine.enrich_mail import internal_address
+from schemas.kinds import EventKind
+
+COLUMNS = ("source_address_shared", "person", "person_roles", "person_site", "subject")
+SHARED_KINDS = frozenset({"shared", "cart", "lab", "kiosk"})
+
+
+class Spelling(Protocol):
+    """What `agents.engine.enrich.Enricher` knows."""
+
+    @property
+    def district(self) -> District:
+        """Mail domains, sites, people."""
+
+    @property
+    def inventory(self) -> Inventory:
+        """Known devices."""
+
+    def keys(self, column: str, frame: pl.DataFrame) -> pl.Series:
+        """A column as it goes into a group key."""
+
+
+def people_columns(frame: pl.DataFrame, kind: EventKind, wanted: Sequence[str], spelling: Spelling) -> pl.DataFrame:
+    """The frame with the columns named of `COLUMNS`.
+
+    Args:
+        frame: Events of one kind; `source_mac` filled in as far as it is known.
+        kind: Their kind.
+        wanted: Columns.
+        spelling: Spells accounts.
+    """
+    made: dict[str, pl.Series] = {}
+    roster = spelling.district.roster
+    if set(wanted) - {"source_address_shared"}:
+        person = _sender(frame, spelling) if kind is EventKind.MAIL else _at_device(frame, spelling)
+        made["person"] = person
+        known = {name: roster.person(name) for name in person.unique().to_list() if name is not None}
+        names = person.to_list()
+        roles = [list(p.roles) if name is not None and (p := known[name]) else [] for name in names]
+        sites = [p.site or None if name is not None and (p := known[name]) else None for name in names]
+        made["person_roles"] = pl.Series(roles, dtype=pl.List(pl.String))
+        made["person_site"] = pl.Series(sites, dtype=pl.String)
+        made["subject"] = _subject(frame, kind, person)
+    if "source_address_shared" in wanted:
+        made["source_address_shared"] = _shared_address(frame, spelling.district)
+    return frame.with_columns([made[name].alias(name) for name in wanted])
+
+
+def _subject(frame: pl.DataFrame, kind: EventKind, person: pl.Series) -> pl.Series:
+    """Who or, where that is not known, what a rule is about: the device, else the address."""
+    others = ("email_from_address",) if kind is EventKind.MAIL else ("source_mac", "source_ip")
+    parts = [pl.col(name).str.to_lowercase() for name in others if name in frame.columns]
+    found = (
+        frame.select(*parts)
+        .with_columns(_person=person)
+        .select(pl.coalesce("_person", *(p.meta.output_name() for p in parts)))
+    )
+    subject = found.to_series()
+    return subject.to_frame("s").select(pl.when(pl.col("s") != "").then("s")).to_series()
+
+
+def _sender(frame: pl.DataFrame, spelling: Spelling) -> pl.Series:
+    """Account of the envelope sender, where that is the district's."""
+    district = spelling.district
+    address = frame["email_from_address"].str.to_lowercase()
+    inside = address.to_frame("a").select(internal_address(pl.col("a"), district)).to_series()
+    cache: dict[str, str | None] = {}
+    for one in address.filter(inside.fill_null(value=False)).unique().to_list():
+        listed = district.roster.by_mail(one)
+        cache[one] = _human(one.partition("@")[0] if listed is None else listed.account, district)
+    return pl.Series([cache.get(a) if a is not None else None for a in address.to_list()], dtype=pl.String)
+
+
+def _at_device(frame: pl.DataFrame, spelling: Spelling) -> pl.Series:
+    """Who logged in, else whose device it is."""
+    named: list[str | None] = [None] * frame.height
+    if "user_name" in frame.columns:
+        named = spelling.keys("user_name", frame).to_list()
+    devices = spelling.inventory.devices
+    macs = frame["source_mac"].to_list() if "source_mac" in frame.columns else [None] * frame.height
+    shared = _shared_address(frame, spelling.district).to_list()
+    cache: dict[str, str | None] = {}
+    found: list[str | None] = []
+    for said, mac, many in zip(named, macs, shared, strict=True):
+        name = said
+        if name is None and mac is not None and not many:
+            device = devices.get(mac)
+            name = device.owner.lower() or None if device is not None and device.kind not in SHARED_KINDS else None
+        if name is not None and name not in cache:
+            cache[name] = _human(name, spelling.district)
+        found.append(None if name is None else cache[name])
+    return pl.Series(found, dtype=pl.String)
+
+
+def _human(account: str, district: District) -> str | None:
+    """The account, unless it is a machine's or a service's."""
+    listed = district.roster.person(account)
+    machine = account.endswith("$") or account.startswith("host/") or account == "anonymous"
+    return None if machine or (listed is not None and not listed.is_human) else account
+
+
+def _shared_address(frame: pl.DataFrame, district: District) -> pl.Series:
+    if "source_ip" not in frame.columns or not district.shared_index:
+        return pl.repeat(value=False, n=frame.height, dtype=pl.Boolean, eager=True)
+    return district.shared_index.names_of(frame["source_ip"]).is_not_null()

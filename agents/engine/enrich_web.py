@@ -1,0 +1,112 @@
+"""Derived columns of pages: what sort of site it is, whether a person asked for it, and what was loaded.
+
+`navigation` is a page that somebody went to, as far as a log can tell: a document and none of the parts, beacons and
+adverts that pages load by themselves, nor what programmes fetch. Of an encrypted connection only the host is known: it
+counts unless the host is one of those. A denied page counts, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from agents.context.categories import Categories
+from agents.context.category_names import ours, split
+
+COLUMNS = ("url_categories", "navigation", "download_kind", "active_minute")
+BACKGROUND = frozenset({"adverts", "cdn", "updates"})  # what pages and programmes load by themselves
+LEAST_BYTES = 20_000  # of an executable: less is a stub, an error page or a signature
+
+_BEACONS = (
+    r"(?i)/(?:beacon|collect|pixel|ping|poll|heartbeat|keepalive|telemetry|metrics|track(?:ing)?|events?|log)"
+    r"(?:[/.?]|$)"
+)
+_EXTENSIONS = {
+    "executable": "exe msi msix msixbundle appx dmg pkg deb rpm crx xpi apk jar scr bat cmd ps1 vbs com appimage",
+    "torrent": "torrent",
+    "archive": "zip 7z rar gz tgz tar bz2 xz iso",
+}
+_TYPES = {
+    "executable": "application/x-msdownload application/x-msdos-program application/x-dosexec application/x-msi "
+    "application/vnd.microsoft.portable-executable application/x-apple-diskimage application/x-debian-package "
+    "application/x-rpm application/x-chrome-extension application/x-xpinstall application/java-archive "
+    "application/vnd.android.package-archive application/x-executable application/x-ms-installer",
+    "torrent": "application/x-bittorrent",
+}
+
+
+def web_columns(frame: pl.DataFrame, wanted: Sequence[str], categories: Categories) -> pl.DataFrame:
+    """The frame with the columns named of `COLUMNS`."""
+    made: list[pl.Series] = []
+    if {"url_categories", "navigation"} & set(wanted):
+        listed = _categories(frame, categories)
+        if "url_categories" in wanted:
+            made.append(listed.alias("url_categories"))
+        if "navigation" in wanted:
+            made.append(_navigation(frame, listed).alias("navigation"))
+    if "download_kind" in wanted:
+        made.append(frame.select(download_kind=_download()).to_series())
+    if "active_minute" in wanted:
+        made.append(frame.select(active_minute=pl.col("timestamp").dt.timestamp("us") // 60_000_000).to_series())
+    return frame.with_columns(made)
+
+
+def _categories(frame: pl.DataFrame, categories: Categories) -> pl.Series:
+    """Categories of each row: of its host, of its path, and those that the filter logged."""
+    asked = frame.select(
+        host=pl.coalesce("url_domain", "destination_domain").str.to_lowercase(),
+        path=pl.when(pl.lit(bool(categories.prefixes))).then(pl.col("url_path").str.to_lowercase()),
+        filed="proxy_category",
+    )
+    distinct = asked.unique()
+    by_host = categories.of_hosts([host for host in distinct["host"].unique().to_list() if host is not None])
+    filed = {text: _filed(text, categories) for text in distinct["filed"].unique().to_list() if text is not None}
+    none: frozenset[str] = frozenset()
+    found = [
+        sorted(
+            (by_host[host] | (categories.of_path(host, path) if path else none) if host is not None else none)
+            | (filed[text] if text is not None else none)
+        )
+        for host, path, text in distinct.select("host", "path", "filed").iter_rows()
+    ]
+    known = distinct.with_columns(url_categories=pl.Series(found, dtype=pl.List(pl.String)))
+    keys = ["host", "path", "filed"]
+    return asked.join(known, on=keys, how="left", nulls_equal=True, maintain_order="left")["url_categories"]
+
+
+def _filed(text: str, categories: Categories) -> frozenset[str]:
+    return frozenset(ours(one, categories.names) for one in (text, *split(text)) if one.strip() not in ("", "-"))
+
+
+def _navigation(frame: pl.DataFrame, listed: pl.Series) -> pl.Series:
+    method = pl.col("http_request_method").str.to_uppercase()
+    status = pl.col("http_response_status_code")
+    mime = pl.col("http_response_mime_type").str.to_lowercase()
+    denied = (pl.col("event_action") == "denied").fill_null(value=False)
+    answered = status.is_null() | status.is_between(200, 399) & (status != 204)
+    document = mime.str.starts_with("text/html") | mime.str.starts_with("application/xhtml")
+    page = (method == "GET") & (document.fill_null(value=False) | mime.is_null() & pl.col("url_extension").is_null())
+    tunnel = method == "CONNECT"
+    beacon = pl.col("url_path").str.contains(_BEACONS).fill_null(value=False)
+    own = pl.col("_listed").list.eval(pl.element().is_in(list(BACKGROUND))).list.any().fill_null(value=False)
+    asked = (page & ~beacon | tunnel).fill_null(value=False) & (answered | denied) & ~own
+    return frame.with_columns(_listed=listed).select(asked).to_series()
+
+
+def _download() -> pl.Expr:
+    """What sort of file was loaded; null for none, for what failed and for what is too small to be it."""
+    extension = pl.col("url_extension").str.to_lowercase().str.strip_chars(".")
+    mime = pl.col("http_response_mime_type").str.to_lowercase().str.split(";").list.first().str.strip_chars()
+    loaded = pl.col("http_response_status_code").is_in([200, 206]) & (pl.col("event_action") != "denied").fill_null(
+        value=True
+    )
+    whole = (pl.col("http_response_bytes") >= LEAST_BYTES).fill_null(value=True)
+    page = mime.str.starts_with("text/html").fill_null(value=False)
+    kind = pl.lit(None, dtype=pl.String)
+    for name in ("archive", "torrent", "executable"):
+        by_name = extension.is_in(_EXTENSIONS[name].split()).fill_null(value=False) & ~page
+        by_type = mime.is_in(_TYPES.get(name, "").split()).fill_null(value=False)
+        enough = whole if name == "executable" else pl.lit(value=True)
+        kind = pl.when((by_name | by_type) & enough).then(pl.lit(name)).otherwise(kind)
+    return pl.when(loaded.fill_null(value=False)).then(kind)
