@@ -13,7 +13,7 @@ import polars as pl
 
 from agents.context.district import District
 from agents.context.inventory import Inventory
-from agents.engine import enrich_people, enrich_web
+from agents.engine import enrich_contacts, enrich_people, enrich_web
 from agents.engine.enrich_mail import internal_address, mail_columns
 from agents.rules.columns import derived_columns
 from schemas.kinds import EventKind
@@ -47,14 +47,18 @@ class Enricher:
             return frame
         people = [name for name in wanted if name in enrich_people.COLUMNS]
         pages = [name for name in wanted if name in enrich_web.COLUMNS]
-        others = [name for name in wanted if name not in (*people, *pages)]
+        contacts = [name for name in wanted if name in enrich_contacts.COLUMNS]
+        others = [name for name in wanted if name not in (*people, *pages, *contacts)]
+        if "untaught_student" in contacts and "person" not in people:
+            people.append("person")
         if kind is EventKind.MAIL:
             frame = mail_columns(frame, others, self.district)
         else:
             frame = frame.with_columns([_DEVICE_COLUMNS[name](self, frame).alias(name) for name in others])
         if pages:
             frame = enrich_web.web_columns(frame, pages, self.district.categories)
-        return enrich_people.people_columns(frame, kind, people, self) if people else frame
+        frame = enrich_people.people_columns(frame, kind, people, self) if people else frame
+        return enrich_contacts.contact_columns(frame, contacts, self.district) if contacts else frame
 
     def site(self, frame: pl.DataFrame) -> pl.Series:
         """Site of each row: of its access point, else of its own address, else of its network access server or relay.
