@@ -56,7 +56,8 @@ def of_detection(document: Document, compiled: object, counted: Iterable[str]) -
     for selection, definition in document.data["detection"].items():
         if selection == "condition":
             continue
-        if selection in neutral:
+        of_no_account = isinstance(definition, dict) and definition.keys() <= anyway and neutral.get(selection)
+        if selection in neutral and not of_no_account:
             gone = _EVERYTHING if neutral[selection] else _NOTHING
             yield f"{name} without {selection}", _put(document, ("detection", selection), gone)
         for what, smaller in _smaller(definition, anyway):

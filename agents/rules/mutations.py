@@ -81,7 +81,8 @@ def _counted(family: Iterable[Document]) -> frozenset[str]:
             condition = part.get("condition")
             field = condition.get("field") if isinstance(condition, dict) else None
             groups = part.get("group-by")
-            found.append(frozenset(map(str, [*(groups if isinstance(groups, list) else ()), field])))
+            named = [*(groups if isinstance(groups, list) else ()), *(field if isinstance(field, list) else [field])]
+            found.append(frozenset(map(str, named)))
     return frozenset.intersection(*found) if found else frozenset()
 
 

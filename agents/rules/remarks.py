@@ -30,7 +30,7 @@ def warnings(rules: RuleSet, documents: Sequence[Document]) -> list[RuleError]:
     by_name = {name: d for d in documents for name in (d.data.get("name"), d.data.get("id")) if isinstance(name, str)}
     made = [w for d in rules.detections if d.name in by_name for w in _of_detection(d, by_name[d.name])]
     for rule in rules.rules:
-        if rule.id in by_name and not rule.examples:
+        if rule.id in by_name and not rule.examples and not rule.silent:
             hint = "add some under `aupstream: examples:`, one that must not make a violation among them"
             made.append(by_name[rule.id].error("the rule has no example", "title", hint=hint, key=True))
     return sorted(made, key=by_place)

@@ -58,7 +58,7 @@ class _Tried:
     def untried(self, rule: Rule) -> Iterator[str]:
         """What no example of a rule shows at work."""
         if not rule.examples:
-            yield "it has no example"
+            yield from () if rule.silent else ("it has no example",)
             return
         yield from (
             f"no violation of an example has an event of {b}" for b in rule.bases if b not in self.bases[rule.id]
