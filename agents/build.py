@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from agents.alerts.routing import Route, Router
 from agents.alerts.webhook import Alerts
 from agents.context.categories import OWN, Categories
 from agents.context.district import District, Site
@@ -64,6 +65,14 @@ def judge_of(settings: DistrictSettings, district: District) -> Judge:
     return Judge(permits, settings.policy)
 
 
+def router_of(settings: AgentSettings) -> Router:
+    """Who is told of what. Raises as `district_of` and `inventory_of`."""
+    notify = settings.notify
+    routes = tuple(Route(r.to, r.clauses, r.least, r.roles, r.sites) for r in notify.routes)
+    teams = {"personnel": notify.teams.personnel, "security": notify.teams.security}
+    return Router(district_of(settings.district), inventory_of(settings.district), routes, teams)
+
+
 def stage_factory(agent: str, settings: AgentSettings, home: Path) -> StageFactory:
     """What makes the stages of one agent in this process; starts the context feed where the agent needs one.
 
@@ -81,8 +90,8 @@ def stage_factory(agent: str, settings: AgentSettings, home: Path) -> StageFacto
     if agent == "persist":
         return PersistStages(settings.clickhouse, stop)
     if agent == "notify":
-        n = settings.notify
-        return lambda *_: NotifyStage(Alerts(n.webhook, n.timeout_s, n.tries, stop))
+        n, router = settings.notify, router_of(settings)
+        return lambda *_: NotifyStage(Alerts(n.webhook, n.timeout_s, n.tries, stop), router)
     district, inventory = district_of(settings.district), inventory_of(settings.district)
     context = Context(settings.event_partitions)
     local = RuleSources(settings.rules, Beside(settings.collections, settings.pipelines), settings.shadow)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -52,6 +53,27 @@ class DistrictSettings(BaseModel):
     category_names: dict[str, str] = Field(default_factory=dict)
 
 
+class RouteSettings(BaseModel):
+    """A line of the routing table: to whom what goes. Words are principal, supervisor, personnel, security."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    to: tuple[str, ...] = Field(min_length=1)
+    clauses: tuple[int, ...] = ()
+    least: Literal["informational", "low", "medium", "high", "critical"] = "informational"
+    roles: tuple[str, ...] = ()
+    sites: tuple[str, ...] = ()
+
+
+class TeamSettings(BaseModel):
+    """Mail addresses of those who are told by their office."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    personnel: tuple[str, ...] = ()
+    security: tuple[str, ...] = ()
+
+
 class NotifySettings(BaseModel):
     """Where alerts go. Without a webhook they are log lines only."""
 
@@ -60,6 +82,8 @@ class NotifySettings(BaseModel):
     webhook: str | None = None
     timeout_s: float = 10.0
     tries: int = 5
+    routes: tuple[RouteSettings, ...] = ()
+    teams: TeamSettings = TeamSettings()
 
 
 class AgentSettings(BaseModel):

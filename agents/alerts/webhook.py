@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -55,9 +55,14 @@ class Alerts:
         self.sent = 0
         self.failed = 0
 
-    def send(self, violation: Mapping[str, Any]) -> None:
-        """Log an alert and deliver it."""
-        alert = alert_of(violation)
+    def send(self, violation: Mapping[str, Any], recipients: Sequence[str] = ()) -> None:
+        """Log an alert and deliver it.
+
+        Args:
+            violation: In the `violation` schema.
+            recipients: Mail addresses of those who are to be told; the receiver of the webhook passes it on to them.
+        """
+        alert = alert_of(violation) | {"recipients": list(recipients)}
         log.warning("alert %s", " ".join(f"{k}={v}" for k, v in alert.items() if k != "title"))
         if self._webhook is None:
             return

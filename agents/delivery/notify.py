@@ -9,6 +9,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
+from agents.alerts.routing import Router
 from agents.alerts.webhook import Alerts
 from agents.delivery.snapshots import META, pack, unpack
 from agents.delivery.stage import Message, Output, Stage
@@ -23,8 +24,8 @@ TOLD = ("violation", "withdrawn")  # permitted and informational ones are for th
 class NotifyStage(Stage):
     """See `Stage`. An alert may come twice after a crash, never not at all: receivers have its id and version."""
 
-    def __init__(self, alerts: Alerts) -> None:
-        self._alerts = alerts
+    def __init__(self, alerts: Alerts, router: Router) -> None:
+        self._alerts, self._router = alerts, router
         self._told: OrderedDict[str, str] = OrderedDict()
         self._applied = -1
 
@@ -48,7 +49,10 @@ class NotifyStage(Stage):
         if len(self._told) > REMEMBERED:
             self._told.popitem(last=False)
         if violation["status"] != before and (violation["status"] in TOLD or before in TOLD):
-            self._alerts.send(violation)
+            routed = self._router.route(violation)
+            for one in routed.withheld:
+                log.info("violation %s: %s (%s) is not told of it", violation["id"], one.address, one.why)
+            self._alerts.send(violation, [one.address for one in routed.recipients])
         return ()
 
     def snapshot(self) -> Mapping[str, bytes]:

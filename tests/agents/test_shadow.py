@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+from agents.alerts.routing import Router
 from agents.alerts.webhook import Alerts
+from agents.context.district import District
+from agents.context.inventory import Inventory
 from agents.delivery.notify import NotifyStage
 from agents.delivery.stage import Message
 from agents.rules.examples import run_examples
@@ -23,7 +26,8 @@ class _Told(Alerts):
     def __init__(self) -> None:
         self.seen: list[tuple[str, int]] = []
 
-    def send(self, violation: Any) -> None:
+    def send(self, violation: Any, recipients: Any = ()) -> None:
+        del recipients
         self.seen.append((violation["id"], violation["version"]))
 
 
@@ -41,7 +45,7 @@ def _records(text: str) -> list[dict[str, Any]]:
 
 def _told(*records: dict[str, Any]) -> list[tuple[str, int]]:
     alerts = _Told()
-    stage = NotifyStage(alerts)
+    stage = NotifyStage(alerts, Router(District(), Inventory.none()))
     for offset, record in enumerate(records):
         stage.handle(Message(VIOLATIONS, 0, offset, encode_record("violation", record), ()))
     return alerts.seen
