@@ -139,7 +139,7 @@ class Detector:
         self.counters.rows += frame.height
         if not plan.expressions or not frame.height:
             return _nothing(frame, kind)
-        full = self._enricher.add(frame, kind, plan.derived)
+        full = self._enricher.add(frame, kind, plan.derived - identity_columns(kind))
         found = []
         for scanner, part, rows in self._parts(full, kind):
             masks = scanner.find(part)
@@ -270,6 +270,7 @@ def _plan(ruleset: RuleSet, kind: EventKind) -> _Plan:
     feeds = tuple(ruleset.feeds(kind))
     expressions = {base.name: cast("Compiled", base.expression) for _, base in feeds}
     derived = derived_columns(kind).keys()
+    # What waits for identity is computed when that is known, and `possible` asks for none of it before.
     matching = frozenset(c for e in expressions.values() for c in e.columns) & derived
     used: set[str] = set()
     for rule, base in feeds:

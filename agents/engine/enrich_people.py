@@ -49,13 +49,21 @@ def people_columns(frame: pl.DataFrame, kind: EventKind, wanted: Sequence[str], 
     if set(wanted) - {"source_address_shared"}:
         person = _sender(frame, spelling) if kind is EventKind.MAIL else _at_device(frame, spelling)
         made["person"] = person
-        known = {name: roster.person(name) for name in person.unique().to_list() if name is not None}
-        names = person.to_list()
-        roles = [list(p.roles) if name is not None and (p := known[name]) else [] for name in names]
-        sites = [p.site or None if name is not None and (p := known[name]) else None for name in names]
-        made["person_roles"] = pl.Series(roles, dtype=pl.List(pl.String))
-        made["person_site"] = pl.Series(sites, dtype=pl.String)
-        made["subject"] = _subject(frame, kind, person)
+        if {"person_roles", "person_site"} & set(wanted):
+            names = [name for name in person.unique().to_list() if name is not None]
+            listed = [roster.person(name) for name in names]
+            known = pl.DataFrame(
+                {
+                    "person": pl.Series(names, dtype=pl.String),
+                    "roles": pl.Series([list(p.roles) if p else [] for p in listed], dtype=pl.List(pl.String)),
+                    "site": pl.Series([(p.site or None) if p else None for p in listed], dtype=pl.String),
+                }
+            )
+            found = person.to_frame("person").join(known, on="person", how="left", maintain_order="left")
+            made["person_roles"] = found["roles"].fill_null([])
+            made["person_site"] = found["site"]
+        if "subject" in wanted:
+            made["subject"] = _subject(frame, kind, person)
     if "source_address_shared" in wanted:
         made["source_address_shared"] = _shared_address(frame, spelling.district)
     return frame.with_columns([made[name].alias(name) for name in wanted])

@@ -56,9 +56,8 @@ def _categories(frame: pl.DataFrame, categories: Categories) -> pl.Series:
     """Categories of each row: of its host, of its path, and those that the filter logged."""
     asked = frame.select(
         host=pl.coalesce("url_domain", "destination_domain").str.to_lowercase(),
-        path=pl.when(pl.lit(bool(categories.prefixes))).then(pl.col("url_path").str.to_lowercase()),
         filed="proxy_category",
-    )
+    ).with_columns(path=_path(frame, categories))
     distinct = asked.unique()
     by_host = categories.of_hosts([host for host in distinct["host"].unique().to_list() if host is not None])
     filed = {text: _filed(text, categories) for text in distinct["filed"].unique().to_list() if text is not None}
@@ -73,6 +72,13 @@ def _categories(frame: pl.DataFrame, categories: Categories) -> pl.Series:
     known = distinct.with_columns(url_categories=pl.Series(found, dtype=pl.List(pl.String)))
     keys = ["host", "path", "filed"]
     return asked.join(known, on=keys, how="left", nulls_equal=True, maintain_order="left")["url_categories"]
+
+
+def _path(frame: pl.DataFrame, categories: Categories) -> pl.Series:
+    """The path, where it may make a difference: of most hosts all pages are of one sort."""
+    host = pl.coalesce("url_domain", "destination_domain").str.to_lowercase().str.strip_prefix("www.")
+    path = pl.when(host.is_in(list(categories.prefixes))).then(pl.col("url_path").str.to_lowercase())
+    return frame.select(path=path).to_series()
 
 
 def _filed(text: str, categories: Categories) -> frozenset[str]:

@@ -91,10 +91,13 @@ class Scanner:
         if not names:
             return {}
         rows = next(iter(names.values()))
-        columns = sorted({column for name in names for column in self._conditions[name].columns})
+        asked = {column for name in names for column in self._conditions[name].columns}
+        # Columns that wait for identity are not there yet, and `possible` asks for none of them.
+        columns = [column for column in frame.columns if column in asked] or frame.columns[:1]
         part = frame.select(columns) if rows is None else frame.select(pl.col(columns).gather(rows))
         # Lazily, so that what several conditions have in common (a column in lower case) is computed once.
-        masks = part.lazy().select(self._conditions[name].possible.alias(name) for name in names).collect()
+        tests = {f"={name}": self._conditions[name].possible for name in names}
+        masks = part.lazy().with_columns(**tests).select(pl.col(test).alias(test[1:]) for test in tests).collect()
         hits = {mask.name: mask.arg_true().to_numpy().astype(np.int64) for mask in masks.iter_columns() if mask.any()}
         return hits if rows is None else {name: rows[found] for name, found in hits.items()}
 
