@@ -327,3 +327,17 @@ def test_a_container_of_the_first_release_of_a_schema_goes_into_the_table_of_thi
     own.store.insert_containers("events_dhcp", clickhouse_columns("dhcp"), [(written.getvalue(), None)])
     found = own.store.execute("SELECT source_ip, dhcp_duid, dhcp_lease_expires FROM events_dhcp WHERE log_offset = 7")
     assert found == [("10.0.0.5", None, None)]
+
+
+def test_coverage_says_what_could_be_watched_and_what_not(stored: Stored) -> None:
+    ran = aupstream("coverage", "-c", stored.config, "--json")
+    assert ran.code == 0
+    seen = {(c["clause"], c["day"]): c for c in ran.objects}
+    accounts, mail = seen[13, "2026-03-25"], seen[11, "2026-03-25"]
+    assert (accounts["figure"] > 0.3, mail["figure"]) == (True, 0.0)
+    assert (mail["needs"], mail["lacks"]) == (["mail"], ["no source of mail logs"])
+    empty = aupstream("coverage", "-c", stored.config, "--from", "2026-04-01", "--to", "2026-04-02", "--json").objects
+    assert {c["figure"] for c in empty} == {0.0}
+    assert "logins: nothing came" in {lack for c in empty for lack in c["lacks"]}
+    for wrong in (["--from", "yesterday"], ["--from", "2026-04-02", "--to", "2026-04-01"]):
+        assert aupstream("coverage", "-c", stored.config, *wrong).code == 2

@@ -1,0 +1,115 @@
+"""`aupstream coverage`: how well each clause could be watched on each day."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from agents.build import district_of
+from agents.rules.loader import POLICY_FOLDER, load_rules
+from infra.cli.configuration import Chosen, choose
+from infra.cli.output import json_line, table, warn
+from infra.cli.store import Store, dsn_of
+from infra.coverage.figures import ClauseDay, Hour, clause_days, days_between, source_days
+from schemas.errors import ConfigError
+from schemas.kinds import EventKind
+from streams.normalisers.registry import types
+
+MAX_DAYS = 400
+_HOURS = "SELECT log_source, kind, hour, events, late FROM source_hours WHERE hour >= %(begin)s AND hour < %(end)s"
+_RANGE = "SELECT min(hour) AS oldest, max(hour) AS newest FROM source_hours"
+_READ = """
+SELECT source, any(type) AS type, sum(dead_letters) / sum(lines) AS unread FROM ledger_now
+GROUP BY source HAVING sum(lines) > 0
+"""
+
+
+def run(first: str | None, last: str | None, config: Path | None, data: Path | None, *, as_json: bool) -> None:
+    """Print a line a clause and day.
+
+    Args:
+        first: First local day, ISO 8601; None: that of the oldest event, or 28 days before the last.
+        last: Last local day; None: that of the newest event.
+        config: Configuration.
+        data: Data folder.
+        as_json: One JSON object a line.
+
+    Raises:
+        ConfigError: a day cannot be read, or the range is too long.
+        ServerError: ClickHouse does not answer.
+    """
+    chosen = choose(config, data)
+    asked = tuple(None if text is None else _day(text) for text in (first, last))
+    store = Store(dsn_of(chosen))
+    try:
+        found = covered(store, chosen, asked[0], asked[1])
+    finally:
+        store.close()
+    if as_json:
+        for one in found:
+            plain = {"clause": one.clause, "day": one.day.isoformat(), "figure": round(one.figure, 4)}
+            json_line({**plain, "needs": list(one.needs), "lacks": list(one.lacks)})
+        return
+    rows = [(c.clause, c.day.isoformat(), f"{c.figure:.2f}", ", ".join(c.needs), "; ".join(c.lacks)) for c in found]
+    table(("clause", "day", "seen", "needs", "lacks"), rows, empty="no event is stored yet: nothing could be watched")
+
+
+def covered(store: Store, chosen: Chosen, first: date | None = None, last: date | None = None) -> list[ClauseDay]:
+    """Every clause on every day of a range."""
+    district = district_of(chosen.config.district)
+    zone = district.timezone
+    (between,) = store.rows(_RANGE)
+    oldest, newest = between["oldest"], between["newest"]
+    if newest is None or newest.year < 1971:
+        return []
+    last = last or newest.replace(tzinfo=UTC).astimezone(zone).date()
+    first = first or max(oldest.replace(tzinfo=UTC).astimezone(zone).date(), date.fromordinal(last.toordinal() - 27))
+    if not 0 <= (last - first).days < MAX_DAYS:
+        raise ConfigError(f"from {first} to {last} are no 1 to {MAX_DAYS} days", where="--from", hint="ask for fewer")
+    days = days_between(first, last)
+    begin = datetime(first.year, first.month, first.day, tzinfo=zone).astimezone(UTC)
+    after = date.fromordinal(last.toordinal() + 1)
+    end = datetime(after.year, after.month, after.day, tzinfo=zone).astimezone(UTC)
+    hours = [
+        Hour(r["log_source"], EventKind(r["kind"]), r["hour"].replace(tzinfo=UTC), r["events"], r["late"])
+        for r in store.rows(_HOURS, {"begin": begin, "end": end})
+    ]
+    read = store.rows(_READ)
+    unread = {r["source"]: float(r["unread"]) for r in read}
+    sources = _kinds(chosen, {r["source"]: r["type"] for r in read})
+    rules = load_rules(chosen.config.rules.paths or (POLICY_FOLDER,), chosen.config.rules.beside).rules
+    return clause_days(rules, source_days(hours, sources, days, district.calendar, unread), days)
+
+
+def summary(store: Store, chosen: Chosen) -> str:
+    """One sentence beside a report of no violations: how much of it means that nothing was there."""
+    found = covered(store, chosen)
+    if not found:
+        return "no event is stored yet: that nothing was found says nothing"
+    by_clause: dict[int, list[float]] = {}
+    for one in found:
+        by_clause.setdefault(one.clause, []).append(one.figure)
+    means = {clause: sum(figures) / len(figures) for clause, figures in by_clause.items() if clause}
+    told = ", ".join(f"{clause}: {figure:.2f}" for clause, figure in sorted(means.items()))
+    return f"seen of each clause, from 0 to 1: {told}; see `aupstream coverage`"
+
+
+def tell_summary(store: Store, chosen: Chosen) -> None:
+    """Print it on standard error."""
+    warn(summary(store, chosen))
+
+
+def _kinds(chosen: Chosen, read: Mapping[str, str]) -> dict[str, EventKind]:
+    """Kinds of the sources by name, of those that are configured and of those that were ever read."""
+    kinds = {name: entry.kind for name, entry in types().items()}
+    kinds |= {name: spec.kind for name, spec in chosen.config.formats.items()}
+    named = {**read, **{source.name or source.type: source.type for source in chosen.config.sources}}
+    return {name: kinds[of] for name, of in named.items() if of in kinds}
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigError(f"{text!r} is no day", where="--from", hint="write it like 2026-03-02") from error

@@ -1,0 +1,1 @@
+"""How much of the policy could be watched on a day."""

@@ -1,0 +1,174 @@
+"""How well each clause could be watched on each local day: a figure from 0 (blind) to 1, with what is missing.
+
+Of a source and a day it is the share of the hours in which something came of those in which it is usual, times the
+share of events that were neither late nor of a suspect time, times the share of lines that could be read. Usual are
+hours of the day in which the source had events on at least half of the days of that sort (school days, other days)
+within the range. A day with no event of a source that was seen on others is 0. Of a kind of log it is the mean of its
+sources, of a rule the least of the kinds that it reads, of a clause the mean of its rules. A kind without any source is
+0: nothing is seen there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from agents.context.calendar import Calendar
+from agents.rules.model import Rule
+from schemas.kinds import EventKind
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """What came of a source in an hour.
+
+    Attributes:
+        source: Its name.
+        kind: Kind of its events.
+        start: Begin of the hour, with a zone.
+        events: How many.
+        late: How many of them were late or of a suspect time.
+    """
+
+    source: str
+    kind: EventKind
+    start: datetime
+    events: int
+    late: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceDay:
+    """How complete a source was on a day; `hours` and `usual` are counts of hours."""
+
+    source: str
+    kind: EventKind
+    day: date
+    events: int
+    late: int
+    hours: int
+    usual: int
+    unread: float
+
+    @property
+    def figure(self) -> float:
+        """From 0 to 1."""
+        if not self.events:
+            return 0.0
+        seen = self.hours / self.usual if self.usual else 1.0
+        return seen * (1 - self.late / self.events) * (1 - self.unread)
+
+    @property
+    def lacks(self) -> str:
+        """What is missing, for a person; empty for nothing."""
+        if not self.events:
+            return f"{self.source}: nothing came"
+        parts = []
+        if self.hours < self.usual:
+            parts.append(f"{self.usual - self.hours} of {self.usual} hours are empty")
+        if self.late:
+            parts.append(f"{self.late} of {self.events} events were late")
+        if self.unread:
+            parts.append(f"{self.unread:.1%} of the lines could not be read")
+        return f"{self.source}: {', '.join(parts)}" if parts else ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClauseDay:
+    """How well a clause could be watched on a day.
+
+    Attributes:
+        clause: The clause; 0 for rules that cite none.
+        day: Local day.
+        figure: From 0 to 1.
+        needs: Kinds of logs that its rules read.
+        lacks: What is missing.
+    """
+
+    clause: int
+    day: date
+    figure: float
+    needs: tuple[str, ...]
+    lacks: tuple[str, ...]
+
+
+def source_days(
+    hours: Iterable[Hour],
+    sources: Mapping[str, EventKind],
+    days: Sequence[date],
+    calendar: Calendar,
+    unread: Mapping[str, float],
+) -> list[SourceDay]:
+    """Every source on every day.
+
+    Args:
+        hours: What came.
+        sources: Kinds of the configured sources, by name; those that came without are added.
+        days: Local days.
+        calendar: The district's.
+        unread: By source the share of its lines that became dead letters.
+    """
+    zone: ZoneInfo = calendar.zone
+    came: dict[tuple[str, date], list[tuple[int, Hour]]] = {}
+    known = dict(sources)
+    for hour in hours:
+        local = hour.start.astimezone(zone)
+        known.setdefault(hour.source, hour.kind)
+        came.setdefault((hour.source, local.date()), []).append((local.hour, hour))
+    found = []
+    for source, kind in sorted(known.items()):
+        usual = {sort: _usual(source, days, came, calendar, school=sort) for sort in (True, False)}
+        for day in days:
+            there = came.get((source, day), [])
+            expected = usual[calendar.is_school_day(day)]
+            events, late = sum(h.events for _, h in there), sum(h.late for _, h in there)
+            seen = len(expected & {n for n, _ in there})
+            found.append(SourceDay(source, kind, day, events, late, seen, len(expected), unread.get(source, 0.0)))
+    return found
+
+
+def _usual(
+    source: str,
+    days: Sequence[date],
+    came: Mapping[tuple[str, date], list[tuple[int, Hour]]],
+    calendar: Calendar,
+    *,
+    school: bool,
+) -> set[int]:
+    """Hours of the day in which a source has events on at least half of the days of a sort on which it has any."""
+    alike = [
+        {n for n, _ in came[source, d]} for d in days if calendar.is_school_day(d) is school and (source, d) in came
+    ]
+    return {n for n in range(24) if alike and sum(n in there for there in alike) * 2 >= len(alike)}
+
+
+def clause_days(rules: Iterable[Rule], found: Iterable[SourceDay], days: Sequence[date]) -> list[ClauseDay]:
+    """Every clause on every day, by clause and day."""
+    by_kind: dict[tuple[EventKind, date], list[SourceDay]] = {}
+    for one in found:
+        by_kind.setdefault((one.kind, one.day), []).append(one)
+    by_clause: dict[int, list[Rule]] = {}
+    for rule in rules:
+        if not rule.silent:
+            by_clause.setdefault(rule.clause, []).append(rule)
+    made = []
+    for clause, listed in sorted(by_clause.items()):
+        needs = sorted({kind for rule in listed for kind in rule.kinds}, key=lambda kind: kind.value)
+        for day in days:
+            figures = {kind: _mean([s.figure for s in by_kind.get((kind, day), [])]) for kind in needs}
+            lacks = [f"no source of {kind.value} logs" for kind in needs if (kind, day) not in by_kind]
+            lacks += [s.lacks for kind in needs for s in by_kind.get((kind, day), []) if s.lacks]
+            figure = _mean([min(figures[kind] for kind in rule.kinds) for rule in listed])
+            made.append(ClauseDay(clause, day, figure, tuple(k.value for k in needs), tuple(lacks)))
+    return made
+
+
+def days_between(first: date, last: date) -> list[date]:
+    """Every day from one to another, both included."""
+    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+
+
+def _mean(figures: Sequence[float]) -> float:
+    return sum(figures) / len(figures) if figures else 0.0

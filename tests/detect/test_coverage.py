@@ -1,0 +1,69 @@
+"""How much of the policy could be watched: the figures, by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from agents.context.calendar import Calendar
+from agents.rules.loader import load_rules
+from infra.coverage.figures import ClauseDay, Hour, clause_days, days_between, source_days
+from schemas.kinds import EventKind
+
+ZONE = ZoneInfo("America/Denver")
+CALENDAR = Calendar(ZONE)
+DAYS = days_between(date(2026, 3, 2), date(2026, 3, 8))  # Monday to Sunday, on which clocks go forward
+SOURCES = {"squid": EventKind.PROXY, "dhcp": EventKind.DHCP, "radius": EventKind.LOGIN}
+
+
+def _hours(source: str, day: date, hours: Sequence[int], events: int = 10, late: int = 0) -> list[Hour]:
+    kind = SOURCES[source]
+    return [Hour(source, kind, datetime(day.year, day.month, day.day, h, tzinfo=ZONE), events, late) for h in hours]
+
+
+def _week() -> list[Hour]:
+    school = [h for day in DAYS[:5] for name in SOURCES for h in _hours(name, day, range(8, 16))]
+    return school + [h for day in DAYS[5:] for h in _hours("dhcp", day, [3, 12])]
+
+
+def _of(found: Sequence[ClauseDay], clause: int, day: date) -> ClauseDay:
+    (one,) = [c for c in found if (c.clause, c.day) == (clause, day)]
+    return one
+
+
+def _clauses(hours: Sequence[Hour], unread: dict[str, float] | None = None) -> list[ClauseDay]:
+    days = source_days(hours, SOURCES, DAYS, CALENDAR, unread or {})
+    return clause_days(load_rules().rules, days, DAYS)
+
+
+def test_a_week_of_which_nothing_is_missing_is_seen_whole_and_a_kind_without_source_not_at_all() -> None:
+    found = _clauses(_week())
+    assert _of(found, 2, DAYS[0]) == ClauseDay(2, DAYS[0], 1.0, ("proxy",), ())
+    assert _of(found, 8, DAYS[6]).figure == 1.0, "the usual hours of such a day, also where one of them is skipped"
+    assert _of(found, 11, DAYS[0]) == ClauseDay(11, DAYS[0], 0.0, ("mail",), ("no source of mail logs",))
+    assert {c.clause for c in found} == set(range(1, 14))
+
+
+def test_hours_that_are_missing_late_events_and_lines_that_cannot_be_read_show() -> None:
+    hours = [h for h in _week() if (h.source, h.start.day) != ("squid", 4) or h.start.hour < 14]
+    hours = [h for h in hours if (h.source, h.start.day) != ("squid", 5)]
+    hours += _hours("squid", DAYS[3], range(8, 16), events=8, late=2)
+    found = _clauses(hours, {"squid": 0.5})
+    assert [_of(found, 2, day).figure for day in DAYS[:5]] == [0.5, 0.5, 0.5 * 6 / 8, 0.5 * 0.75, 0.5]
+    assert _of(found, 2, DAYS[2]).lacks == ("squid: 2 of 8 hours are empty, 50.0% of the lines could not be read",)
+    assert "16 of 64 events were late" in _of(found, 2, DAYS[3]).lacks[0]
+
+
+def test_a_day_on_which_a_source_was_silent_is_blind() -> None:
+    found = _clauses([h for h in _week() if (h.source, h.start.day) != ("squid", 5)])
+    assert _of(found, 2, DAYS[3]) == ClauseDay(2, DAYS[3], 0.0, ("proxy",), ("squid: nothing came",))
+    assert _of(found, 2, DAYS[2]).figure == 1.0
+
+
+def test_a_clause_is_the_mean_of_its_rules_and_a_rule_the_least_of_its_kinds() -> None:
+    found = _clauses([h for h in _week() if (h.source, h.start.day) != ("dhcp", 3)])
+    both = [rule for rule in load_rules().rules if rule.clause == 12 and not rule.silent]
+    assert all(rule.kinds == {EventKind.PROXY} for rule in both)
+    assert _of(found, 12, DAYS[1]).figure == 1.0
+    assert (_of(found, 8, DAYS[1]).figure, _of(found, 8, DAYS[0]).figure) == (0.0, 1.0)
