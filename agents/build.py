@@ -22,6 +22,7 @@ from agents.delivery.rulebook import Announced, Period, read_bundle
 from agents.delivery.stage import Stage
 from agents.engine.detect import Detector
 from agents.engine.episodes import Judge
+from agents.privacy.live import LiveNames
 from agents.rules.bundle import RuleSources
 from agents.rules.reading import Beside
 from agents.settings import AgentSettings, DistrictSettings
@@ -67,7 +68,8 @@ def stage_factory(agent: str, settings: AgentSettings, home: Path) -> StageFacto
     if agent == "identify":
         return lambda topic, partition: IdentifyStage(topic, partition, _KIND_OF[topic])
     if agent == "persist":
-        return PersistStages(settings.clickhouse, stop)
+        names = None if settings.keys is None else LiveNames(settings.keys, district_of(settings.district))
+        return PersistStages(settings.clickhouse, stop, names)
     if agent == "notify":
         n = settings.notify
         return lambda *_: NotifyStage(Alerts(n.webhook, n.timeout_s, n.tries, stop))

@@ -55,6 +55,7 @@ class NotifySettings(BaseModel):
     webhook: str | None = None
     timeout_s: float = 10.0
     tries: int = 5
+    names: bool = False  # accounts and addresses in place of pseudonyms; a student's name never
 
 
 class AgentSettings(BaseModel):
@@ -73,6 +74,7 @@ class AgentSettings(BaseModel):
         collections: Folders and files of other people's Sigma rules, of which what cannot run here is left out.
         pipelines: Folders and files of Sigma processing pipelines.
         shadow: Ids of rules that record and notify nobody.
+        keys: File with the keys of pseudonyms; None: names are stored and told as they are.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -89,5 +91,6 @@ class AgentSettings(BaseModel):
     collections: tuple[Path, ...] = ()
     pipelines: tuple[Path, ...] = ()
     shadow: tuple[str, ...] = ()
+    keys: Path | None = None
     district: DistrictSettings = DistrictSettings()
     notify: NotifySettings = NotifySettings()
