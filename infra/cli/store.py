@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from clickhouse_driver import Client
@@ -94,6 +94,17 @@ class Store:
         except (Error, OSError, EOFError) as error:
             raise self._meaning(error) from error
         return [str(name) for name, _ in head], self._rest(found)
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> None:
+        """Insert rows of plain values.
+
+        Raises:
+            ServerError: see `rows`.
+        """
+        try:
+            self._client.execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES", list(rows))
+        except (Error, OSError, EOFError) as error:
+            raise self._meaning(error) from error
 
     def _rest(self, found: Iterator[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
         try:
