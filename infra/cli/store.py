@@ -29,11 +29,13 @@ def dsn_of(chosen: Chosen, *, analyst: bool = False) -> str:
 
     Args:
         chosen: A DSN in it wins over the embedded server.
-        analyst: As the embedded server's user who may only read.
+        analyst: As a user who may only read, and no names: the embedded server's, or that of the configuration.
 
     Raises:
         ServerError: there is none, and the embedded server does not run.
     """
+    if analyst and chosen.config.clickhouse.analyst_dsn:
+        return chosen.config.clickhouse.analyst_dsn
     if chosen.config.clickhouse.dsn:
         return chosen.config.clickhouse.dsn
     endpoints = embedded(chosen)

@@ -8,7 +8,7 @@ one that was killed half-way is ended by the next.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -44,7 +44,7 @@ _TABLES: dict[str, _Table] = {
     "dead_letters": _Table("dead_letters_days", "stored_at < %(cutoff)s", "log_source"),
     "evidence": _Table("evidence_days", f"timestamp < %(cutoff)s AND violation_id NOT IN {_HELD}"),
     "violations": _Table("violations_days", f"id IN {_OLD_VIOLATIONS}"),
-    "sealed_names": _Table("names_days", f"stored_at < %(cutoff)s AND (SELECT count() FROM {_HELD}) = 0"),
+    "sealed_names": _Table("names_days", f"stored_at < %(cutoff)s AND (SELECT count() FROM {_HELD}) = 0"),  # noqa: S608
 }
 
 
@@ -67,18 +67,13 @@ def purge(store: ClickHouse, retention: Retention, now: datetime) -> list[str]:
             {"run": run, "name": name},
         )
     run = uuid.uuid4().hex
-    said = []
+    said: list[str] = []
     for name, table in _TABLES.items():
         days = getattr(retention, table.days)
         if days:
             cutoff = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days)
             said += _purge_table(store, run, name, cutoff, now)
     return said
-
-
-def deleted(rows: Sequence[tuple[str, str, int]]) -> dict[tuple[str, str], int]:
-    """Rows deleted by table and source, from `DELETED`."""
-    return {(name, source): int(count) for name, source, count in rows}
 
 
 DELETED = (

@@ -72,8 +72,9 @@ def test_run_once_gives_what_backtest_gives_and_the_audit_holds(running: Up, tmp
     assert aupstream("simulate", "--seed", "5", "--lines", "2000", day).code == 0
     ran = process("run", "--once", "--config", day / "aupstream.toml", "--data", running.data)
     assert ran.code == 0, ran.err
-    assert ran.out == aupstream("backtest", "--config", day / "aupstream.toml").out
+    assert ran.out == aupstream("backtest", "--pseudonyms", "--config", day / "aupstream.toml").out
     assert ran.objects
+    assert ran.out != aupstream("backtest", "--config", day / "aupstream.toml").out, "names, where nothing else is said"
     audit = aupstream("audit", "--data", running.data, "--json")
     assert (audit.code, sum(s["lines"] for s in audit.objects[0]["sources"])) == (0, 2000)
     assert aupstream("violations", "--data", running.data).out == ran.out
