@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from agents.alerts.webhook import Alerts
+from agents.alerts.wording import Wording
 from agents.context.district import District, Site
 from agents.context.inventory import Inventory
 from agents.context.permits import Permits
@@ -65,14 +66,17 @@ def stage_factory(agent: str, settings: AgentSettings, home: Path) -> StageFacto
         Errors: rules or context files are wrong.
     """
     stop = threading.Event()
+    live = None
+    if agent in ("persist", "notify") and settings.keys is not None:
+        live = LiveNames(settings.keys, district_of(settings.district))
     if agent == "identify":
         return lambda topic, partition: IdentifyStage(topic, partition, _KIND_OF[topic])
     if agent == "persist":
-        names = None if settings.keys is None else LiveNames(settings.keys, district_of(settings.district))
-        return PersistStages(settings.clickhouse, stop, names)
+        return PersistStages(settings.clickhouse, stop, live)
     if agent == "notify":
         n = settings.notify
-        return lambda *_: NotifyStage(Alerts(n.webhook, n.timeout_s, n.tries, stop))
+        wording = Wording(live, named=n.names)
+        return lambda *_: NotifyStage(Alerts(n.webhook, n.timeout_s, n.tries, stop, wording))
     district, inventory = district_of(settings.district), inventory_of(settings.district)
     context = Context(settings.event_partitions)
     local = RuleSources(settings.rules, Beside(settings.collections, settings.pipelines), settings.shadow)

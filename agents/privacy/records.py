@@ -48,10 +48,15 @@ def group_key(names: Names, key: Mapping[str, str]) -> dict[str, str]:
     return {column: _value(names, column, text) for column, text in key.items()}
 
 
+def is_plain(column: str) -> bool:
+    """Whether a column says nothing about a person."""
+    return column in _PLAIN or column in _MORE_PLAIN
+
+
 def _value(names: Names, column: str, text: str, account: str | None = None) -> str:
     if column in KINDS or column in TEXTS:
         return names.value(column, text, account)
-    if column in _PLAIN or column in _MORE_PLAIN:
+    if is_plain(column):
         return text
     return names.pseudonyms.of(guess(text), text)
 
