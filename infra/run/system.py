@@ -128,8 +128,19 @@ class System:
         store = ClickHouse(self.clickhouse, threading.Event())
         for name in migrate(store):
             self._say(f"ClickHouse: {name}")
+        self._check_keys(store)
         store.close()
         self._write_settings()
+
+    def _check_keys(self, store: ClickHouse) -> None:
+        """Say where stored names cannot be read with the keys that are here."""
+        if not self._config.privacy.on:
+            return
+        keyring = ensure(self._config.privacy.keys(self._config.data))
+        stored = store.execute("SELECT DISTINCT key_id FROM sealed_names ORDER BY key_id")
+        lost = [key_id for (key_id,) in stored if keyring.by_id(key_id) is None]
+        if lost:
+            self._say(f"names were sealed with keys that are not here ({', '.join(lost)}): they cannot be unmasked")
 
     def _embedded(self) -> None:
         running = read_endpoints(self.paths.servers)
