@@ -23,11 +23,12 @@ class Daily:
     Args:
         dsn: ClickHouse.
         retention: Days by table.
+        first_s: Seconds until the first time.
     """
 
-    def __init__(self, dsn: str, retention: Retention) -> None:
+    def __init__(self, dsn: str, retention: Retention, first_s: float = FIRST_S) -> None:
         self._dsn, self._retention = dsn, retention
-        self._next_s = time.monotonic() + FIRST_S
+        self._next_s = time.monotonic() + first_s
         self._said: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None

@@ -32,7 +32,8 @@ class Up:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     folder = tmp_path_factory.mktemp("up")
     argv = [sys.executable, "-m", "infra.cli", "up", "--data", str(folder / "data")]
-    environment = {**os.environ, **ENV, "AUPSTREAM_CACHE": str(jar_cache())}
+    own = {"AUPSTREAM_CACHE": str(jar_cache()), "XDG_CONFIG_HOME": str(folder)}
+    environment = {**os.environ, **ENV, **own}
     with (folder / "err").open("wb") as err:
         run = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=err, env=environment, cwd=folder)
         assert run.stdout is not None

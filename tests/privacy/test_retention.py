@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from agents.sinks.clickhouse import insert_violations
 from infra.config import load
 from infra.privacy.retention import EVENTS, purge
 from infra.privacy_settings import Retention
+from infra.run.retaining import Daily
 from infra.run.topics import create, keep_for, wanted
 from schemas.errors import ConfigError
 from tests.cli.command import aupstream
@@ -169,3 +171,16 @@ def test_keys_may_not_lie_beside_the_data(tmp_path: Path) -> None:
     config.write_text('data = "data"\n')
     made = load(config)
     assert made.privacy.keys(made.data) == tmp_path / "aupstream.keys"
+
+
+@servers
+def test_what_runs_deletes_what_is_old_by_itself_and_says_so(own: Stored) -> None:
+    daily = Daily(own.dsn, Retention(events_days=1), first_s=0.0)
+    said: list[str] = []
+    deadline = time.monotonic() + 60
+    while len(said) < len(EVENTS) and time.monotonic() < deadline:
+        said += daily.poll()
+        time.sleep(0.05)
+    daily.stop()
+    assert [sentence.split()[1] for sentence in said] == [f"{table}:" for table in EVENTS]
+    assert [_count(own, table) for table in EVENTS] == [0] * len(EVENTS)
