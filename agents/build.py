@@ -9,6 +9,7 @@ from pathlib import Path
 
 from agents.alerts.routing import Route, Router
 from agents.alerts.webhook import Alerts
+from agents.alerts.wording import Wording
 from agents.context.categories import OWN, Categories
 from agents.context.district import District, Site
 from agents.context.inventory import Inventory
@@ -26,6 +27,7 @@ from agents.delivery.rulebook import Announced, Period, read_bundle
 from agents.delivery.stage import Stage
 from agents.engine.detect import Detector
 from agents.engine.episodes import Judge
+from agents.privacy.live import LiveNames
 from agents.rules.bundle import RuleSources
 from agents.rules.reading import Beside
 from agents.settings import AgentSettings, DistrictSettings
@@ -85,13 +87,17 @@ def stage_factory(agent: str, settings: AgentSettings, home: Path) -> StageFacto
         Errors: rules or context files are wrong.
     """
     stop = threading.Event()
+    live = None
+    if agent in ("persist", "notify") and settings.keys is not None:
+        live = LiveNames(settings.keys, district_of(settings.district))
     if agent == "identify":
         return lambda topic, partition: IdentifyStage(topic, partition, _KIND_OF[topic])
     if agent == "persist":
-        return PersistStages(settings.clickhouse, stop)
+        return PersistStages(settings.clickhouse, stop, live)
     if agent == "notify":
         n, router = settings.notify, router_of(settings)
-        return lambda *_: NotifyStage(Alerts(n.webhook, n.timeout_s, n.tries, stop), router)
+        wording = Wording(live, named=n.names, people=router.district.roster)
+        return lambda *_: NotifyStage(Alerts(n.webhook, n.timeout_s, n.tries, stop, wording), router)
     district, inventory = district_of(settings.district), inventory_of(settings.district)
     context = Context(settings.event_partitions)
     local = RuleSources(settings.rules, Beside(settings.collections, settings.pipelines), settings.shadow)

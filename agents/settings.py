@@ -84,6 +84,7 @@ class NotifySettings(BaseModel):
     tries: int = 5
     routes: tuple[RouteSettings, ...] = ()
     teams: TeamSettings = TeamSettings()
+    names: bool = False  # accounts and addresses in place of pseudonyms; a student's name never
 
 
 class AgentSettings(BaseModel):
@@ -102,6 +103,7 @@ class AgentSettings(BaseModel):
         collections: Folders and files of other people's Sigma rules, of which what cannot run here is left out.
         pipelines: Folders and files of Sigma processing pipelines.
         shadow: Ids of rules that record and notify nobody.
+        keys: File with the keys of pseudonyms; None: names are stored and told as they are.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -118,5 +120,6 @@ class AgentSettings(BaseModel):
     collections: tuple[Path, ...] = ()
     pipelines: tuple[Path, ...] = ()
     shadow: tuple[str, ...] = ()
+    keys: Path | None = None
     district: DistrictSettings = DistrictSettings()
     notify: NotifySettings = NotifySettings()

@@ -20,6 +20,7 @@ from agents.rules.reading import Beside
 from agents.settings import AgentSettings, DistrictSettings, NotifySettings
 from infra.config_errors import ConfigFile, contradictions, unknown_types
 from infra.listening import Listener, expanded, listening
+from infra.privacy_settings import Privacy, resolve_keys
 from schemas.errors import AupstreamError, ConfigError, Errors
 from streams.config import SourceConfig
 from streams.listen.settings import ListenerConfig
@@ -103,6 +104,7 @@ class ClickHouse(BaseModel):
     model_config = _STRICT
 
     dsn: str = Field(default="", repr=False, description="clickhouse://user:password@host:port/database")
+    analyst_dsn: str = Field(default="", repr=False, description="The same as an analyst, for `aupstream sql`.")
 
 
 class Workers(BaseModel):
@@ -154,6 +156,7 @@ class Config(BaseSettings):
     agents: Workers = Workers()
     rules: Rules = Rules()
     notify: NotifySettings = NotifySettings()
+    privacy: Privacy = Privacy()
 
     @classmethod
     def settings_customise_sources(
@@ -214,6 +217,7 @@ class Config(BaseSettings):
             shadow=self.rules.shadow,
             district=self.district,
             notify=self.notify,
+            keys=self.privacy.keys(self.data) if self.privacy.on else None,
         )
 
 
@@ -265,6 +269,7 @@ def _resolve(data: dict[str, Any], folder: Path) -> None:
     if isinstance(district, dict) and isinstance(district.get("categories"), list):
         district["categories"] = [str(folder / p) if isinstance(p, str) else p for p in district["categories"]]
     data.setdefault("data", str(folder / "data"))
+    resolve_keys(data, folder)
     sources = data.get("sources", [])
     for source in sources if isinstance(sources, list) else []:
         if isinstance(source, dict) and isinstance(path := source.get("path"), str) and path != "-":

@@ -12,11 +12,13 @@ import httpx
 from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 from tenacity.stop import stop_when_event_set
 
+from agents.alerts.wording import Wording
+
 log = logging.getLogger("aupstream.alert")
 
 
-def alert_of(violation: Mapping[str, Any]) -> dict[str, Any]:
-    """What an alert says: no evidence, no names beyond the group key."""
+def alert_of(violation: Mapping[str, Any], wording: Wording) -> dict[str, Any]:
+    """What an alert says: no evidence, and in the group key only whom it may name."""
     seen = datetime.fromtimestamp(violation["first_seen"] / 1e6, UTC).isoformat()
     return {
         "id": violation["id"],
@@ -27,7 +29,7 @@ def alert_of(violation: Mapping[str, Any]) -> dict[str, Any]:
         "severity": violation["severity"],
         "status": violation["status"],
         "state": violation["state"],
-        "group_key": violation["group_key"],
+        "group_key": wording.group_key(violation["group_key"]),
         "first_seen": seen,
         "count": violation["count"],
         "value": violation["value"],
@@ -42,10 +44,13 @@ class Alerts:
         timeout_s: Of one try.
         tries: At most.
         stop: Set to give up waiting.
+        wording: Whom an alert may name.
     """
 
-    def __init__(self, webhook: str | None, timeout_s: float, tries: int, stop: threading.Event) -> None:
-        self._webhook = webhook
+    def __init__(
+        self, webhook: str | None, timeout_s: float, tries: int, stop: threading.Event, wording: Wording
+    ) -> None:
+        self._webhook, self._wording = webhook, wording
         self._client = httpx.Client(timeout=timeout_s)
         self._retrying = Retrying(
             retry=retry_if_exception_type(httpx.HTTPError),
@@ -62,7 +67,7 @@ class Alerts:
             violation: In the `violation` schema.
             recipients: Mail addresses of those who are to be told; the receiver of the webhook passes it on to them.
         """
-        alert = alert_of(violation) | {"recipients": list(recipients)}
+        alert = alert_of(violation, self._wording) | {"recipients": list(recipients)}
         log.warning("alert %s", " ".join(f"{k}={v}" for k, v in alert.items() if k != "title"))
         if self._webhook is None:
             return
@@ -79,6 +84,10 @@ class Alerts:
         # The id and version let a receiver drop what it has already.
         headers = {"Idempotency-Key": f"{alert['id']}-{alert['version']}"}
         self._client.post(self._webhook, json=alert, headers=headers).raise_for_status()
+
+    def tick(self, now_s: float) -> None:
+        """Do what became due."""
+        self._wording.tick(now_s)
 
     def close(self) -> None:
         """Close connections."""

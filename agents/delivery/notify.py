@@ -55,6 +55,11 @@ class NotifyStage(Stage):
             self._alerts.send(violation, [one.address for one in routed.recipients])
         return ()
 
+    def tick(self, now_s: float) -> Sequence[Output]:
+        """Take new keys of pseudonyms."""
+        self._alerts.tick(now_s)
+        return ()
+
     def snapshot(self) -> Mapping[str, bytes]:
         """One part."""
         return {META: pack(applied=self._applied, told=list(self._told.items()))}

@@ -12,9 +12,11 @@ from agents.delivery.batches import EventBatches
 from agents.delivery.reader import all_seen
 from agents.delivery.snapshots import META, pack, unpack
 from agents.delivery.stage import Message, Output, Stage
+from agents.privacy.live import LiveNames
+from agents.privacy.records import violation
 from agents.sinks.avro_columns import clickhouse_columns
-from agents.sinks.clickhouse import ClickHouse, insert_ledger, insert_violations
-from schemas.codec import check_batch
+from agents.sinks.clickhouse import ClickHouse, insert_ledger, insert_names, insert_violations
+from schemas.codec import check_batch, decode
 from schemas.errors import AupstreamError, CorruptBatchError
 from schemas.headers import BatchHeaders, Position
 from schemas.kinds import DEAD_LETTERS, LEDGER, VIOLATIONS
@@ -42,12 +44,12 @@ class _PersistStage(Stage):
 
 @dataclass(slots=True)
 class _Held:
-    """A message whose rows are not written yet; `value` is empty where it has none."""
+    """A message whose rows are not written yet: containers, none where it has none."""
 
     stage: PersistBatches
     offset: int
     headers: BatchHeaders | None
-    value: bytes
+    values: Sequence[bytes]
     mark: Position | None
 
 
@@ -60,10 +62,13 @@ class Gatherer:
     Args:
         store: Connection.
         topic: An event topic or that of the dead letters.
+        names: Replaces names in events; None: they are stored as logged. Dead letters are always as logged, and for
+            operators only.
     """
 
-    def __init__(self, store: ClickHouse, topic: str) -> None:
+    def __init__(self, store: ClickHouse, topic: str, names: LiveNames | None = None) -> None:
         kind = topic.rpartition(".")[2]
+        self._names = None if topic == DEAD_LETTERS else names
         self._store = store
         self._table = "dead_letters" if topic == DEAD_LETTERS else f"events_{kind}"
         self._columns = clickhouse_columns("dead_letter" if topic == DEAD_LETTERS else kind)
@@ -75,13 +80,25 @@ class Gatherer:
         """Take a message; writes where enough has been gathered."""
         self._held.append(held)
         self._rows += rows
-        self._bytes += len(held.value)
-        self._parts += bool(held.value)
+        self._bytes += sum(map(len, held.values))
+        self._parts += len(held.values)
         if self._rows >= INSERT_ROWS or self._bytes >= INSERT_BYTES or self._parts >= INSERT_PARTS:
             self.write()
 
+    def prepared(self, headers: BatchHeaders, value: bytes, where: str) -> Sequence[bytes]:
+        """Containers to store for one that came.
+
+        Raises:
+            CorruptBatchError: its rows cannot be read.
+        """
+        if self._names is None or not headers.count:
+            return (value,)
+        return self._names.containers(headers.schema, decode(headers.schema, value, None, where))
+
     def tick(self, now_s: float) -> None:
         """Write what has waited long enough; what holds no rows waits for nothing."""
+        if self._names is not None:
+            self._names.tick(now_s)
         if not self._held:
             return
         if self._since_s is None:
@@ -91,7 +108,8 @@ class Gatherer:
 
     def write(self) -> None:
         """Insert everything held, then tell the stages."""
-        parts = [(h.value, h.mark) for h in self._held if h.value]
+        parts = [(value, h.mark) for h in self._held for value in h.values]
+        _write_names(self._store, self._names)
         if parts:
             self._store.insert_containers(self._table, self._columns, parts)
         done, self._held = self._held, []
@@ -105,8 +123,14 @@ class Gatherer:
         self._held = [h for h in self._held if h.stage is not stage]
 
 
+def _write_names(store: ClickHouse, names: LiveNames | None) -> None:
+    """Before the rows that use them: what an analyst asks about can be unmasked."""
+    if names is not None:
+        insert_names(store, names.take_new())
+
+
 class PersistBatches(_PersistStage):
-    """Containers of events or dead letters, handed to ClickHouse as they are."""
+    """Containers of events or dead letters."""
 
     def __init__(self, gatherer: Gatherer) -> None:
         super().__init__()
@@ -116,21 +140,22 @@ class PersistBatches(_PersistStage):
 
     def handle(self, message: Message) -> Sequence[Output]:
         """Check a batch and gather it."""
-        headers, mark, value = self._live.headers(message), None, b""
+        headers, mark = self._live.headers(message), None
+        values: Sequence[bytes] = ()
         if headers is not None:
             mark = self._live.reader.check(headers, message.where)
             if headers.kind == "batch" and not all_seen(headers, mark):
                 try:
                     check_batch(headers, message.value, message.where)
-                    value = message.value
+                    values = self._gatherer.prepared(headers, message.value, message.where)
                 except CorruptBatchError as error:
                     self._live.refused += 1
                     log.warning("refused: %s", error)
                     headers = None
         if headers is not None:
             self._live.accept(headers)
-        rows = headers.count if headers is not None and value else 0
-        self._gatherer.add(_Held(self, message.offset, headers, value, mark), rows)
+        rows = headers.count if headers is not None and values else 0
+        self._gatherer.add(_Held(self, message.offset, headers, values, mark), rows)
         return ()
 
     def tick(self, now_s: float) -> Sequence[Output]:
@@ -174,13 +199,15 @@ class RecordGatherer:
     Args:
         store: Connection.
         topic: `aup.violations` or `aup.ledger`.
+        names: Replaces names in violations; None: they are stored as they are.
     """
 
-    def __init__(self, store: ClickHouse, topic: str) -> None:
+    def __init__(self, store: ClickHouse, topic: str, names: LiveNames | None = None) -> None:
         self._store = store
         self.decode: Callable[[bytes], Mapping[str, object]]
         self._insert: Callable[[ClickHouse, list[Mapping[str, object]]], None]
         self._decode: Callable[[bytes], Mapping[str, object]]
+        self._names = names if topic == VIOLATIONS else None
         if topic == VIOLATIONS:
             self._insert, self.decode = insert_violations, lambda value: decode_record(value)[1]
         elif topic == LEDGER:
@@ -198,6 +225,8 @@ class RecordGatherer:
 
     def tick(self, now_s: float) -> None:
         """Write what has waited long enough."""
+        if self._names is not None:
+            self._names.tick(now_s)
         if not self._waiting:
             return
         if self._since_s is None:
@@ -207,7 +236,11 @@ class RecordGatherer:
 
     def write(self) -> None:
         """Insert everything gathered, then tell the stages."""
-        self._insert(self._store, [record for _, _, record in self._waiting if record is not None])
+        records = [record for _, _, record in self._waiting if record is not None]
+        if self._names is not None:
+            records = [violation(self._names.names, record) for record in records]
+            _write_names(self._store, self._names)
+        self._insert(self._store, records)
         done, self._waiting, self._since_s = self._waiting, [], None
         for stage, offset, _ in done:
             stage.written(offset)
@@ -262,8 +295,8 @@ class PersistRecords(_PersistStage):
 class PersistStages:
     """Makes the stages of one process; those of one topic share a connection."""
 
-    def __init__(self, dsn: str, stop: threading.Event) -> None:
-        self._dsn, self._stop = dsn, stop
+    def __init__(self, dsn: str, stop: threading.Event, names: LiveNames | None = None) -> None:
+        self._dsn, self._stop, self._names = dsn, stop, names
         self._stores: dict[str, ClickHouse] = {}
         self._gatherers: dict[str, Gatherer] = {}
         self._records: dict[str, RecordGatherer] = {}
@@ -273,5 +306,5 @@ class PersistStages:
         del partition
         store = self._stores.setdefault(topic, ClickHouse(self._dsn, self._stop))
         if topic in (VIOLATIONS, LEDGER):
-            return PersistRecords(self._records.setdefault(topic, RecordGatherer(store, topic)))
-        return PersistBatches(self._gatherers.setdefault(topic, Gatherer(store, topic)))
+            return PersistRecords(self._records.setdefault(topic, RecordGatherer(store, topic, self._names)))
+        return PersistBatches(self._gatherers.setdefault(topic, Gatherer(store, topic, self._names)))

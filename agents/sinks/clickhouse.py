@@ -28,6 +28,7 @@ from clickhouse_driver.errors import (
 from tenacity import Retrying, before_sleep_log, retry_if_exception_type, wait_random_exponential
 from tenacity.stop import stop_when_event_set
 
+from agents.privacy.pseudonyms import Sealed
 from schemas.errors import RetryableError, ServerError
 from schemas.headers import Position
 
@@ -175,6 +176,12 @@ def insert_violations(store: ClickHouse, records: Iterable[Mapping[str, Any]]) -
     store.insert_rows("evidence", (*heads, *_EVIDENCE), evidence)
     names = ("threshold_names", "threshold_limits", "threshold_values")
     store.insert_rows("violations", (*_VIOLATION, "shadow", *_TIMES, *names), violations)
+
+
+def insert_names(store: ClickHouse, names: Iterable[Sealed]) -> None:
+    """Insert sealed names; those that are there already merge."""
+    columns = ("pseudonym", "kind", "key_id", "sealed")
+    store.insert_rows("sealed_names", columns, [(n.pseudonym, n.kind, n.key_id, n.sealed) for n in names])
 
 
 def insert_ledger(store: ClickHouse, records: Iterable[Mapping[str, Any]]) -> None:

@@ -9,10 +9,13 @@ from typing import Any
 
 import typer
 
-from infra.cli.configuration import choose
+from infra.cli.configuration import Chosen, choose
 from infra.cli.failures import FINDINGS
 from infra.cli.output import json_line, printable, table, talk, warn
 from infra.cli.store import Store, dsn_of
+from infra.privacy.retention import DELETED, EVENTS
+from infra.privacy.unmasklog import audited as unmask_audited
+from schemas.errors import ConfigError
 from schemas.kinds import EventKind
 
 _MOST = 20  # problems of one sort that are listed
@@ -41,7 +44,10 @@ _DEAD = "SELECT log_source AS source, count() AS rows FROM dead_letters FINAL WH
 
 @dataclass(slots=True)
 class Audited:
-    """One source; counts of the ledger, but for the stored ones, which are rows in ClickHouse."""
+    """One source; counts of the ledger, but for the stored ones, which are rows in ClickHouse.
+
+    Deleted ones are rows that retention took out and counted.
+    """
 
     source: str
     type: str = ""
@@ -57,6 +63,8 @@ class Audited:
     open_chunks: int = 0
     events_stored: int = 0
     dead_letters_stored: int = 0
+    events_deleted: int = 0
+    dead_letters_deleted: int = 0
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -68,30 +76,38 @@ class Audited:
         """Note what does not agree."""
         if self.lines != self.decided:
             self.problems.append(f"{self.lines} lines were read, {self.decided} are accounted for")
-        for what, told, stored in (
-            ("events", self.events, self.events_stored),
-            ("dead letters", self.dead_letters, self.dead_letters_stored),
+        for what, told, stored, gone in (
+            ("events", self.events, self.events_stored, self.events_deleted),
+            ("dead letters", self.dead_letters, self.dead_letters_stored, self.dead_letters_deleted),
         ):
-            if told != stored:
-                self.problems.append(f"the ledger says {told} {what}, ClickHouse holds {stored}")
+            if told != stored + gone:
+                besides = f", {gone} were deleted for their age" if gone else ""
+                self.problems.append(f"the ledger says {told} {what}, ClickHouse holds {stored}{besides}")
 
 
 def run(config: Path | None, data: Path | None, *, as_json: bool) -> None:
-    """Print the audit; end with 1 where the law does not hold.
+    """Print the audit; end with 1 where the law of conservation or the unmask log does not hold.
 
     Raises:
         ServerError: ClickHouse does not answer, or has not our tables.
     """
-    store = Store(dsn_of(choose(config, data)))
+    chosen = choose(config, data)
+    store = Store(dsn_of(chosen))
     try:
         sources = audited(store)
+        requests, broken = unmask_audited(store, _keys(chosen))
     finally:
         store.close()
-    holds = not any(s.problems for s in sources)
+    holds = not any(s.problems for s in sources) and not broken
     if as_json:
-        json_line({"holds": holds, "sources": [asdict(s) for s in sources]})
+        log = {"entries": requests, "problems": broken}
+        json_line({"holds": holds, "sources": [asdict(s) for s in sources], "unmask_log": log})
     else:
         _show(sources)
+        for problem in broken:
+            talk(printable(f"unmask log: {problem}"))
+        if requests and not broken:
+            talk(f"the unmask log holds: {requests} entries")
     if not sources:
         warn("the ledger is empty: nothing has been read yet")
     if not holds:
@@ -112,11 +128,23 @@ def audited(store: Store) -> list[Audited]:
             found.setdefault(source, Audited(source)).events_stored += rows
     for source, rows in _counts(store.rows(_DEAD)):
         found.setdefault(source, Audited(source)).dead_letters_stored += rows
+    for row in store.rows(DELETED):
+        if row["table_name"] in EVENTS:
+            found.setdefault(row["source"], Audited(row["source"])).events_deleted += int(row["deleted"])
+        elif row["table_name"] == "dead_letters":
+            found.setdefault(row["source"], Audited(row["source"])).dead_letters_deleted += int(row["deleted"])
     for source, problem in _of_chunks(store):
         found[source].problems.append(problem)
     for one in found.values():
         one.judge()
     return [found[name] for name in sorted(found)]
+
+
+def _keys(chosen: Chosen) -> Path | None:
+    try:
+        return chosen.config.privacy.keys(chosen.config.data)
+    except ConfigError:
+        return None
 
 
 def _ignored(summed: Any) -> dict[str, int]:

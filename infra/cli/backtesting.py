@@ -19,13 +19,17 @@ import typer
 from agents.build import district_of, inventory_of, judge_of
 from agents.engine.episodes import Records
 from agents.engine.pipeline import Pipeline, last_versions
+from agents.privacy.columns import Names
+from agents.privacy.keys import ensure
+from agents.privacy.pseudonyms import Pseudonymiser
+from agents.privacy.records import violation
 from agents.rules.loader import POLICY_FOLDER, load_rules
 from agents.rules.reading import Beside
 from agents.rules.shadow import in_shadow
 from agents.settings import DistrictSettings
 from infra.cli.comparing import differences, show_differences
 from infra.cli.configuration import Chosen, choose
-from infra.cli.eventsources import EventFile, EventSource, event_sources, is_events
+from infra.cli.eventsources import EventFile, EventSource, EventTables, event_sources, is_events
 from infra.cli.failures import FINDINGS
 from infra.cli.naming import Wishes, check_files, named
 from infra.cli.output import Advance, file_size, progress, talk, warn
@@ -57,6 +61,7 @@ class Asked:
     against: tuple[Path, ...] = ()
     start: str | None = None
     end: str | None = None
+    pseudonyms: bool = False
 
 
 def run(asked: Asked, *, fail: bool, fail_on_difference: bool = False) -> None:
@@ -81,7 +86,11 @@ def run(asked: Asked, *, fail: bool, fail_on_difference: bool = False) -> None:
     for source in events:
         source.check()
     reading = Reading(sources, events)
-    made = [[shown(v) for v in last_versions(records)] for records in reading.judge(pipelines)]
+    found = [last_versions(records) for records in reading.judge(pipelines)]
+    if asked.pseudonyms or chosen.config.privacy.pseudonyms or _unsealed(events):
+        names = _names(chosen, asked)
+        found = [[violation(names, v) for v in records] for records in found]
+    made = [[shown(v) for v in records] for records in found]
     violations = made[0]
     changes = list(differences(before=made[1], after=violations)) if asked.against else []
     if asked.against:
@@ -110,6 +119,17 @@ def _pipeline(chosen: Chosen, asked: Asked, named_rules: tuple[Path, ...]) -> Pi
 def _district(chosen: Chosen, asked: Asked) -> DistrictSettings:
     given = {k: v for k, v in (("inventory", asked.inventory), ("permits", asked.permits)) if v is not None}
     return chosen.config.district.model_copy(update=given)
+
+
+def _unsealed(events: Sequence[EventSource]) -> bool:
+    """Whether events had pseudonyms in them: what was sealed is not printed open."""
+    return any(isinstance(e, EventTables) and e.unsealer.used for e in events)
+
+
+def _names(chosen: Chosen, asked: Asked) -> Names:
+    """Pseudonyms under the configuration's newest key, which is made where there is none. Raises `ConfigError`."""
+    keyring = ensure(chosen.config.privacy.keys(chosen.config.data))
+    return Names(Pseudonymiser(keyring), district_of(_district(chosen, asked)))
 
 
 def _sources(chosen: Chosen, asked: Asked) -> list[SourceConfig]:

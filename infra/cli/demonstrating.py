@@ -8,13 +8,18 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from agents.build import district_of
+from agents.privacy.columns import Names
+from agents.privacy.keys import read
+from agents.privacy.pseudonyms import Pseudonymiser
+from agents.privacy.records import group_key
 from infra.cli.auditing import Audited, audited
 from infra.cli.failures import FINDINGS, TROUBLE
 from infra.cli.output import flush, json_line, line, printable, talk
@@ -22,7 +27,7 @@ from infra.cli.records import has_violation, show_table
 from infra.cli.serving import keep, terminable, ticker
 from infra.cli.standing import Filters, standing
 from infra.cli.store import Store
-from infra.config import ClickHouse, Kafka, load
+from infra.config import ClickHouse, Config, Kafka, load
 from infra.run.system import System
 from infra.simulate import Truth, simulate
 from infra.simulate.context import CONFIG
@@ -145,18 +150,20 @@ def _show(wanted: Wanted, folder: Path) -> None:
     truth = simulate(wanted.seed, wanted.lines, folder / "day")
     file = folder / "day" / CONFIG
     embedded = {"data": folder / "data", "kafka": Kafka(), "clickhouse": ClickHouse()}
-    system = System(load(file).model_copy(update=embedded), file, say)
+    config = load(file).model_copy(update=embedded)
+    system = System(config, file, say)
     say("starting Kafka and ClickHouse")
     outcome: Outcome | None = None
     with terminable(system.stop):
         system.start()
         say("collectors and agents at work")
         system.wait_until_drained(ticker(system))
-        outcome = _outcome(system, truth, began)
+        outcome = _outcome(system, _as_seen(truth, config), began)
         say("all is through")
         _tell(outcome, wanted)
         if not wanted.once:
-            talk(f"the servers stay up until Ctrl-C; try: aupstream violations --data {folder / 'data'}")
+            command = f"aupstream violations --config {file} --data {config.data}"
+            talk(f"the servers stay up until Ctrl-C; try: {command}")
             keep(system)
     if outcome is None:  # told to stop before it was through
         raise typer.Exit(TROUBLE)
@@ -164,6 +171,16 @@ def _show(wanted: Wanted, folder: Path) -> None:
         raise typer.Exit(TROUBLE)
     if wanted.fail and has_violation(outcome.violations):
         raise typer.Exit(FINDINGS)
+
+
+def _as_seen(truth: Truth, config: Config) -> Truth:
+    """The truth with pseudonyms in place of names, as what is found has them."""
+    privacy = config.privacy
+    if not privacy.on:
+        return truth
+    names = Names(Pseudonymiser(read(privacy.keys(config.data))), district_of(config.district))
+    expected = [replace(e, group_key=group_key(names, e.group_key)) for e in truth.expected]
+    return replace(truth, expected=type(truth.expected)(expected))
 
 
 def _outcome(system: System, truth: Truth, began: float) -> Outcome:

@@ -25,6 +25,7 @@ from infra.cli.kafkarange import Range, range_of
 from infra.cli.output import Bar
 from infra.cli.standing import since
 from infra.cli.store import Store, dsn_of
+from infra.cli.unsealing import Unsealer
 from schemas.containerfile import frames as container_frames
 from schemas.errors import ConfigError, InputError
 from schemas.kinds import EventKind
@@ -126,11 +127,13 @@ class EventTables:
         dsn: Where.
         start: Only events from then on.
         end: Only events before.
+        unsealer: Gives them their names back.
     """
 
     dsn: str
     start: datetime | None
     end: datetime | None
+    unsealer: Unsealer
 
     @property
     def name(self) -> str:
@@ -155,6 +158,7 @@ class EventTables:
                     bar(frame.height)
         finally:
             store.close()
+            self.unsealer.close()
 
     def _where(self) -> tuple[str, dict[str, object]]:
         tests, values = ["1"], dict[str, object]()
@@ -181,10 +185,10 @@ class EventTables:
         for row in rows:
             held.append(dict(zip(names, row, strict=True)))
             if len(held) >= AT_ONCE:
-                yield frame_of(kind, held)
+                yield frame_of(kind, self.unsealer.rows(held))
                 held = []
         if held:
-            yield frame_of(kind, held)
+            yield frame_of(kind, self.unsealer.rows(held))
 
 
 def _counted(lines: Iterable[str], bar: Bar) -> Iterator[str]:
@@ -217,7 +221,7 @@ def event_sources(texts: Iterable[str], chosen: Chosen, start: str | None, end: 
             hint = "write clickhouse: alone; the server is that of the configuration"
             raise ConfigError("this names no tables of events", where=text, hint=hint)
         else:
-            made.append(EventTables(dsn_of(chosen), *times))
+            made.append(EventTables(dsn_of(chosen), times[0], times[1], Unsealer(chosen)))
     if any(times) and CLICKHOUSE not in texts:
         raise ConfigError("--from and --to are for clickhouse:", where="backtest", hint="leave them out")
     return made

@@ -111,6 +111,9 @@ def backtest(  # noqa: PLR0913 - options
         str | None, typer.Option("--from", metavar="WHEN", help="With clickhouse: events since, 7d or ISO 8601.")
     ] = None,
     end: Annotated[str | None, typer.Option("--to", metavar="WHEN", help="With clickhouse: events before.")] = None,
+    pseudonyms: Annotated[
+        bool, typer.Option("--pseudonyms", help="Print pseudonyms in place of names, as `aupstream violations` does.")
+    ] = False,
     fail_on_violation: FailOption = False,
     fail_on_difference: Annotated[
         bool, typer.Option("--fail-on-difference", help="Exit with 1 where --against differs.")
@@ -132,6 +135,9 @@ def backtest(  # noqa: PLR0913 - options
     from those of the other rules: `change` is gained, lost or changed (then `was` says what it was); a violation is the
     same where rule, group key and first event are.
 
+    Names are printed as logged, unless --pseudonyms or `[privacy] pseudonyms = true` says otherwise. Events of
+    `clickhouse:` are judged by their names where the keys are here, and printed with pseudonyms.
+
     Examples: `aupstream backtest --year 2026 --timezone America/Denver dhcp=isc_dhcpd:dhcpd.log postfix:mail.log`, and
     `aupstream backtest --config aupstream.toml --rules my-rules/ --fail-on-violation`
     """
@@ -142,6 +148,7 @@ def backtest(  # noqa: PLR0913 - options
         against=tuple(against or ()),
         start=start,
         end=end,
+        pseudonyms=pseudonyms,
     )
     run(asked, fail=fail_on_violation, fail_on_difference=fail_on_difference)
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from infra.cli.configuration import ConfigOption, DataOption, FailOption, JsonOption
+from infra.cli.privacy import CaseOption, ReasonOption
 
 
 def register(app: typer.Typer) -> None:
@@ -42,6 +43,11 @@ def violations(  # noqa: PLR0913 - options
         ),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=0, help="The newest so many; 0 for all.")] = 1_000,
+    names: Annotated[
+        bool, typer.Option("--names", help="Names in place of pseudonyms; needs --reason, as `aupstream unmask`.")
+    ] = False,
+    reason: ReasonOption = "",
+    case: CaseOption = "",
     config: ConfigOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
@@ -50,14 +56,16 @@ def violations(  # noqa: PLR0913 - options
     """Show the violations that stand, by time, with their evidence.
 
     From ClickHouse: the one of the configuration, or the embedded one of a running `up`, `run` or `demo`. As JSON lines
-    they are the same as those of `aupstream backtest`.
+    they are the same as those of `aupstream backtest --pseudonyms`: people, mailboxes, devices and addresses have
+    pseudonyms, unless the configuration says `[privacy] pseudonyms = false`.
 
     Example: `aupstream violations --clause 13 --since 7d`
     """
-    from infra.cli.standing import Filters, run  # noqa: PLC0415 - heavy
+    from infra.cli.standing import Filters, Unmasking, run  # noqa: PLC0415 - heavy
 
     filters = Filters(tuple(rule or ()), tuple(clause or ()), tuple(status or ()), since, limit)
-    run(filters, config, data, as_json=as_json, fail=fail_on_violation)
+    wanted = Unmasking(names, reason, case)
+    run(filters, config, data, as_json=as_json, fail=fail_on_violation, unmasking=wanted)
 
 
 def sql(
@@ -71,8 +79,9 @@ def sql(
     """Ask ClickHouse.
 
     A table on a terminal; elsewhere lines with tabs, or with --json one object a row. Statements may only read, unless
-    --write is given. The views to start from: `violations_now`, `evidence_now`, `ledger_now`; events are in
-    `events_proxy`, `events_dhcp`, `events_mail` and `events_login`.
+    --write is given. The views to start from: `violations_now`, `evidence_now`, `ledger_now`, `dead_letters_now`;
+    events are in `events_proxy`, `events_dhcp`, `events_mail` and `events_login`. The same person, mailbox, device or
+    address has the same pseudonym in all of them.
 
     Example: `aupstream sql "SELECT rule_id, count() FROM violations_now GROUP BY rule_id"`
     """
@@ -86,8 +95,9 @@ def audit(*, config: ConfigOption = None, data: DataOption = None, as_json: Json
 
     Of every source: lines read = lines in events + dead letters + lines ignored by a named reason + lines held in open
     joins; the ledger's chunks follow each other without a gap; and ClickHouse holds as many events and dead letters as
-    the ledger says. Ends with 1 where that is not so. While rows are still on their way it is not so: see
-    `aupstream status`.
+    the ledger says, but for those that retention deleted and counted. Of the log of who unmasked whom: that no entry
+    was changed, taken out or cut off, or at which one it breaks. Ends with 1 where that is not so. While rows are still
+    on their way it is not so: see `aupstream status`.
 
     Example: `aupstream audit --json`
     """

@@ -117,7 +117,8 @@ def convert(
     which the condition held first and no longer, and the highest value; of a rule without a window one row an event.
     A window at --from begins with nothing inside. The district's domains, sites, calendar and inventory are those of
     the configuration; whose device an address was is looked up among all DHCP events, older ones too.
-    What SQL cannot say is refused in words, with exit code 3.
+    What SQL cannot say is refused in words, with exit code 3. Where names are replaced by pseudonyms, conditions on
+    names, domains and networks are not met in ClickHouse: that is warned of.
 
     Example: `aupstream rules convert guessed-password --from 30d | aupstream sql -`
     """

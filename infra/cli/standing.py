@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -12,11 +13,13 @@ from typing import Any
 
 import typer
 
-from infra.cli.configuration import choose
+from agents.privacy.pseudonyms import PATTERN
+from infra.cli.configuration import Chosen, choose
 from infra.cli.failures import FINDINGS
 from infra.cli.output import on_terminal, warn
 from infra.cli.records import has_violation, show, shown
 from infra.cli.store import Store, dsn_of
+from infra.cli.unmasking import in_text, need_reason, unmasked
 from schemas.errors import ConfigError
 
 STATUSES = ("violation", "permitted", "informational", "withdrawn")
@@ -42,23 +45,63 @@ class Filters:
     limit: int = 0
 
 
-def run(filters: Filters, config: Path | None, data: Path | None, *, as_json: bool, fail: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class Unmasking:
+    """Whether names are wanted, and why; see the command's options."""
+
+    wanted: bool = False
+    reason: str = ""
+    case: str = ""
+
+
+def run(
+    filters: Filters,
+    config: Path | None,
+    data: Path | None,
+    *,
+    as_json: bool,
+    fail: bool,
+    unmasking: Unmasking = Unmasking(),
+) -> None:
     """Print violations.
 
     Raises:
-        ConfigError: a filter cannot be read.
+        ConfigError: a filter cannot be read, or names are wanted without a reason.
+        InputError: names are wanted, and the unmask log does not hold.
         ServerError: ClickHouse does not answer.
     """
     _conditions(filters)  # what is wrong with them shows before a server is asked
-    store = Store(dsn_of(choose(config, data)))
+    if unmasking.wanted:
+        need_reason(unmasking.reason, "violations --names")
+    chosen = choose(config, data)
+    store = Store(dsn_of(chosen))
     try:
         # A table shows no evidence.
         violations = standing(store, filters, evidence=as_json or not on_terminal())
     finally:
         store.close()
+    if unmasking.wanted:
+        violations = _unmasked(chosen, violations, unmasking)
     show(violations, as_json=as_json)
     if fail and has_violation(violations):
         raise typer.Exit(FINDINGS)
+
+
+def _unmasked(chosen: Chosen, violations: list[dict[str, Any]], unmasking: Unmasking) -> list[dict[str, Any]]:
+    """The same with names, after the request for all of them has been logged."""
+    asked = {found[0] for v in violations for found in PATTERN.finditer(json.dumps(v, ensure_ascii=False))}
+    if not asked:
+        return violations
+    names = unmasked(chosen, sorted(asked), unmasking.reason, unmasking.case)
+    return [_named(v, names) for v in violations]
+
+
+def _named(value: Any, names: dict[str, str]) -> Any:
+    if isinstance(value, str):
+        return in_text(value, names)
+    if isinstance(value, dict):
+        return {key: _named(v, names) for key, v in value.items()}
+    return [_named(v, names) for v in value] if isinstance(value, list) else value
 
 
 def standing(store: Store, filters: Filters, *, evidence: bool) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from clickhouse_driver import Client
@@ -29,11 +29,13 @@ def dsn_of(chosen: Chosen, *, analyst: bool = False) -> str:
 
     Args:
         chosen: A DSN in it wins over the embedded server.
-        analyst: As the embedded server's user who may only read.
+        analyst: As a user who may only read, and no names: the embedded server's, or that of the configuration.
 
     Raises:
         ServerError: there is none, and the embedded server does not run.
     """
+    if analyst and chosen.config.clickhouse.analyst_dsn:
+        return chosen.config.clickhouse.analyst_dsn
     if chosen.config.clickhouse.dsn:
         return chosen.config.clickhouse.dsn
     endpoints = embedded(chosen)
@@ -94,6 +96,17 @@ class Store:
         except (Error, OSError, EOFError) as error:
             raise self._meaning(error) from error
         return [str(name) for name, _ in head], self._rest(found)
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> None:
+        """Insert rows of plain values.
+
+        Raises:
+            ServerError: see `rows`.
+        """
+        try:
+            self._client.execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES", list(rows))
+        except (Error, OSError, EOFError) as error:
+            raise self._meaning(error) from error
 
     def _rest(self, found: Iterator[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
         try:

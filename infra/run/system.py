@@ -15,6 +15,7 @@ from pathlib import Path
 
 from kafka.errors import KafkaError
 
+from agents.privacy.keys import ensure
 from agents.rules.bundle import RuleSources, pack_rules
 from agents.settings import AGENTS
 from agents.sinks.clickhouse import ClickHouse
@@ -24,8 +25,9 @@ from infra.embedded import EmbeddedServers, read_endpoints
 from infra.run.announcing import announce, periods, shown
 from infra.run.drain import Drain, agent_partitions, statuses
 from infra.run.paths import DataPaths
+from infra.run.retaining import Daily
 from infra.run.supervisor import Spec, Supervisor
-from infra.run.topics import Wanted, create, wanted
+from infra.run.topics import Wanted, create, keep_for, wanted
 from schemas.errors import ServerError
 from schemas.headers import NEVER
 
@@ -54,6 +56,7 @@ class System:
         self._servers: EmbeddedServers | None = None
         self._processes: Supervisor | None = None
         self._drain: Drain | None = None
+        self._retention: Daily | None = None
         self.kafka = config.kafka.bootstrap
         self.clickhouse = config.clickhouse.dsn
 
@@ -69,6 +72,13 @@ class System:
         """The embedded servers, where this object started them."""
         return self._servers
 
+    @property
+    def retention(self) -> Daily:
+        """Deletes what is too old once a day; only after `start`."""
+        if self._retention is None:
+            self._retention = Daily(self.clickhouse, self._config.privacy.retention)
+        return self._retention
+
     def start(self, *, agents: Iterable[str] = AGENTS, collectors: bool = True) -> None:
         """Start everything, in order; blocks until the servers are ready and the processes are started.
 
@@ -77,6 +87,7 @@ class System:
         """
         try:
             self.paths.make()
+            self.ensure_keys()
             self.start_servers()
             self._processes = Supervisor(self.paths.logs)
             if collectors and self._config.listeners:
@@ -90,18 +101,46 @@ class System:
             self.stop()
             raise
 
+    def ensure_keys(self) -> None:
+        """Make the keys of pseudonyms where there are none.
+
+        Raises:
+            ConfigError: they cannot be used: nothing is stored with names because of that.
+        """
+        privacy = self._config.privacy
+        if privacy.on:
+            path = privacy.keys(self._config.data)
+            new = not path.exists()
+            ensure(path)
+            if new:
+                self._say(f"made the keys of pseudonyms: {path}; keep a copy, names cannot be read without it")
+
     def start_servers(self) -> None:
         """Servers where embedded and not running yet, topics, tables."""
         if not (self.kafka and self.clickhouse):
             self._embedded()
-        made = create(self.kafka, self._wanted_topics(), self._config.kafka.replication)
+        topics = self._wanted_topics()
+        made = create(self.kafka, topics, self._config.kafka.replication)
         if made:
             self._say(f"made {len(made)} topics")
+        for sentence in keep_for(self.kafka, topics):
+            self._say(sentence)
         store = ClickHouse(self.clickhouse, threading.Event())
         for name in migrate(store):
             self._say(f"ClickHouse: {name}")
+        self._check_keys(store)
         store.close()
         self._write_settings()
+
+    def _check_keys(self, store: ClickHouse) -> None:
+        """Say where stored names cannot be read with the keys that are here."""
+        if not self._config.privacy.on:
+            return
+        keyring = ensure(self._config.privacy.keys(self._config.data))
+        stored = store.execute("SELECT DISTINCT key_id FROM sealed_names ORDER BY key_id")
+        lost = [key_id for (key_id,) in stored if keyring.by_id(key_id) is None]
+        if lost:
+            self._say(f"names were sealed with keys that are not here ({', '.join(lost)}): they cannot be unmasked")
 
     def _embedded(self) -> None:
         running = read_endpoints(self.paths.servers)
@@ -113,7 +152,8 @@ class System:
         self.clickhouse = self.clickhouse or running.clickhouse
 
     def _wanted_topics(self) -> dict[str, Wanted]:
-        return wanted(self._config.kafka.event_partitions, self._config.kafka.detection_partitions)
+        kafka = self._config.kafka
+        return wanted(kafka.event_partitions, kafka.detection_partitions, self._config.privacy.retention)
 
     def _write_settings(self) -> None:
         settings = self._config.agent_settings(self.kafka, self.clickhouse, self.paths.status)
@@ -246,6 +286,8 @@ class System:
         if self._drain is not None:
             self._drain.close()
             self._drain = None
+        if self._retention is not None:
+            self._retention.stop()
         if self._processes is not None:
             self._processes.stop()
         if self._servers is not None:

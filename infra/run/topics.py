@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from kafka import KafkaAdminClient
-from kafka.admin import NewTopic
+from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from agents.settings import AGENTS
+from infra.privacy_settings import Retention
 from schemas.errors import ServerError
 from schemas.kinds import DEAD_LETTERS, DETECTIONS, IDENTITY, LEDGER, RULES, SOURCES, VIOLATIONS, EventKind, state_topic
 
 DAY_MS = 86_400_000
+FOR_EVER_DAYS = 3_650
+_KEEP = "retention.ms"
 STATE_PARTITIONS = 4
 SHOWN_WITHIN_S = 10.0
 
@@ -27,24 +30,31 @@ class Wanted:
     config: Mapping[str, str]
 
 
-def wanted(event_partitions: int, detection_partitions: int) -> dict[str, Wanted]:
+def wanted(
+    event_partitions: int,
+    detection_partitions: int,
+    retention: Retention = Retention(),  # noqa: B008 - frozen
+) -> dict[str, Wanted]:
     """Every topic of aupstream.
 
-    Events are kept a week: longer than the longest outage that is promised to be caught up with. Facts are kept longer
-    than events, since every worker reads them whole. Violations are kept for ever by Kafka's measure: ten years.
+    Events are kept a week where nothing else is said: longer than the longest outage that is promised to be caught up
+    with. Facts are kept longer than events, since every worker reads them whole. Violations are kept as long as in
+    ClickHouse, for ever by Kafka's measure: ten years.
     """
-    plain = {"max.message.bytes": "8388608", "retention.ms": str(7 * DAY_MS)}
-    long = {**plain, "retention.ms": str(3650 * DAY_MS)}
+    plain = {"max.message.bytes": "8388608", "retention.ms": str(retention.kafka_days * DAY_MS)}
+    long = {**plain, "retention.ms": str(FOR_EVER_DAYS * DAY_MS)}
+    letters = min(retention.kafka_days, retention.dead_letters_days or FOR_EVER_DAYS)
+    violations = retention.violations_days or FOR_EVER_DAYS
     compacted = {"cleanup.policy": "compact", "max.message.bytes": "8388608", "min.cleanable.dirty.ratio": "0.3"}
     topics = {kind.topic: Wanted(event_partitions, plain) for kind in EventKind}
     topics |= {
-        DEAD_LETTERS: Wanted(event_partitions, plain),
+        DEAD_LETTERS: Wanted(event_partitions, {**plain, "retention.ms": str(letters * DAY_MS)}),
         LEDGER: Wanted(1, plain),
         SOURCES: Wanted(1, long),
         RULES: Wanted(1, long),
-        IDENTITY: Wanted(1, {**plain, "retention.ms": str(60 * DAY_MS)}),
+        IDENTITY: Wanted(1, {**plain, "retention.ms": str(retention.identity_days * DAY_MS)}),
         DETECTIONS: Wanted(detection_partitions, plain),
-        VIOLATIONS: Wanted(detection_partitions, long),
+        VIOLATIONS: Wanted(detection_partitions, {**plain, "retention.ms": str(violations * DAY_MS)}),
     }
     return topics | {state_topic(agent): Wanted(STATE_PARTITIONS, compacted) for agent in AGENTS}
 
@@ -75,6 +85,35 @@ def create(bootstrap: str, topics: Mapping[str, Wanted], replication: int) -> li
     finally:
         admin.close()
     return missing
+
+
+def keep_for(bootstrap: str, topics: Mapping[str, Wanted]) -> list[str]:
+    """Give topics that stand with another retention the one that they should have; what was changed, as sentences.
+
+    Raises:
+        ServerError: Kafka does not answer or refuses.
+    """
+    timed = {name: topic.config[_KEEP] for name, topic in topics.items() if _KEEP in topic.config}
+    try:
+        admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+        try:
+            stand = _standing(admin, timed)
+            other = {name: ms for name, ms in timed.items() if stand.get(name, ms) != ms}
+            if other:
+                changed = [ConfigResource(ConfigResourceType.TOPIC, name, {_KEEP: ms}) for name, ms in other.items()]
+                admin.alter_configs(changed)
+        finally:
+            admin.close()
+    except KafkaError as error:
+        raise ServerError(f"retention of topics cannot be set: {error}", where=bootstrap) from error
+    return [f"topic {name} keeps {int(ms) // DAY_MS} days from now on" for name, ms in sorted(other.items())]
+
+
+def _standing(admin: KafkaAdminClient, names: Iterable[str]) -> dict[str, str]:
+    """Retention of topics as they stand, milliseconds."""
+    asked = [ConfigResource(ConfigResourceType.TOPIC, name, [_KEEP]) for name in names]
+    found = admin.describe_configs(asked, config_filter="all").get("topic", {})
+    return {name: str(configs[_KEEP]["value"]) for name, configs in found.items() if _KEEP in configs}
 
 
 def _check(admin: KafkaAdminClient, topics: Mapping[str, Wanted], bootstrap: str) -> None:

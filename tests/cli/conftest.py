@@ -17,4 +17,5 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in list(os.environ):
         if name.startswith("AUPSTREAM_") and name != "AUPSTREAM_CACHE":
             monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))  # where keys are made that no configuration names
     monkeypatch.chdir(tmp_path)

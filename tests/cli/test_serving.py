@@ -32,7 +32,8 @@ class Up:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     folder = tmp_path_factory.mktemp("up")
     argv = [sys.executable, "-m", "infra.cli", "up", "--data", str(folder / "data")]
-    environment = {**os.environ, **ENV, "AUPSTREAM_CACHE": str(jar_cache())}
+    own = {"AUPSTREAM_CACHE": str(jar_cache()), "XDG_CONFIG_HOME": str(folder)}
+    environment = {**os.environ, **ENV, **own}
     with (folder / "err").open("wb") as err:
         run = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=err, env=environment, cwd=folder)
         assert run.stdout is not None
@@ -72,8 +73,9 @@ def test_run_once_gives_what_backtest_gives_and_the_audit_holds(running: Up, tmp
     assert aupstream("simulate", "--seed", "5", "--lines", "2000", day).code == 0
     ran = process("run", "--once", "--config", day / "aupstream.toml", "--data", running.data)
     assert ran.code == 0, ran.err
-    assert ran.out == aupstream("backtest", "--config", day / "aupstream.toml").out
+    assert ran.out == aupstream("backtest", "--pseudonyms", "--config", day / "aupstream.toml").out
     assert ran.objects
+    assert ran.out != aupstream("backtest", "--config", day / "aupstream.toml").out, "names, where nothing else is said"
     audit = aupstream("audit", "--data", running.data, "--json")
     assert (audit.code, sum(s["lines"] for s in audit.objects[0]["sources"])) == (0, 2000)
     assert aupstream("violations", "--data", running.data).out == ran.out

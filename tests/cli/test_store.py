@@ -188,6 +188,8 @@ def test_the_audit_of_a_whole_road_holds(stored: Stored) -> None:
         "open_chunks": 0,
         "events_stored": 10,
         "dead_letters_stored": 1,
+        "events_deleted": 0,
+        "dead_letters_deleted": 0,
         "problems": [],
     }
 

@@ -84,7 +84,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory, logs: dict[str, tuple[str, b
         (folder / f"{name}.log").write_bytes(content)
         sources.append({"name": name, "type": type_name, "path": f"{name}.log", "year": 2024})
     district = {"name": "samples", "timezone": "America/Denver", "domains": ["example.net"]}
-    (folder / CONFIG).write_text(to_toml({"district": district, "sources": sources}))
+    (folder / CONFIG).write_text(to_toml({"privacy": {"pseudonyms": False}, "district": district, "sources": sources}))
     return Scene(folder)
 
 

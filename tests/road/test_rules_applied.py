@@ -76,6 +76,7 @@ def _scene(folder: Path, lines: str, limit: int) -> tuple[Scene, Path]:
     _write_rules(folder, "First", limit)
     plain: dict[str, Any] = {
         "data": str(folder / "data"),
+        "privacy": {"pseudonyms": False},
         "rules": {"paths": ["rules"]},
         "kafka": {"event_partitions": 2, "detection_partitions": 2},
         "sources": [{"name": "proxy", "type": "squid", "path": str(log), "mode": "follow", "lateness_s": 0}],

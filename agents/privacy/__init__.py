@@ -1,0 +1,1 @@
+"""Pseudonyms: what analysts see in place of people, mailboxes, devices and addresses."""
