@@ -32,7 +32,7 @@ TEXTS = frozenset(
     "email_attachment_name message_key email_message_id".split()
 )
 # Message-IDs look like addresses and are none; but one that is a mailbox's own must not be read there.
-_MAILBOX = re.compile(r"[\w.+-]+(@|%40)[\w-]+(?:\.[\w-]+)+", re.ASCII | re.IGNORECASE)
+_MAILBOX = re.compile(r"[\w.+-]+(?:'[\w.+-]+)*(?:@|%40)[\w-]+(?:\.[\w-]+)+")
 _NOT_MAILBOXES = frozenset({"email_message_id"})
 
 

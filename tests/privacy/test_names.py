@@ -93,6 +93,7 @@ def test_a_frame_is_replaced_as_its_values_one_by_one_are(
     [
         ("http://x.example/~ada/photo.jpg?u=ADA", "http://x.example/~U/photo.jpg?u=U"),
         ("http://x.example/?mail=Bob.B%40gmail.example&x=1", "http://x.example/?mail=M&x=1"),
+        ("from='josé.o'neil@gmail.example' to=x", "from='M' to=x"),
         ("http://x.example/canada/adage", "http://x.example/canada/adage"),
         ("http://x.example/mailto:bob@gmail.example.", "http://x.example/mailto:M."),
     ],
