@@ -19,9 +19,11 @@ from agents.privacy.pseudonyms import Kind, Pseudonymiser
 from schemas.kinds import EventKind
 
 KINDS: Mapping[str, Kind] = {
-    **dict.fromkeys(("user_name", "target_user_name", "source_device_owner", "person"), Kind.USER),
+    **dict.fromkeys(("user_name", "target_user_name", "source_device_owner"), Kind.USER),
+    **dict.fromkeys(("person", "recipient_person", "untaught_student"), Kind.USER),
     **dict.fromkeys(("email_from_address", "email_header_from_address"), Kind.MAIL),
-    **dict.fromkeys(("email_to_address", "email_to_original_address", "delivered_recipients"), Kind.MAIL),
+    **dict.fromkeys(("email_to_address", "email_to_original_address"), Kind.MAIL),
+    **dict.fromkeys(("delivered_recipients", "disclosed_recipients"), Kind.MAIL),
     **dict.fromkeys(("source_mac", "host_name", "device_id", "key_fingerprint"), Kind.DEVICE),
     **dict.fromkeys(("dhcp_client_id", "dhcp_duid", "source_domain", "email_helo"), Kind.DEVICE),
     **dict.fromkeys(("source_ip", "dhcp_requested_ip", "assigned_ip"), Kind.ADDRESS),
@@ -29,7 +31,7 @@ KINDS: Mapping[str, Kind] = {
 # Free text: mail addresses in it, and the account of the same event, are replaced; nothing else can be known of it.
 TEXTS = frozenset(
     "url_original url_path url_query http_request_referrer event_reason event_details email_subject file_name "
-    "email_attachment_name message_key email_message_id".split()
+    "email_attachment_name executable_attachment message_key email_message_id".split()
 )
 # Message-IDs look like addresses and are none; but one that is a mailbox's own must not be read there.
 _MAILBOX = re.compile(r"[\w.+-]+(?:'[\w.+-]+)*(?:@|%40)[\w-]+(?:\.[\w-]+)+")
