@@ -8,7 +8,7 @@ from typing import Protocol
 from agents.context.mac import normalise_mac
 from agents.privacy.columns import KINDS
 from agents.privacy.live import LiveNames
-from agents.privacy.pseudonyms import Kind
+from agents.privacy.pseudonyms import Kind, guess
 from agents.privacy.records import WITHHELD, group_key, is_plain
 
 STUDENT = "student"
@@ -63,7 +63,7 @@ class Wording:
 
     def _may_tell(self, column: str, text: str) -> bool:
         """Staff by account and mailbox, machines by number: names of devices are often people's."""
-        kind = KINDS.get(column)
+        kind = guess(text) if column == "subject" else KINDS.get(column)
         if not self._named or kind is None:
             return False
         if kind is Kind.DEVICE:

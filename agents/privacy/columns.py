@@ -19,11 +19,11 @@ from agents.privacy.pseudonyms import Kind, Pseudonymiser
 from schemas.kinds import EventKind
 
 KINDS: Mapping[str, Kind] = {
-    **dict.fromkeys(("user_name", "target_user_name", "source_device_owner", "person"), Kind.USER),
-    **dict.fromkeys(("recipient_person", "untaught_student"), Kind.USER),
+    **dict.fromkeys(("user_name", "target_user_name", "source_device_owner"), Kind.USER),
+    **dict.fromkeys(("person", "recipient_person", "untaught_student"), Kind.USER),
     **dict.fromkeys(("email_from_address", "email_header_from_address"), Kind.MAIL),
-    **dict.fromkeys(("email_to_address", "email_to_original_address", "delivered_recipients"), Kind.MAIL),
-    "disclosed_recipients": Kind.MAIL,
+    **dict.fromkeys(("email_to_address", "email_to_original_address"), Kind.MAIL),
+    **dict.fromkeys(("delivered_recipients", "disclosed_recipients"), Kind.MAIL),
     **dict.fromkeys(("source_mac", "host_name", "device_id", "key_fingerprint"), Kind.DEVICE),
     **dict.fromkeys(("dhcp_client_id", "dhcp_duid", "source_domain", "email_helo"), Kind.DEVICE),
     **dict.fromkeys(("source_ip", "dhcp_requested_ip", "assigned_ip"), Kind.ADDRESS),
@@ -36,7 +36,7 @@ TEXTS = frozenset(
 # Of the details of an event, which stand as NAME=value, those that name somebody.
 _NAMING = ("SubjectUserName", "SubjectUserSid", "TargetUserSid")
 # Message-IDs look like addresses and are none; but one that is a mailbox's own must not be read there.
-_MAILBOX = re.compile(r"[\w.+-]+(@|%40)[\w-]+(?:\.[\w-]+)+", re.ASCII | re.IGNORECASE)
+_MAILBOX = re.compile(r"[\w.+-]+(?:'[\w.+-]+)*(?:@|%40)[\w-]+(?:\.[\w-]+)+")
 _NOT_MAILBOXES = frozenset({"email_message_id"})
 
 

@@ -11,16 +11,18 @@ from typing import Any
 
 from agents.privacy.columns import KINDS, TEXTS, Names
 from agents.privacy.pseudonyms import guess
-from agents.rules.columns import column_types
 from schemas.kinds import EventKind
+from schemas.registry import column_names
 
-# Columns that say nothing about a person and may stand in a group key or in evidence: all that are in no list of ours.
-_ANYBODY = frozenset({"subject"})  # an account, a device or an address: by its form
-_PLAIN = frozenset(name for kind in EventKind for name in column_types(kind)) - KINDS.keys() - TEXTS - _ANYBODY
-_MORE_PLAIN = frozenset(
-    "person_site person_roles url_categories navigation download_kind active_minute source_mac_vendor "
-    "device_fingerprint source_address_shared".split()
+# Columns that say nothing about a person and may stand in a group key or in evidence: stored ones that are in no list
+# of ours, and of those that are computed only these. A new one counts as a name until somebody has thought about it.
+_STORED = frozenset(name for kind in EventKind for name in column_names(kind.value))
+_COMPUTED = frozenset(
+    "sender_internal recipients_internal recipients_outside source_site source_device_kind source_mac_known "
+    "source_mac_random source_mac_vendor source_address_shared device_fingerprint outside_domain public_domains "
+    "url_categories navigation download_kind active_minute person_roles person_site".split()
 )
+_PLAIN = (_STORED | _COMPUTED) - KINDS.keys() - TEXTS
 # Of a permit: what is permitted and when. Everything else in it is somebody's name or somebody's words.
 _OF_A_PERMIT = frozenset(
     "id clause rule from to kind category categories standing limit recipients_limit revoked recorded".split()
@@ -51,7 +53,7 @@ def group_key(names: Names, key: Mapping[str, str]) -> dict[str, str]:
 
 def is_plain(column: str) -> bool:
     """Whether a column says nothing about a person."""
-    return column in _PLAIN or column in _MORE_PLAIN
+    return column in _PLAIN
 
 
 def _value(names: Names, column: str, text: str, account: str | None = None) -> str:

@@ -17,6 +17,7 @@ from infra.privacy_settings import Retention
 from schemas.kinds import EventKind
 
 _COLUMNS = ("run", "table_name", "source", "cutoff", "deleted", "done", "at")
+_NAMES_MORE = 2  # days: a name is written again once a day, so it may look older than the newest row that uses it
 _HELD = "(SELECT violation_id FROM holds_now)"
 _SYNC = {"mutations_sync": 2, "lightweight_deletes_sync": 2}
 EVENTS = tuple(f"events_{kind.value}" for kind in EventKind)
@@ -71,6 +72,7 @@ def purge(store: ClickHouse, retention: Retention, now: datetime) -> list[str]:
     for name, table in _TABLES.items():
         days = getattr(retention, table.days)
         if days:
+            days += _NAMES_MORE * (name == "sealed_names")
             cutoff = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days)
             said += _purge_table(store, run, name, cutoff, now)
     return said

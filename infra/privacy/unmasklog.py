@@ -144,13 +144,16 @@ def audited(store: Store, keys: Path | None) -> tuple[int, list[str]]:
         keys: The key file; None: no pseudonyms are made here.
     """
     known = entries(store)
-    path = None if keys is None else second_record(keys)
-    if path is None or not path.exists():
-        missing = [f"its second record is not there: {path or 'privacy.key_file'}"] if known else []
-        return len(known), problems(known, None) + missing
-    with path.open("r+", encoding="ascii") as file:
-        fcntl.flock(file, fcntl.LOCK_SH)
-        return len(known), problems(entries(store), _heads(file))
+    path = Path("privacy.key_file") if keys is None else second_record(keys)
+    try:
+        with path.open(encoding="ascii") as file:
+            fcntl.flock(file, fcntl.LOCK_SH)  # while nobody writes to both
+            return len(known), problems(entries(store), _heads(file))
+    except (OSError, UnicodeDecodeError) as error:
+        missing = [f"its second record cannot be read: {path}: {error}"]
+        return len(known), problems(known, None) + (
+            missing if known or not isinstance(error, FileNotFoundError) else []
+        )
 
 
 def who() -> str:
@@ -188,7 +191,11 @@ def _against(known: Sequence[Entry], heads: Sequence[tuple[int, str]]) -> list[s
 @contextmanager
 def _locked(path: Path) -> Iterator[IO[str]]:
     """The second record, for this process alone; blocks while another has it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    except OSError as error:
+        hint = "it is written beside the keys: whoever unmasks must be able to"
+        raise InputError(f"the unmask log cannot be kept: {error.strerror}", where=str(path), hint=hint) from error
     with os.fdopen(descriptor, "r+", encoding="ascii") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield file

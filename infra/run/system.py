@@ -123,8 +123,10 @@ class System:
         made = create(self.kafka, topics, self._config.kafka.replication)
         if made:
             self._say(f"made {len(made)} topics")
-        for sentence in keep_for(self.kafka, topics):
-            self._say(sentence)
+        # What nobody said does not overrule what an administrator of Kafka may have set.
+        if self._config.privacy.retention.model_fields_set:
+            for sentence in keep_for(self.kafka, topics):
+                self._say(sentence)
         store = ClickHouse(self.clickhouse, threading.Event())
         for name in migrate(store):
             self._say(f"ClickHouse: {name}")

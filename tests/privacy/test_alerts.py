@@ -113,6 +113,9 @@ def test_with_names_asked_for_staff_is_named_and_a_student_is_not(
     assert told["user_name"].startswith("user-")
     assert told["host_name"].startswith("device-"), "devices are often called after their owners"
     assert "ada" not in json.dumps(told)
+    for text, named in (("bob", True), ("ada", False), ("10.9.8.7", True)):
+        told = _told(bodies, Wording(_live(tmp_path), named=True, people=PEOPLE), {"subject": text})["group_key"]
+        assert (told["subject"] == text) == named
 
 
 def test_who_is_not_in_the_roster_may_be_a_student(bodies: tuple[str, list[bytes]], tmp_path: Path) -> None:

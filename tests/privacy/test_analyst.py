@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,9 @@ from clickhouse_driver import Client
 from clickhouse_driver.errors import ServerException
 
 from agents.privacy.pseudonyms import PATTERN
+from infra.clickhouse import migrate as migrations
+from infra.clickhouse.migrate import statements
+from infra.embedded.native.sql import quote
 from infra.privacy.retention import EVENTS
 from schemas.kinds import EventKind
 from tests.embedded.servers_fixture import RunningServers
@@ -93,6 +97,9 @@ def test_as_many_people_are_told_apart_as_there_are(stored: Stored, analyst: Cli
         "SELECT reason FROM holds",
         "SELECT query FROM system.processes",
         "SHOW PROCESSLIST",
+        "SHOW TABLES WHERE name IN sealed_names",
+        "SHOW CREATE TABLE sealed_names",
+        "DESCRIBE TABLE unmask_log",
         "SELECT * FROM system.errors",
         "SELECT * FROM {{t:Identifier}}",
     ],
@@ -122,3 +129,17 @@ def test_names_are_stored_sealed(stored: Stored) -> None:
     rows = as_text(stored.rows("SELECT * FROM sealed_names FINAL"))
     assert len(rows) > 1_000
     assert not {name for name in _people(stored) if len(name) > 5 and name in rows}
+
+
+def test_the_grants_for_a_server_of_ones_own_say_the_same(stored: Stored) -> None:
+    text = (Path(migrations.__file__).parent / "analyst.sql").read_text("utf-8")
+    granted = {}
+    for statement in statements(text):
+        assert stored.rows(f"SELECT formatQuery({quote(statement)}) != ''") == [(True,)]
+        found = re.fullmatch(r"GRANT SELECT ?(\(.*\))? ON (\w+) TO aupstream_analyst", statement)
+        if found is not None:
+            granted[found[2]] = found[1]
+    assert granted.keys() >= set(SEEN)
+    hidden = {"sealed_names": None, "unmask_log": None, "holds": ("reason", "who"), "dead_letters": ("raw", "detail")}
+    for table, columns in hidden.items():
+        assert table not in granted if columns is None else not set(columns) & set(re.findall(r"\w+", granted[table]))

@@ -15,7 +15,7 @@ from infra.privacy.retention import EVENTS, purge
 from infra.privacy_settings import Retention
 from infra.run.retaining import Daily
 from infra.run.topics import create, keep_for, wanted
-from schemas.errors import ConfigError
+from schemas.errors import ConfigError, Errors
 from tests.cli.command import aupstream
 from tests.embedded.servers_fixture import RunningServers
 from tests.privacy.records import violation_of
@@ -171,6 +171,20 @@ def test_keys_may_not_lie_beside_the_data(tmp_path: Path) -> None:
     config.write_text('data = "data"\n')
     made = load(config)
     assert made.privacy.keys(made.data) == tmp_path / "aupstream.keys"
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "aupstream.toml"
+    config.write_text("[privacy.retention]\nevents_days = 9\n")
+    monkeypatch.setenv("AUPSTREAM_PRIVACY__KEY_FILE", "/elsewhere/keys")
+    monkeypatch.setenv("AUPSTREAM_PRIVACY__PSEUDONYMS", "false")
+    made = load(config)
+    assert (made.privacy.keys(made.data), made.privacy.on) == (Path("/elsewhere/keys"), False)
+    assert made.privacy.retention.events_days == 9
+    assert made.agent_settings("k", "c", tmp_path).keys is None
+    config.write_text("[privacy]\nkey_fiel = 'x'\n")
+    with pytest.raises(Errors, match=r"aupstream.toml:2:1: privacy.key_fiel"):
+        load(config)
 
 
 @servers

@@ -170,3 +170,14 @@ def test_where_the_keys_are_not_nobody_is_unmasked(own: Stored) -> None:
     assert (ran.code, ran.out) == (2, "")
     assert own.rows("SELECT count() FROM unmask_log") == [(0,)]
     assert not own.keys.exists(), "and none are made in place of them"
+
+
+def test_a_second_record_that_cannot_be_written_stops_unmasking(own: Stored) -> None:
+    pseudonym = _a_pseudonym(own)
+    second_record(own.keys).mkdir()
+    ran = _unmask(own, pseudonym, "--reason", "x")
+    assert (ran.code, ran.out) == (4, "")
+    assert "the unmask log cannot be kept" in ran.err
+    assert own.rows("SELECT count() FROM unmask_log") == [(0,)]
+    audit = aupstream("audit", "-c", own.config)
+    assert (audit.code, "cannot be read" in audit.err) == (1, True)

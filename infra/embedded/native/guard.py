@@ -74,7 +74,7 @@ class AnalystGuard:
         # What cannot be parsed fails here with the engine's words.
         tree = [str(row[0]) for row in session.rows(f"EXPLAIN AST {text}")]
         # The conditions of SHOW are kept as text and are not in the tree.
-        if tree and tree[0].startswith("Show") and "(" in text:
+        if tree and tree[0].startswith("Show") and ("(" in text or any(name in text for name in _RESTRICTED)):
             raise refuse(Code.ACCESS_DENIED, "analyst: Not enough privileges: SHOW with an expression")
         for line in tree:
             found = _FUNCTION.match(line)
