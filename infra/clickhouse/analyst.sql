@@ -15,6 +15,7 @@ GRANT SELECT ON evidence_now TO aupstream_analyst;
 GRANT SELECT ON ledger TO aupstream_analyst;
 GRANT SELECT ON ledger_now TO aupstream_analyst;
 GRANT SELECT ON retention_runs TO aupstream_analyst;
+GRANT SELECT ON source_hours TO aupstream_analyst;
 GRANT SELECT ON holds_now TO aupstream_analyst;
 GRANT SELECT (violation_id, held, at) ON holds TO aupstream_analyst;
 GRANT SELECT ON dead_letters_now TO aupstream_analyst;

@@ -21,7 +21,16 @@ from tests.privacy.stored import Stored, as_text
 
 pytestmark = pytest.mark.servers
 
-SEEN = (*EVENTS, "violations", "violations_now", "evidence", "evidence_now", "ledger_now", "dead_letters_now")
+SEEN = (
+    *EVENTS,
+    "violations",
+    "violations_now",
+    "evidence",
+    "evidence_now",
+    "ledger_now",
+    "dead_letters_now",
+    "source_hours",
+)
 
 
 @pytest.fixture
