@@ -120,12 +120,13 @@ class Detector:
         plan = self._plans[kind]
         if not plan.expressions:
             return ()
-        if plan.derived or plan.later:
-            return None  # derived columns are made of others
         used = {c for e in plan.expressions.values() for c in e.columns} | set(_ALWAYS) | set(SUMMARY_COLUMNS[kind])
         for rule, base in plan.feeds:
             used.update(rule.column_of(name, base.name) for name in rule.group_by)
             used.update(rule.row_columns)
+        derived = derived_columns(kind)
+        for name in (*plan.derived, *plan.later):
+            used.update(derived[name].reads)
         return tuple(c for c in column_names(kind.value) if c in used)
 
     def match(self, frame: pl.DataFrame, kind: EventKind) -> Matched:

@@ -42,12 +42,14 @@ class Derived:
         name: Column name.
         type: Its type.
         kinds: Kinds of events that have it.
+        reads: Columns of the schema that it is made of, as far as a kind has them.
         identity: True where it depends on whose device the source address was.
     """
 
     name: str
     type: ColumnType
     kinds: frozenset[EventKind]
+    reads: tuple[str, ...]
     identity: bool = False
 
 
@@ -56,32 +58,44 @@ _ALL = frozenset(EventKind)
 _PROXY = frozenset({EventKind.PROXY})
 _DEVICES = frozenset({EventKind.DHCP, EventKind.LOGIN, EventKind.PROXY})
 
+_SENDER = ("email_from_address",)
+_TO = ("email_to_address",)
+_MESSAGE = (*_SENDER, "observer_hostname", "email_local_id", "email_message_id", "event_id")
+_DELIVERED = (*_MESSAGE, *_TO, "email_to_status", "email_to_filter", "timestamp", "timestamp_first")
+_DEVICE = ("source_mac", "source_ip")
+_WHO = (*_DEVICE, *_SENDER, "user_name", "user_domain")
+_SITE = ("url_domain", "destination_domain", "url_path", "proxy_category")
+_PAGE = (
+    *_SITE, "url_extension", "http_request_method", "http_response_status_code", "http_response_mime_type",
+    "http_response_bytes", "event_action",
+)  # fmt: skip
+
 DERIVED: tuple[Derived, ...] = (
-    Derived("sender_internal", ColumnType.BOOL, _MAIL),
-    Derived("message_key", ColumnType.TEXT, _MAIL),
-    Derived("delivered_recipients", ColumnType.TEXTS, _MAIL),
-    Derived("recipients_internal", ColumnType.NUMBER, _MAIL),
-    Derived("recipients_outside", ColumnType.NUMBER, _MAIL),
-    Derived("source_site", ColumnType.TEXT, _DEVICES),
-    Derived("source_device_kind", ColumnType.TEXT, _DEVICES, identity=True),
-    Derived("source_device_owner", ColumnType.TEXT, _DEVICES, identity=True),
-    Derived("source_mac_known", ColumnType.BOOL, _DEVICES, identity=True),
-    Derived("source_mac_random", ColumnType.BOOL, _DEVICES, identity=True),
-    Derived("source_address_shared", ColumnType.BOOL, _DEVICES),
-    Derived("recipient_person", ColumnType.TEXT, _MAIL),
-    Derived("untaught_student", ColumnType.TEXT, _MAIL),
-    Derived("outside_domain", ColumnType.TEXT, _MAIL),
-    Derived("disclosed_recipients", ColumnType.TEXTS, _MAIL),
-    Derived("public_domains", ColumnType.TEXTS, _MAIL),
-    Derived("executable_attachment", ColumnType.TEXT, _MAIL),
-    Derived("url_categories", ColumnType.TEXTS, _PROXY),
-    Derived("navigation", ColumnType.BOOL, _PROXY),
-    Derived("download_kind", ColumnType.TEXT, _PROXY),
-    Derived("active_minute", ColumnType.NUMBER, _PROXY),
-    Derived("person", ColumnType.TEXT, _ALL, identity=True),
-    Derived("person_roles", ColumnType.TEXTS, _ALL, identity=True),
-    Derived("person_site", ColumnType.TEXT, _ALL, identity=True),
-    Derived("subject", ColumnType.TEXT, _ALL, identity=True),
+    Derived("sender_internal", ColumnType.BOOL, _MAIL, _SENDER),
+    Derived("message_key", ColumnType.TEXT, _MAIL, _MESSAGE),
+    Derived("delivered_recipients", ColumnType.TEXTS, _MAIL, _DELIVERED),
+    Derived("recipients_internal", ColumnType.NUMBER, _MAIL, _DELIVERED),
+    Derived("recipients_outside", ColumnType.NUMBER, _MAIL, _DELIVERED),
+    Derived("source_site", ColumnType.TEXT, _DEVICES, ("source_ip", "dhcp_relay_ip", "access_point", "nas_ip")),
+    Derived("source_device_kind", ColumnType.TEXT, _DEVICES, _DEVICE, identity=True),
+    Derived("source_device_owner", ColumnType.TEXT, _DEVICES, _DEVICE, identity=True),
+    Derived("source_mac_known", ColumnType.BOOL, _DEVICES, _DEVICE, identity=True),
+    Derived("source_mac_random", ColumnType.BOOL, _DEVICES, _DEVICE, identity=True),
+    Derived("source_address_shared", ColumnType.BOOL, _DEVICES, ("source_ip",)),
+    Derived("recipient_person", ColumnType.TEXT, _MAIL, _TO),
+    Derived("untaught_student", ColumnType.TEXT, _MAIL, (*_TO, *_SENDER)),
+    Derived("outside_domain", ColumnType.TEXT, _MAIL, _TO),
+    Derived("disclosed_recipients", ColumnType.TEXTS, _MAIL, _TO),
+    Derived("public_domains", ColumnType.TEXTS, _MAIL, _TO),
+    Derived("executable_attachment", ColumnType.TEXT, _MAIL, ("email_attachment_name",)),
+    Derived("url_categories", ColumnType.TEXTS, _PROXY, _SITE),
+    Derived("navigation", ColumnType.BOOL, _PROXY, _PAGE),
+    Derived("download_kind", ColumnType.TEXT, _PROXY, _PAGE),
+    Derived("active_minute", ColumnType.NUMBER, _PROXY, ("timestamp",)),
+    Derived("person", ColumnType.TEXT, _ALL, _WHO, identity=True),
+    Derived("person_roles", ColumnType.TEXTS, _ALL, _WHO, identity=True),
+    Derived("person_site", ColumnType.TEXT, _ALL, _WHO, identity=True),
+    Derived("subject", ColumnType.TEXT, _ALL, _WHO, identity=True),
 )
 
 # No keyword is looked for in columns that say where a row stood, that are our own words and not the log's, or that are
