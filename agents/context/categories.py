@@ -16,7 +16,7 @@ from pathlib import Path
 
 import polars as pl
 
-from agents.context.category_names import MAP, ours
+from agents.context.category_names import MAP, ours, split
 from agents.context.versions import content_version
 from schemas.errors import AupstreamError, ConfigError, Errors
 
@@ -114,6 +114,14 @@ class Categories:
         """Categories that hold for a part of a host's pages only."""
         listed = self.prefixes.get(host) or self.prefixes.get(host.removeprefix("www."))
         return frozenset(c for prefix, c in listed if path.startswith(prefix)) if listed else _NONE
+
+    def of_page(self, host: str, path: str) -> frozenset[str]:
+        """Categories of one page, by the lists; of none where there is no host."""
+        return (self.of_hosts([host])[host] | self.of_path(host, path)) if host else _NONE
+
+    def filed(self, text: str) -> frozenset[str]:
+        """Our categories for what a filter logged, which may be several at once."""
+        return frozenset(ours(one, self.names) for one in (text, *split(text)) if one.strip() not in ("", "-"))
 
     def _search(self, hosts: Sequence[str]) -> dict[str, frozenset[str]]:
         if not len(self.domains):

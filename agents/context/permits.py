@@ -1,57 +1,26 @@
-"""Permits: a supervisor's permission for somebody, for a clause, for a time."""
+"""The book of permits: is somebody permitted something at a time, and by which permission?"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from agents.context.authority import objection
 from agents.context.csvfile import raise_all, read_text, rows
 from agents.context.district import District
 from agents.context.mac import normalise_mac
+from agents.context.permit import Act, Permit, Scope, local_time
+from agents.context.permitfile import COLUMNS, OPTIONAL, permit_of
 from agents.context.versions import content_version
 from schemas.errors import ConfigError
 
-COLUMNS = ("who", "clause", "from", "to", "granted_by", "reason")
-LAST_CLAUSE = 13
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+__all__ = ["COLUMNS", "OPTIONAL", "Permit", "Permits"]
 
-
-@dataclass(frozen=True, slots=True)
-class Permit:
-    """One permission.
-
-    Attributes:
-        who: Holder as written: an e-mail address, an account or a MAC address.
-        clause: Clause of the policy, 1 to 13.
-        from_us: First moment it covers, microseconds UTC.
-        to_us: First moment it does not cover any more, microseconds UTC.
-        granted_by: The supervisor.
-        reason: Why.
-        where: file:line it stands at.
-    """
-
-    who: str
-    clause: int
-    from_us: int
-    to_us: int
-    granted_by: str
-    reason: str
-    where: str = field(default="", compare=False)
-
-    def record(self) -> dict[str, Any]:
-        """Plain values for the violation: times as ISO 8601 in UTC."""
-        return {
-            "who": self.who,
-            "clause": self.clause,
-            "from": _iso(self.from_us),
-            "to": _iso(self.to_us),
-            "granted_by": self.granted_by,
-            "reason": self.reason,
-        }
+NO_ACT = Act()
+NEAR_US = 86_400_000_000  # a permit that is no farther away than this is cited, though it does not count
 
 
 @dataclass(frozen=True)
@@ -59,8 +28,8 @@ class Permits:
     """All permits of a district.
 
     Attributes:
-        permits: In file order.
-        district: Whose mail domains turn an account into an address.
+        permits: In the order in which they were given.
+        district: Whose mail domains turn an account into an address, and whose roster says who may grant.
     """
 
     permits: tuple[Permit, ...] = ()
@@ -68,7 +37,7 @@ class Permits:
 
     @staticmethod
     def read(path: Path, district: District) -> Permits:
-        """Read a CSV file with the columns `who,clause,from,to,granted_by,reason`.
+        """Read a CSV file with the columns `who,clause,from,to,granted_by,reason` and, where wanted, `OPTIONAL`.
 
         Times are ISO 8601; without an offset they are local to the district. A date alone means the whole day: from
         its first moment, or to its last.
@@ -83,19 +52,33 @@ class Permits:
     def parse(text: str, file: str, district: District) -> Permits:
         """`read` from a text; `file` is its name in errors."""
         errors: list[ConfigError] = []
-        permits = []
-        for where, row in rows(text, file, COLUMNS, errors):
+        permits: list[Permit] = []
+        named: dict[str, str] = {}
+        for where, row in rows(text, file, COLUMNS, errors, optional=OPTIONAL):
             before = len(errors)
-            permit = _permit(row, where, district.timezone, errors)
+            permit = permit_of(row, where, district.timezone, errors)
+            if permit is not None and permit.name and (first := named.setdefault(permit.name, where)) != where:
+                what = f"id {permit.name!r} stands at {first} already"
+                errors.append(ConfigError(what, where=where, hint="give every permit an id of its own, or none"))
             if permit is not None and len(errors) == before:
                 permits.append(permit)
         raise_all(errors)
         return Permits(tuple(permits), district)
 
+    def and_more(self, permits: Sequence[Permit]) -> Permits:
+        """These and others behind them."""
+        return replace(self, permits=(*self.permits, *permits)) if permits else self
+
     @cached_property
     def version(self) -> str:
         """12 hexadecimal digits of a hash of its content."""
         return content_version([p.record() for p in self.permits])
+
+    @cached_property
+    def refused(self) -> Mapping[str, str]:
+        """Why permits count for nothing, by their ids: who granted them may not."""
+        said = ((p.id, objection(self.district.roster, p.granted_by, p.who)) for p in self.permits)
+        return {name: why for name, why in said if why}
 
     @cached_property
     def _by_holder(self) -> dict[tuple[int, str], list[Permit]]:
@@ -105,7 +88,15 @@ class Permits:
             index.setdefault((permit.clause, holder), []).append(permit)
         return index
 
-    def covering(self, who: Iterable[str], clause: int, t_us: int) -> dict[str, Any] | None:
+    @cached_property
+    def _clauses(self) -> frozenset[int]:
+        return frozenset(p.clause for p in self.permits)
+
+    def knows(self, clause: int) -> bool:
+        """False where there is no permit of a clause at all."""
+        return clause in self._clauses
+
+    def covering(self, who: Iterable[str], clause: int, t_us: int, act: Act = NO_ACT) -> dict[str, Any] | None:
         """The permit that covers a moment for any of some names.
 
         A permit's holder matches a name in any case; without an `@` also the local part of an address of the district;
@@ -115,18 +106,55 @@ class Permits:
             who: Values of a group key.
             clause: Clause of the rule.
             t_us: Event time, microseconds UTC.
+            act: What was done, for permits that permit only some of it.
 
         Returns:
-            `Permit.record()` of the one that lasts longest (of equals the first in the file); None where there is none.
+            `Permit.record()` of the one that goes farthest: without a limit of recipients before one with, then the one
+            that lasts longest (of equals the first). Where none covers it, one of that person and clause that is not a
+            day away is given all the same, and says under `refused` why it counts for nothing. None where there is
+            no such permit either.
         """
         found: Permit | None = None
+        objection, best = "", (False, False, 0, 0)
         for name in who:
             for holder in self._holders(str(name)):
                 for permit in self._by_holder.get((clause, holder), ()):
-                    covers = permit.from_us <= t_us < permit.to_us
-                    if covers and (found is None or permit.to_us > found.to_us):
-                        found = permit
-        return None if found is None else found.record()
+                    if not permit.from_us - NEAR_US <= t_us < permit.to_us + NEAR_US:
+                        continue
+                    why = self._objection(permit, t_us, act)
+                    limit = permit.scope.recipients
+                    rank = (not why, not limit, limit, permit.end_us)
+                    if found is None or rank > best:
+                        found, objection, best = permit, why, rank
+        if found is None:
+            return None
+        return found.record() | ({"refused": objection} if objection else {})
+
+    def _objection(self, permit: Permit, t_us: int, act: Act) -> str:
+        """Why a permit does not cover what was done; empty where it does. Without names."""
+        if t_us < permit.from_us:
+            return "it begins later"
+        if t_us >= permit.end_us:
+            return "it had ended" if t_us >= permit.to_us else "it had been revoked"
+        return self.refused.get(permit.id, "") or self._beyond(permit.scope, t_us, act)
+
+    def _beyond(self, scope: Scope, t_us: int, act: Act) -> str:
+        if scope.rule not in ("", act.rule):
+            return "it is for another rule"
+        if scope.hours is not None and not scope.hours.holds(local_time(t_us, self.district.timezone)):
+            return "it is for other hours"
+        if scope.device and scope.device != act.device():
+            return "it is for another device"
+        if scope.list and scope.list not in act.of("email_lists").split():
+            return "it is for another list"
+        if scope.category and scope.category not in self._categories(act):
+            return "it is for another category"
+        return ""
+
+    def _categories(self, act: Act) -> frozenset[str]:
+        """Categories of the page that was asked for: the lists', and the filter's own word for it."""
+        categories, said = self.district.categories, act.of("proxy_category")
+        return categories.of_page(act.of("url_domain"), act.of("url_path")) | {said} | categories.filed(said)
 
     def _holders(self, name: str) -> tuple[str, ...]:
         """Every way in which a permit may write the holder of a name."""
@@ -138,48 +166,3 @@ class Permits:
         if at and self.district.is_internal_domain(domain):
             return (lowered, local)
         return (lowered,)
-
-
-def _permit(row: dict[str, str], where: str, zone: tzinfo, errors: list[ConfigError]) -> Permit | None:
-    clause = row["clause"]
-    if not row["who"]:
-        errors.append(ConfigError("the permit names nobody", where=where, hint="fill in `who`"))
-    if not row["granted_by"]:
-        errors.append(ConfigError("nobody granted the permit", where=where, hint="fill in `granted_by`"))
-    if not clause.isascii() or not clause.isdigit() or not 1 <= int(clause) <= LAST_CLAUSE:
-        what = f"clause {clause!r} is none of 1 to {LAST_CLAUSE}"
-        errors.append(ConfigError(what, where=where, hint="give the clause's number"))
-        return None
-    start = _moment(row["from"], zone, end=False)
-    stop = _moment(row["to"], zone, end=True)
-    for name, moment in (("from", start), ("to", stop)):
-        if moment is None:
-            hint = "write it like 2026-03-02T08:00 or 2026-03-02T08:00:00-07:00"
-            errors.append(ConfigError(f"`{name}` {row[name]!r} is no ISO 8601 time", where=where, hint=hint))
-    if start is None or stop is None:
-        return None
-    if stop <= start:
-        errors.append(ConfigError("the permit ends before it starts", where=where, hint="swap `from` and `to`"))
-    return Permit(row["who"], int(clause), start, stop, row["granted_by"], row["reason"], where)
-
-
-def _moment(text: str, zone: tzinfo, *, end: bool) -> int | None:
-    """Microseconds UTC of an ISO 8601 time or date; None for anything else."""
-    try:
-        day = date.fromisoformat(text) + timedelta(days=1 if end else 0)
-        when = datetime.combine(day, time(), zone)
-    except (ValueError, OverflowError):
-        try:
-            when = datetime.fromisoformat(text)
-        except ValueError:
-            return None
-        if when.tzinfo is None:
-            when = when.replace(tzinfo=zone)
-    try:
-        return (when.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1)
-    except OverflowError:
-        return None
-
-
-def _iso(t_us: int) -> str:
-    return (_EPOCH + timedelta(microseconds=t_us)).isoformat().replace("+00:00", "Z")

@@ -136,6 +136,11 @@ class Roster:
                 found[person.site] = (*found.get(person.site, ()), person.account)
         return found
 
+    @cached_property
+    def supervisors(self) -> frozenset[str]:
+        """Accounts that somebody reports to."""
+        return frozenset(p.supervisor for p in self.people.values() if p.supervisor and p.active)
+
     def person(self, account: str) -> Person | None:
         """Who has an account, spelled as in a group key; None for nobody that is listed."""
         return self.people.get(account)

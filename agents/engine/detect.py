@@ -278,7 +278,7 @@ def _plan(ruleset: RuleSet, kind: EventKind) -> _Plan:
         used.update(rule.column_of(name, base.name) for name in rule.group_by)
         used.update(rule.row_columns)
     if kind is EventKind.MAIL and feeds:
-        used.update(("recipients_internal", "recipients_outside"))  # evidence says how many, not who
+        used.update(("recipients_internal", "recipients_outside", "email_lists"))  # evidence says how many, not who
     return _Plan(feeds, expressions, matching, frozenset(used) & derived - matching)
 
 

@@ -45,6 +45,8 @@ def mail_columns(frame: pl.DataFrame, wanted: Sequence[str], district: District)
         frame = frame.with_columns(sender_internal=sender)
     if "message_key" in wanted:
         frame = frame.with_columns(message_key=message_key())
+    if "email_lists" in wanted:
+        frame = frame.with_columns(email_lists=_lists(frame))
     counted = [w for w in wanted if w in ("delivered_recipients", "recipients_internal", "recipients_outside")]
     if not counted:
         return frame
@@ -55,6 +57,17 @@ def mail_columns(frame: pl.DataFrame, wanted: Sequence[str], district: District)
         .drop("_mail")
         .with_columns(pl.col(c).fill_null([] if c == "delivered_recipients" else 0) for c in counted)
     )
+
+
+def _lists(frame: pl.DataFrame) -> pl.Series:
+    """Addresses that were written to and stand for several recipients each, one space between; null where there is none.
+
+    An alias of one person is no list.
+    """
+    written = pl.col("email_to_original_address").list.eval(pl.element().str.to_lowercase())
+    several = written.list.eval(pl.element().filter((pl.element() != "") & pl.element().is_duplicated()).unique().sort())
+    joined = several.list.join(" ")
+    return frame.select(lists=pl.when(joined != "").then(joined)).to_series()
 
 
 def _deliveries(frame: pl.DataFrame, district: District) -> pl.DataFrame:

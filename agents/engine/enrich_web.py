@@ -12,7 +12,6 @@ from collections.abc import Sequence
 import polars as pl
 
 from agents.context.categories import Categories
-from agents.context.category_names import ours, split
 
 COLUMNS = ("url_categories", "navigation", "download_kind", "active_minute")
 BACKGROUND = frozenset({"adverts", "cdn", "updates"})  # what pages and programmes load by themselves
@@ -60,7 +59,7 @@ def _categories(frame: pl.DataFrame, categories: Categories) -> pl.Series:
     ).with_columns(path=_path(frame, categories))
     distinct = asked.unique()
     by_host = categories.of_hosts([host for host in distinct["host"].unique().to_list() if host is not None])
-    filed = {text: _filed(text, categories) for text in distinct["filed"].unique().to_list() if text is not None}
+    filed = {text: categories.filed(text) for text in distinct["filed"].unique().to_list() if text is not None}
     none: frozenset[str] = frozenset()
     found = [
         sorted(
@@ -79,10 +78,6 @@ def _path(frame: pl.DataFrame, categories: Categories) -> pl.Series:
     host = pl.coalesce("url_domain", "destination_domain").str.to_lowercase().str.strip_prefix("www.")
     path = pl.when(host.is_in(list(categories.prefixes))).then(pl.col("url_path").str.to_lowercase())
     return frame.select(path=path).to_series()
-
-
-def _filed(text: str, categories: Categories) -> frozenset[str]:
-    return frozenset(ours(one, categories.names) for one in (text, *split(text)) if one.strip() not in ("", "-"))
 
 
 def _navigation(frame: pl.DataFrame, listed: pl.Series) -> pl.Series:

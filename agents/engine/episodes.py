@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Protocol
 
+from agents.context.permit import Act
 from agents.engine.evidence import FIRST_LINE, acted_at
 from agents.engine.rows import Row
 from agents.rules.model import Rule, Threshold
@@ -20,6 +21,8 @@ from schemas.ids import violation_id
 
 FIRST_KEPT = 10  # oldest rows kept as evidence
 NEWEST_KEPT = 40  # newest rows kept as evidence
+REFUSED = "refused"  # of a permit that counts for nothing: why
+BEYOND = frozenset({REFUSED, "outside", "exceeded"})  # what a permit that does not cover an episode says of it
 Records = list[dict[str, Any]]  # in the `violation` schema, times in microseconds UTC
 
 UPDATE_EVERY_US = 300_000_000  # an open episode is told again at most this often, in event time
@@ -42,16 +45,27 @@ class Measured(Protocol):
 class PermitBook(Protocol):
     """What the engine asks of the supervisors' permissions."""
 
-    def covering(self, who: Iterable[str], clause: int, t_us: int) -> dict[str, Any] | None:
-        """The permit that covers any of these names for the clause at that time, as plain values, or None."""
+    def knows(self, clause: int) -> bool:
+        """False where there is no permit of a clause at all: `covering` need not be asked."""
+
+    def covering(self, who: Iterable[str], clause: int, t_us: int, act: Act) -> dict[str, Any] | None:
+        """The permit that covers any of these names for the clause and the act at that time, as plain values, or None.
+
+        Under `refused` it says why it counts for nothing, where it does.
+        """
 
 
 class NoPermits:
     """A district without permits."""
 
-    def covering(self, who: Iterable[str], clause: int, t_us: int) -> dict[str, Any] | None:
+    def knows(self, clause: int) -> bool:
+        """Never."""
+        del clause
+        return False
+
+    def covering(self, who: Iterable[str], clause: int, t_us: int, act: Act) -> dict[str, Any] | None:
         """Never any."""
-        del who, clause, t_us
+        del who, clause, t_us, act
         return None
 
 
@@ -102,21 +116,35 @@ class Episode:
         self.count += 1
         self.last_t, self.last_id = row.t, row.event_id
         self.informational = self.informational and rule.only_informs(row.base)
-        # A mail that waits for one bad address is complete days later; it was sent when its first line was written.
-        sent = acted_at(row.summary, row.t) if FIRST_LINE in row.summary else row.t
-        if not self.who:
-            self.who = tuple(json.loads(self.group_key).values())
-        covering = judge.permits.covering(self.who, rule.clause, sent)
-        if covering is None:
+        covering = self._covering(rule, row, judge) if judge.permits.knows(rule.clause) else None
+        if covering is None or REFUSED in covering:
             self.outside += max(1, len(row.values))
-        else:
-            self.permit = self.permit or covering
+        if covering is not None and (self.permit is None or (REFUSED in self.permit and REFUSED not in covering)):
+            self.permit = covering
         if len(self.head) < FIRST_KEPT:
             self.head.append(row)
             return
         if len(self.tail) == NEWEST_KEPT:
             self.dropped += 1
         self.tail.append(row)
+
+    def _covering(self, rule: Rule, row: Row, judge: Judge) -> dict[str, Any] | None:
+        # A mail that waits for one bad address is complete days later; it was sent when its first line was written.
+        sent = acted_at(row.summary, row.t) if FIRST_LINE in row.summary else row.t
+        if not self.who:
+            self.who = tuple(json.loads(self.group_key).values())
+        return judge.permits.covering(self.who, rule.clause, sent, Act(rule.id, row.summary))
+
+    def _cited(self, rule: Rule) -> dict[str, Any] | None:
+        """The permit with how far the episode goes beyond it; None where there is none."""
+        if self.permit is None or REFUSED in self.permit:
+            return self.permit
+        limit, beyond = self.permit.get("recipients", 0), dict[str, Any]()
+        if self.outside > rule.permit_tolerance:
+            beyond["outside"] = self.outside
+        if limit and self.value > limit:
+            beyond["exceeded"] = f"{self.value:g} in place of {limit}"
+        return self.permit | beyond
 
     def measure(self, window: Measured) -> None:
         """Keep the highest aggregate reached."""
@@ -163,7 +191,8 @@ class Episode:
         self.told_at = self.last_t
         thresholds = self.passed(rule)
         self.told_passed = len(thresholds)
-        permitted = self.permit is not None and self.outside <= rule.permit_tolerance
+        permit = self._cited(rule)
+        permitted = permit is not None and not permit.keys() & BEYOND
         status = "informational" if self.informational else "permitted" if permitted else "violation"
         return {
             "id": violation_id(rule.id, self.group_key, self.anchor or self.first.event_id),
@@ -185,7 +214,7 @@ class Episode:
             "value": self.value,
             "value_lower_bound": self.lower_bound,
             "thresholds": thresholds,
-            "permit": None if self.permit is None else json.dumps(self.permit, sort_keys=True, ensure_ascii=False),
+            "permit": None if permit is None else json.dumps(permit, sort_keys=True, ensure_ascii=False),
             "evidence": [_evidence(r) for r in (*self.head, *self.tail)],
             "evidence_dropped": self.dropped,
             "incomplete": incomplete,

@@ -24,7 +24,7 @@ SUMMARY_COLUMNS: dict[EventKind, tuple[str, ...]] = {
     ),
     EventKind.MAIL: (
         "email_from_address", "email_message_id", "email_local_id", "user_name", "source_ip", "recipients_internal",
-        "recipients_outside", "email_size", "timestamp_first",
+        "recipients_outside", "email_lists", "email_size", "timestamp_first",
     ),
     EventKind.LOGIN: (
         "event_action", "event_outcome", "user_name", "user_domain", "source_ip", "source_mac", "source_site",

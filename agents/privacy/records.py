@@ -25,7 +25,7 @@ _COMPUTED = frozenset(
 _PLAIN = (_STORED | _COMPUTED) - KINDS.keys() - TEXTS
 # Of a permit: what is permitted and when. Everything else in it is somebody's name or somebody's words.
 _OF_A_PERMIT = frozenset(
-    "id clause rule from to kind category categories standing limit recipients_limit revoked recorded".split()
+    "id clause rule from to recipients category hours recorded at outside exceeded refused".split()
 )
 WITHHELD = "(withheld)"
 
@@ -88,8 +88,8 @@ def _permit(names: Names, permit: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _of_permit(names: Names, key: str, value: Any) -> Any:
-    if isinstance(value, list):
-        return [_of_permit(names, key, v) for v in value]
+    if isinstance(value, dict):  # that it was revoked, by whom and why
+        return _permit(names, value)
     if not isinstance(value, str) or not value:
         return value
     return WITHHELD if key in ("reason", "note", "where") else named(names, value)

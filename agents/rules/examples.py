@@ -30,6 +30,7 @@ from agents.context.district import District, Site
 from agents.context.inventory import Device, Inventory
 from agents.context.mac import normalise_mac
 from agents.context.permits import COLUMNS as PERMIT_COLUMNS
+from agents.context.permits import OPTIONAL as PERMIT_OPTIONAL
 from agents.context.permits import Permits
 from agents.context.roster import COLUMNS as ROSTER_COLUMNS
 from agents.context.roster import OPTIONAL as ROSTER_OPTIONAL
@@ -196,7 +197,7 @@ def _inventory(rows: Sequence[Mapping[str, str]] | None, place: str) -> Inventor
 
 def _permits(context: Mapping[str, Any], district: District, place: str) -> Permits:
     """Permits by way of the very file format, so that examples say the same as a district's own file."""
-    return Permits.parse(_csv(PERMIT_COLUMNS, context.get("permits", ())), place, district)
+    return Permits.parse(_csv((*PERMIT_COLUMNS, *PERMIT_OPTIONAL), context.get("permits", ())), place, district)
 
 
 def _frames(raw: Mapping[str, Any], place: str) -> Frames:

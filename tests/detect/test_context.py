@@ -25,7 +25,8 @@ def _us(text: str) -> int:
 
 
 def _covers(permits: Permits, who: str, clause: int, moment: str) -> bool:
-    return permits.covering([who], clause, _us(moment)) is not None
+    found = permits.covering([who], clause, _us(moment))
+    return found is not None and "refused" not in found
 
 
 def _permits(*rows: str) -> Permits:
