@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from agents.context.categories import OWN, Categories
 from agents.context.district import District, Site
 from agents.context.inventory import Inventory
 from agents.context.oneroster import is_oneroster, read_oneroster
+from agents.context.permitlog import LivePermits, Record
 from agents.context.permits import Permits
 from agents.context.roster import Roster
 from agents.delivery.correlate import CorrelateStage
@@ -61,10 +62,23 @@ def inventory_of(settings: DistrictSettings) -> Inventory:
     return Inventory.none() if settings.inventory is None else Inventory.read(settings.inventory)
 
 
-def judge_of(settings: DistrictSettings, district: District) -> Judge:
-    """Permits and the policy's name. Raises as `Permits.read`."""
-    permits = Permits((), district) if settings.permits is None else Permits.read(settings.permits, district)
-    return Judge(permits, settings.policy)
+def judge_of(settings: DistrictSettings, district: District, records: Callable[[], Sequence[Record]] = tuple) -> Judge:
+    """Permits and the policy's name.
+
+    Args:
+        settings: What the configuration says.
+        district: The district.
+        records: Gives the records of permits that were entered so far: another sequence when there are more.
+
+    Raises:
+        Errors: as `Permits.read`.
+    """
+    return Judge(LivePermits(written_permits(settings, district), records), settings.policy)
+
+
+def written_permits(settings: DistrictSettings, district: District) -> Permits:
+    """Permits of the configuration's file. Raises as `Permits.read`."""
+    return Permits((), district) if settings.permits is None else Permits.read(settings.permits, district)
 
 
 def router_of(settings: AgentSettings) -> Router:
@@ -115,7 +129,7 @@ def stage_factory(agent: str, settings: AgentSettings, home: Path) -> StageFacto
         return lambda topic, partition: DetectStage(
             topic, partition, _KIND_OF[topic], detectors, context, partitions=settings.detection_partitions
         )
-    judge = judge_of(settings.district, district)
+    judge = judge_of(settings.district, district, context.permits)
     return lambda _, partition: CorrelateStage(
         rules,
         judge,

@@ -193,6 +193,11 @@ class Config(BaseSettings):
             raise Errors(errors)
         return made
 
+    @property
+    def permit_log(self) -> Path:
+        """Where permits are that were entered with `aupstream permits`."""
+        return self.data.absolute() / "permits.jsonl"
+
     def listening(self) -> list[ListenerConfig]:
         """What each listener is told.
 

@@ -11,6 +11,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 
@@ -26,14 +27,16 @@ from schemas.kinds import IDENTITY, SOURCES, EventKind
 
 log = logging.getLogger(__name__)
 FACTS_LANE = "facts"
+PERMIT = "permit"  # event of a record on `aup.sources` that grants or revokes a permit
 
 
 @dataclass(slots=True)
 class Registry:
-    """Sources and rules as `aup.sources` says up to `epoch`, the offset of the newest record read."""
+    """Sources, rules and permits as `aup.sources` says up to `epoch`, the offset of the newest record read."""
 
     rules: tuple[Period, ...] = ()
     sources: dict[tuple[str, str], SourceInfo] = field(default_factory=dict)
+    permits: tuple[Mapping[str, Any], ...] = ()  # another tuple when more are known
     epoch: int = -1
 
     def take(self, message: Message) -> None:
@@ -43,6 +46,9 @@ class Registry:
             record = json.loads(message.value)
             if record["event"] == "rules":
                 self.rules = (*self.rules, announced(record, self.rules))
+                return
+            if record["event"] == PERMIT:
+                self.permits = (*self.permits, record)
                 return
             key = (str(record["source"]), str(record.get("timeline", "")))
             event = record["event"]
@@ -135,6 +141,10 @@ class Context:
         """Rules announced, by the event time from which they are in force."""
         with self.changed:
             return self.registry.rules
+
+    def permits(self) -> tuple[Mapping[str, Any], ...]:
+        """Records of permits so far, oldest first. Not guarded: one look at one attribute."""
+        return self.registry.permits
 
     def wait_until_caught_up(self, timeout_s: float = 60.0) -> None:
         """Block until all is read that was there at the start.

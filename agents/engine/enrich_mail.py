@@ -60,12 +60,14 @@ def mail_columns(frame: pl.DataFrame, wanted: Sequence[str], district: District)
 
 
 def _lists(frame: pl.DataFrame) -> pl.Series:
-    """Addresses that were written to and stand for several recipients each, one space between; null where there is none.
+    """Addresses that were written to and stand for several recipients each, one space between; null for none.
 
     An alias of one person is no list.
     """
     written = pl.col("email_to_original_address").list.eval(pl.element().str.to_lowercase())
-    several = written.list.eval(pl.element().filter((pl.element() != "") & pl.element().is_duplicated()).unique().sort())
+    several = written.list.eval(
+        pl.element().filter((pl.element() != "") & pl.element().is_duplicated()).unique().sort()
+    )
     joined = several.list.join(" ")
     return frame.select(lists=pl.when(joined != "").then(joined)).to_series()
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from infra.cli import bench, judging, looking, privacy, rules, running, watching
+from infra.cli import bench, judging, looking, permits, privacy, rules, running, watching
 from infra.cli.failures import Commands
 
 _ABOUT = """
@@ -53,5 +53,5 @@ def _all(
     del shown
 
 
-for module in (judging, running, looking, privacy, watching, rules, bench):
+for module in (judging, running, looking, permits, privacy, watching, rules, bench):
     module.register(app)

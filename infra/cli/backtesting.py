@@ -36,6 +36,7 @@ from infra.cli.output import Advance, file_size, progress, talk, warn
 from infra.cli.reading import need_stdin, zone_of
 from infra.cli.records import has_violation, show, shown
 from infra.cli.rulefiles import not_empty
+from infra.permits.keeping import recorded
 from schemas.errors import ConfigError, InputError
 from schemas.kinds import DEAD_LETTERS, LEDGER, EventKind
 from streams.config import SourceConfig
@@ -113,7 +114,8 @@ def _pipeline(chosen: Chosen, asked: Asked, named_rules: tuple[Path, ...]) -> Pi
     shadow = () if named_rules else chosen.config.rules.shadow
     rules = in_shadow(not_empty(load_rules(paths, beside), paths), shadow)
     made = district_of(district)
-    return Pipeline(rules, made, inventory_of(district), judge_of(district, made))
+    judge = judge_of(district, made, recorded(chosen.config.permit_log))
+    return Pipeline(rules, made, inventory_of(district), judge)
 
 
 def _district(chosen: Chosen, asked: Asked) -> DistrictSettings:

@@ -37,6 +37,7 @@ from infra.cli.eventlines import rows_of as events_of
 from infra.cli.output import iso, json_line, line, printable
 from infra.cli.records import shown
 from infra.cli.rulefiles import describe, one_rule, rules_of
+from infra.permits.keeping import recorded
 from schemas.errors import InputError
 from schemas.headers import FOREVER
 from schemas.kinds import EventKind
@@ -102,9 +103,10 @@ def run(name: str, event: str | None, named: tuple[Path, ...], config: Path | No
     if event is None:
         explaining_text.rule(rule, rules) if not as_json else json_line(describe(rule))
         return
-    settings = choose(config, quiet=True).config.district
-    district = district_of(settings)
-    made = explained(rules, rule, _events(event, rule), district, inventory_of(settings), judge_of(settings, district))
+    chosen = choose(config, quiet=True).config
+    district = district_of(chosen.district)
+    judge = judge_of(chosen.district, district, recorded(chosen.permit_log))
+    made = explained(rules, rule, _events(event, rule), district, inventory_of(chosen.district), judge)
     if as_json:
         json_line(made.plain())
         return

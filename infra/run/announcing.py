@@ -74,10 +74,15 @@ def announce(kafka: str, sources: RuleSources, *, start: int | None = None, runn
 
 def periods(kafka: str) -> tuple[Period, ...]:
     """What was announced so far, in order. Raises `KafkaError`."""
-    registry = Registry()
+    return registry(kafka).rules
+
+
+def registry(kafka: str) -> Registry:
+    """All that `aup.sources` says so far. Raises `KafkaError`."""
+    found = Registry()
     for message in _messages(kafka, [TopicPartition(SOURCES, 0)], None):
-        registry.take(message)
-    return registry.rules
+        found.take(message)
+    return found
 
 
 def shown(start: int) -> str:

@@ -22,6 +22,8 @@ from agents.sinks.clickhouse import ClickHouse
 from infra.clickhouse.migrate import migrate
 from infra.config import Config
 from infra.embedded import EmbeddedServers, read_endpoints
+from infra.permits.keeping import recorded
+from infra.permits.telling import tell
 from infra.run.announcing import announce, periods, shown
 from infra.run.drain import Drain, agent_partitions, statuses
 from infra.run.paths import DataPaths
@@ -93,6 +95,7 @@ class System:
             if collectors and self._config.listeners:
                 self.start_listeners()
             self._announce_rules(collectors=collectors)
+            self._tell_permits()
             for agent in agents:
                 self._start_agent(agent)
             if collectors and self._config.sources:
@@ -182,6 +185,12 @@ class System:
         done = announce(self.kafka, self.rule_sources, running=False)
         if done.changed and done.period.start > NEVER:
             self._say(f"{done.rules} rules ({done.period.version}) are in force from {shown(done.period.start)} on")
+
+    def _tell_permits(self) -> None:
+        """Tell the workers of permits that were entered while nothing ran."""
+        number = tell(self.kafka, recorded(self._config.permit_log)())
+        if number:
+            self._say(f"told the agents of {number} records of permits")
 
     def apply_rules(self) -> str:
         """Announce the configuration's rules, while everything runs; what was done, as a sentence.

@@ -200,7 +200,7 @@ def test_a_wrong_scope_is_told_with_its_line(wrong: Mapping[str, str], says: str
 
 
 def test_two_permits_of_one_id_are_refused() -> None:
-    with pytest.raises(Errors, match="stands at permits.csv:2 already"):
+    with pytest.raises(Errors, match=r"stands at permits\.csv:2 already"):
         _permits({"id": "p1"}, {"id": "p1"})
 
 

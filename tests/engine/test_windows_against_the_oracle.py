@@ -11,6 +11,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents.context.permit import Act
 from agents.engine.correlate import Bucket, RuleTime
 from agents.engine.episodes import Judge, Records
 from agents.engine.rows import KeyedRow, Row
@@ -187,8 +188,11 @@ def test_a_later_episode_does_not_begin_with_an_event_of_an_earlier_one() -> Non
 
 def test_a_joined_event_is_permitted_by_the_time_at_which_it_began() -> None:
     class Monday:
-        def covering(self, who: Iterable[str], clause: int, t_us: int) -> dict[str, Any] | None:
-            del who, clause
+        def knows(self, clause: int) -> bool:
+            return clause == EVENT_COUNT.clause
+
+        def covering(self, who: Iterable[str], clause: int, t_us: int, act: Act) -> dict[str, Any] | None:
+            del who, clause, act
             return {"who": "x"} if t_us < 5_000_000 else None
 
     def status(summary: str) -> str:
