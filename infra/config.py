@@ -119,6 +119,7 @@ class Workers(BaseModel):
     notify: int = Field(default=1, ge=1, le=64)
     checkpoint_s: float = Field(default=2.0, gt=0)
     session_timeout_s: float = Field(default=10.0, ge=6)
+    rejudge_s: float = Field(default=300.0, ge=1, description="How often late leases and permits are looked for.")
 
 
 class Rules(BaseModel):

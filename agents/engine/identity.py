@@ -22,20 +22,21 @@ _GRANTED = ("ack", "renew")  # some servers tell a renewal from a first grant
 MAX_FACTS = 5_000_000  # beyond it the oldest fact of the address in hand goes: old rows may stay unattributed
 
 
-def facts_of(frame: pl.DataFrame, kind: EventKind) -> pl.DataFrame:
+def facts_of(frame: pl.DataFrame, kind: EventKind, *, settled: bool = False) -> pl.DataFrame:
     """Facts that a batch of DHCP or login events states, in its order.
 
     Args:
         frame: Events of one kind, in that kind's schema.
         kind: DHCP or login; others state nothing.
+        settled: True where all that was to come has come, as when the past is judged again.
 
     Returns:
-        A frame in the `identity` schema. Rows stamped late or time_suspect state nothing: whether they were seen in
-        time would depend on the order of arrival.
+        A frame in the `identity` schema. Rows stamped late state nothing until all is settled: whether they were seen
+        in time would depend on the order of arrival. Those stamped time_suspect state nothing ever.
     """
     if kind not in (EventKind.DHCP, EventKind.LOGIN):
         return _facts([])
-    usable = frame.filter(~pl.col("late") & ~pl.col("time_suspect"))
+    usable = frame.filter(~pl.col("time_suspect") & (pl.lit(settled) | ~pl.col("late")))
     return _dhcp_facts(usable) if kind is EventKind.DHCP else _login_facts(usable)
 
 

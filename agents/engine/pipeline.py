@@ -31,10 +31,13 @@ class Pipeline:
         district: Mail domains and sites.
         inventory: Known devices.
         judge: Permits and the policy's name.
+        settled: True where all events that were to come have come: leases that came late are believed, too.
     """
 
-    def __init__(self, rules: RuleSet, district: District, inventory: Inventory, judge: Judge) -> None:
-        self._rules = rules
+    def __init__(
+        self, rules: RuleSet, district: District, inventory: Inventory, judge: Judge, *, settled: bool = False
+    ) -> None:
+        self._rules, self._settled = rules, settled
         self._detector = Detector(rules, district, inventory)
         self._facts = FactIndex()
         by_id = {r.id: r for r in rules.rules}
@@ -65,7 +68,7 @@ class Pipeline:
             earliest = int(inside.min()) if earliest is None else earliest  # type: ignore[arg-type]
         if earliest is not None:
             self._earliest[kind] = min(earliest, self._earliest.get(kind, FOREVER))
-        self._facts.add(facts_of(frame, kind))
+        self._facts.add(facts_of(frame, kind, settled=self._settled))
         matched = self._detector.match(frame, kind)
         for rows in self._detector.portions(matched, "immediate"):
             self._records += self._bucket.take(rows_of(rows))
@@ -81,6 +84,10 @@ class Pipeline:
         times = {r.id: RuleTime(FOREVER, self._start(r.kinds), covered=self._end(r.kinds)) for r in self._rules.rules}
         self._records += self._bucket.advance(times)
         return self._records
+
+    def reaches(self) -> dict[EventKind, int]:
+        """Time of the newest event of each kind, microseconds UTC."""
+        return dict(self._latest)
 
     def _start(self, kinds: Iterable[EventKind]) -> int | None:
         return min((self._earliest[k] for k in kinds if k in self._earliest), default=None)

@@ -126,7 +126,7 @@ def keep(system: System) -> None:
     asked = threading.Event()
     signal.signal(signal.SIGHUP, lambda *_: asked.set())
     while True:
-        for sentence in (*system.poll(), *system.retention.poll()):
+        for sentence in (*system.poll(), *system.retention.poll(), *system.again.poll()):
             talk(sentence)
         if asked.is_set():
             asked.clear()

@@ -1,4 +1,4 @@
-"""Commands that say what could be watched, and who it was: coverage, whois."""
+"""Commands that say what could be watched and who it was, and judge again what is past: coverage, whois, rejudge."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import Annotated
 import typer
 
 from infra.cli.configuration import ConfigOption, DataOption, JsonOption
+from infra.cli.privacy import ReasonOption
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(coverage)
     app.command()(whois)
+    app.command()(rejudge)
 
 
 def coverage(
@@ -53,3 +55,33 @@ def whois(
     from infra.cli.whois import run  # noqa: PLC0415 - heavy
 
     run(asked, at, config, as_json=as_json)
+
+
+def rejudge(  # noqa: PLR0913 - options
+    *,
+    start: Annotated[str, typer.Option("--from", metavar="TIME", help="First events from then on: ISO 8601.")] = "",
+    end: Annotated[str, typer.Option("--to", metavar="TIME", help="And before then; a date includes that day.")] = "",
+    key: Annotated[
+        list[str] | None, typer.Option("--key", metavar="NAME", help="Only what is about this; repeatable.")
+    ] = None,
+    rule: Annotated[list[str] | None, typer.Option("--rule", help="Only of this rule; repeatable.")] = None,
+    reason: ReasonOption = "",
+    due: Annotated[bool, typer.Option("--due", help="What late leases and new permits ask for, and no more.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be different.")] = False,
+    config: ConfigOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Judge again what is past, after inventory, roster or permits were corrected.
+
+    From the stored events, with the rules that were in force and all that is known now: leases that came late are
+    believed, too. A violation that was none is withdrawn, one that nobody knew of is raised, and they name each other;
+    both stay readable, and whoever was told is told again. What is still going on is left as it is. With
+    `aupstream run` late leases and permits lead to this by themselves.
+
+    Example: `aupstream rejudge --from 2026-03-02 --to 2026-03-06 --reason "the cart was missing in the inventory"`
+    """
+    from infra.cli.rejudging import Asked, run  # noqa: PLC0415 - heavy
+
+    asked = Asked(start, end, tuple(key or ()), tuple(rule or ()), reason, due, dry_run)
+    run(asked, config, data, as_json=as_json)

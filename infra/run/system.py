@@ -24,6 +24,7 @@ from infra.config import Config
 from infra.embedded import EmbeddedServers, read_endpoints
 from infra.permits.keeping import recorded
 from infra.permits.telling import tell
+from infra.run.again import Again
 from infra.run.announcing import announce, periods, shown
 from infra.run.drain import Drain, agent_partitions, statuses
 from infra.run.paths import DataPaths
@@ -59,6 +60,7 @@ class System:
         self._processes: Supervisor | None = None
         self._drain: Drain | None = None
         self._retention: Daily | None = None
+        self._again: Again | None = None
         self.kafka = config.kafka.bootstrap
         self.clickhouse = config.clickhouse.dsn
 
@@ -80,6 +82,14 @@ class System:
         if self._retention is None:
             self._retention = Daily(self.clickhouse, self._config.privacy.retention)
         return self._retention
+
+    @property
+    def again(self) -> Again:
+        """Judges again what late leases and new permits ask for; only after `start`."""
+        if self._again is None:
+            log = self.paths.logs / "rejudge.log"
+            self._again = Again(self._file, self._config.data, log, self._config.agents.rejudge_s)
+        return self._again
 
     def start(self, *, agents: Iterable[str] = AGENTS, collectors: bool = True) -> None:
         """Start everything, in order; blocks until the servers are ready and the processes are started.
@@ -299,6 +309,8 @@ class System:
             self._drain = None
         if self._retention is not None:
             self._retention.stop()
+        if self._again is not None:
+            self._again.stop()
         if self._processes is not None:
             self._processes.stop()
         if self._servers is not None:

@@ -1,0 +1,128 @@
+"""What `aupstream rejudge` does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from agents.build import district_of
+from agents.context.permitfile import moment
+from agents.engine.episodes import Records
+from infra.cli.configuration import Chosen, choose
+from infra.cli.eventsources import EventTables
+from infra.cli.output import iso, json_line, progress, table, talk
+from infra.cli.serving import kafka_of
+from infra.cli.store import Store, dsn_of
+from infra.cli.unmasking import need_reason
+from infra.cli.unsealing import Unsealer
+from infra.permits.keeping import recorded
+from infra.permits.telling import tell
+from infra.privacy.unmasklog import who
+from infra.rejudge.causes import Due, due
+from infra.rejudge.comparing import Outcome, Scope
+from infra.rejudge.judging import judge_again
+from infra.rejudge.standing import send
+from schemas.errors import ConfigError
+
+_COLUMNS = ("at", "who", "reason", "from_time", "to_time", "causes", "changed", "withdrawn", "raised")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is judged again; see the command's options."""
+
+    start: str
+    end: str
+    keys: tuple[str, ...]
+    rules: tuple[str, ...]
+    reason: str
+    due: bool
+    dry_run: bool
+
+
+def run(asked: Asked, config: Path | None, data: Path | None, *, as_json: bool) -> None:
+    """Judge the past again, tell what is different, and write down that it was done.
+
+    Raises:
+        ConfigError: no time or no reason is given, or a time cannot be read.
+        AupstreamError: a server does not answer.
+    """
+    chosen = choose(config, data)
+    kafka, store = kafka_of(chosen), Store(dsn_of(chosen))
+    try:
+        tell(kafka, recorded(chosen.config.permit_log)())
+        for one in _wanted(asked, chosen, store):
+            talk(f"judging again from {iso(one.scope.start)} to {iso(one.scope.end)}: {one.reason}")
+            events = EventTables(dsn_of(chosen), None, None, Unsealer(chosen))
+            with progress("reading events", None, size=False) as bar:
+                outcome = judge_again(kafka, chosen.config, events, one.scope, bar)
+            if not asked.dry_run:
+                send(kafka, outcome.records)
+                store.insert("rejudgements", _COLUMNS, [_row(one, outcome)])
+            _show(outcome, as_json=as_json)
+            _sum_up(outcome, told=not asked.dry_run)
+    finally:
+        store.close()
+
+
+def _wanted(asked: Asked, chosen: Chosen, store: Store) -> Iterator[Due]:
+    if asked.due:
+        found = due(store, Unsealer(chosen), chosen.config, int(datetime.now(UTC).timestamp() * 1e6))
+        if not found:
+            talk("nothing is to be judged again")
+        yield from found
+        return
+    need_reason(asked.reason, "rejudge")
+    zone = district_of(chosen.config.district).timezone
+    times = [moment(text, zone, end=last) for text, last in ((asked.start, False), (asked.end, True))]
+    for text, name, found_time in zip((asked.start, asked.end), ("--from", "--to"), times, strict=True):
+        if found_time is None:
+            raise ConfigError(f"{text!r} is no time", where=name, hint="write it like 2026-03-02 or 2026-03-02T09:00")
+    start, end = times
+    assert start is not None
+    assert end is not None
+    if end <= start:
+        raise ConfigError("it ends before it begins", where="--to", hint="swap --from and --to")
+    keys, rules = frozenset(k.strip().lower() for k in asked.keys), frozenset(asked.rules)
+    yield Due(Scope(start, end, keys, rules), (), asked.reason.strip())
+
+
+def _row(one: Due, outcome: Outcome) -> tuple[object, ...]:
+    times = [datetime.fromtimestamp(t / 1e6, UTC) for t in (one.scope.start, one.scope.end)]
+    ids = [[r["id"] for r in some] for some in (outcome.changed, outcome.withdrawn, outcome.raised)]
+    return (datetime.now(UTC), who(), one.reason, *times, list(one.causes), *ids)
+
+
+def _show(outcome: Outcome, *, as_json: bool) -> None:
+    named = (("withdrawn", outcome.withdrawn), ("raised", outcome.raised), ("changed", outcome.changed))
+    rows = [_plain(what, record) for what, records in named for record in records]
+    if as_json:
+        for row in rows:
+            json_line(row)
+        return
+    columns = ("what", "id", "rule_id", "status", "first_seen", "related")
+    table(columns, [[" ".join(v) if isinstance(v, list) else v for v in (row[c] for c in columns)] for row in rows])
+
+
+def _plain(what: str, record: dict[str, Any]) -> dict[str, Any]:
+    """Without names: who they are about is asked of `aupstream violations`."""
+    first = iso(record["first_seen"])
+    plain = {name: record[name] for name in ("id", "version", "rule_id", "clause", "status", "related")}
+    return {"what": what, **plain, "first_seen": first}
+
+
+def _sum_up(outcome: Outcome, *, told: bool) -> None:
+    counts: list[tuple[Records | list[str], str]] = [
+        (outcome.withdrawn, "withdrawn"),
+        (outcome.raised, "raised"),
+        (outcome.changed, "changed"),
+    ]
+    said = ", ".join(f"{len(some)} {what}" for some, what in counts)
+    talk(f"{said}; whoever was told is told again" if told else f"{said}; nothing was told: --dry-run")
+    if outcome.open:
+        talk(f"{len(outcome.open)} are still going on and were left as they are: {' '.join(outcome.open)}")
+    if outcome.unsettled:
+        talk(f"of {len(outcome.unsettled)} the end is not known yet: judge again later")
