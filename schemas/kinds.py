@@ -19,6 +19,12 @@ class EventKind(StrEnum):
         return f"aup.events.{self.value}"
 
 
+# Types of logs whose logins are to the network itself: they say who is on a device, or on an address. Their events bear
+# the type's name as `event_dataset`.
+NETWORK_LOGINS = frozenset(
+    "anyconnect cisco_ise clearpass freeradius freeradius_detail freeradius_linelog globalprotect nps openvpn".split()
+)
+
 DEAD_LETTERS = "aup.dead-letters"  # batches of dead letters, same headers as events
 LEDGER = "aup.ledger"  # one JSON record a chunk, written once all its lines are decided
 SOURCES = "aup.sources"  # one partition: registrations and absences; its offsets are the registry epochs

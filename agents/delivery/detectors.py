@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from agents.delivery.rulebook import Always, InForce, Period
-from agents.engine.detect import Attribution, Detector, Matched
+from agents.engine.attribution import Attribution
+from agents.engine.detect import Detector, Matched
 from agents.engine.feeding import DETECTION_SCHEMA
 from agents.rules.model import Rule, RuleSet
 from schemas.headers import NEVER

@@ -55,7 +55,9 @@ class Registry:
             if event == "retired":
                 self.sources.pop(key, None)
             elif event in ("registered", "absent", "returned"):
-                self.sources[key] = SourceInfo(key[0], EventKind(record["kind"]), key[1], absent=event == "absent")
+                before = self.sources.get(key)
+                type_ = str(record.get("type", "" if before is None else before.type))
+                self.sources[key] = SourceInfo(key[0], EventKind(record["kind"]), key[1], event == "absent", type_)
         except (ValueError, KeyError, TypeError) as error:
             log.warning("%s: registry record cannot be read, passed over: %r", message.where, error)
 
@@ -108,9 +110,9 @@ class Context:
         self.progress.tell(link.topic, link.partition, FACTS_LANE, link.told)
 
     def facts_progress(self) -> int:
-        """Event time that all facts are known up to: the least over the DHCP sources; no such source: for ever."""
+        """Event time that all facts are known up to: the least over what states them; no such source: for ever."""
         with self.changed:
-            sources = self.registry.reading(frozenset({EventKind.DHCP}))
+            sources = [s for s in self.registry.reading(frozenset({EventKind.DHCP, EventKind.LOGIN})) if s.tells_who]
             told = [self.progress.of(s, self.event_partitions, FACTS_LANE) for s in sources if not s.absent]
             return min(told, default=FOREVER)
 

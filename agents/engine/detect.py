@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import cast
 
 import numpy as np
 import polars as pl
 
 from agents.context.district import District
 from agents.context.inventory import Inventory
+from agents.engine.attribution import NO_FACTS, Attribution, NoAttribution, whose
 from agents.engine.enrich import Enricher
 from agents.engine.evidence import SUMMARY_COLUMNS
 from agents.engine.feeding import DETECTION_SCHEMA, Feeder
@@ -26,8 +27,6 @@ from agents.rules.compiled import Compiled
 from agents.rules.model import Detection, Rule, RuleSet
 from schemas.kinds import EventKind
 from schemas.registry import column_names
-
-_EMPTY = pl.lit([], dtype=pl.List(pl.String))
 
 MAX_PORTION = 100_000  # detection rows made at once, where it is asked for portions; about 100 MB as objects
 MAX_SCANNERS = 64  # log formats of a kind; beyond it the oldest is made anew when it comes again: only time is lost
@@ -46,22 +45,6 @@ _ALWAYS = (
     "source_ip",
     "user_domain",
 )
-
-
-class Attribution(Protocol):
-    """Whose device an address was."""
-
-    def mac_of(self, ip: str, t_us: int) -> tuple[str | None, tuple[str, ...]]:
-        """MAC address that held an IP address at a time (microseconds UTC), and the ids of the facts that say so."""
-
-
-class NoAttribution:
-    """Nothing is known of any address."""
-
-    def mac_of(self, ip: str, t_us: int) -> tuple[str | None, tuple[str, ...]]:
-        """Never any."""
-        del ip, t_us
-        return None, ()
 
 
 @dataclass(slots=True)
@@ -98,6 +81,11 @@ class _Plan:
     expressions: Mapping[str, Compiled]
     derived: frozenset[str]  # needed to match
     later: frozenset[str]  # needed for matched rows only
+
+    @property
+    def names(self) -> bool:
+        """True where it must be known who was there, and not only which device."""
+        return bool((self.derived | self.later) & {"person", "person_roles", "person_site", "subject"})
 
 
 class Detector:
@@ -184,15 +172,17 @@ class Detector:
         return scanner
 
     def waiting(self, matched: Matched) -> pl.DataFrame:
-        """Rows whose device must be known first: `row`, `source_ip`, `t_us` (microseconds UTC)."""
+        """Rows whose device or person must be known first: `row`, `source_ip`, `t_us` (microseconds UTC)."""
         names = {base.name for rule, base in self._plans[matched.kind].feeds if rule.attributed}
         waits = pl.any_horizontal(sorted(names & set(matched.masks.columns)) or [pl.lit(value=False)])
         if not matched.frame.height or "source_ip" not in matched.frame.columns:
             return pl.DataFrame(schema={"row": pl.Int32, "source_ip": pl.String, "t_us": pl.Int64})
         columns = matched.frame.select("row", "source_ip", t_us=pl.col("timestamp").dt.timestamp("us"))
-        return columns.filter(
-            matched.masks.select(waits).to_series() & _no_mac(matched.frame) & columns["source_ip"].is_not_null()
-        )
+        no_mac, addressed = _none(matched.frame, "source_mac"), columns["source_ip"].is_not_null()
+        unknown = no_mac & addressed
+        if self._plans[matched.kind].names:
+            unknown = unknown | (_none(matched.frame, "user_name") & (addressed | ~no_mac))
+        return columns.filter(matched.masks.select(waits).to_series() & unknown)
 
     def rows(self, matched: Matched, lane: str, attribution: Attribution | None = None) -> pl.DataFrame:
         """Detection rows of one lane, one a (rule, base, event), in the order of (row, rule, base).
@@ -247,21 +237,9 @@ class Detector:
         """Rows with their device filled in, and masks that take it into account."""
         frame, masks = matched.frame, matched.masks
         if lane != "attributed" or "source_mac" not in identity_columns(matched.kind):
-            return frame.with_columns(facts=_EMPTY), masks
-        macs: list[str | None] = [None] * frame.height
-        if "source_mac" in frame.columns:
-            macs = frame["source_mac"].to_list()
-        facts = [""] * frame.height
-        rows = frame.select("source_ip", pl.col("timestamp").dt.timestamp("us").alias("t"))
-        for i, (ip, t) in enumerate(rows.iter_rows()):
-            if macs[i] is None and ip is not None:
-                macs[i], used = attribution.mac_of(ip, t)
-                facts[i] = " ".join(used)
-        joined = pl.Series("facts", facts, dtype=pl.String)
-        frame = frame.with_columns(pl.Series("source_mac", macs, dtype=pl.String), joined).with_columns(
-            pl.when(pl.col("facts") == "").then(_EMPTY).otherwise(pl.col("facts").str.split(" ")).alias("facts")
-        )
+            return frame.with_columns(facts=NO_FACTS), masks
         plan = self._plans[matched.kind]
+        frame = whose(frame, self._enricher.inventory, attribution, names=plan.names)
         frame = self._enricher.add(frame, matched.kind, plan.derived & identity_columns(matched.kind))
         again = [c.exact.alias(name) for name, c in plan.expressions.items() if c.waits and name in masks.columns]
         return frame, masks.with_columns(frame.select(again)) if again else masks
@@ -286,7 +264,5 @@ def _nothing(frame: pl.DataFrame, kind: EventKind) -> Matched:
     return Matched(kind, frame.clear().with_columns(row=pl.lit(0, pl.Int32)), pl.DataFrame())
 
 
-def _no_mac(frame: pl.DataFrame) -> pl.Series:
-    if "source_mac" not in frame.columns:
-        return pl.Series([True] * frame.height)
-    return frame["source_mac"].is_null()
+def _none(frame: pl.DataFrame, column: str) -> pl.Series:
+    return frame[column].is_null() if column in frame.columns else pl.Series([True] * frame.height)

@@ -1,7 +1,8 @@
 """Derived columns about people: who was behind an event, what they are, and whom a rule is about.
 
-The person of a page, a login or a lease is who logged in, if the log says so; else who the device is given to, unless
-it is shared by design. Nobody is named by an address that is many people's at once, or by an account of a machine.
+The person of a page, a login or a lease is who logged in, if the log says so; else who had a session on the network,
+and else who the device is given to. Nobody is named where the session is another's than the device, by a device that
+is shared by design, by an address that is many people's at once, or by an account of a machine.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from schemas.kinds import EventKind
 
 COLUMNS = ("source_address_shared", "person", "person_roles", "person_site", "subject")
 SHARED_KINDS = frozenset({"shared", "cart", "lab", "kiosk"})
+SESSION_USER = "_session_user"  # column of who had a session, as the log spells them, where that was looked up
 
 
 class Spelling(Protocol):
@@ -102,17 +104,27 @@ def _at_device(frame: pl.DataFrame, spelling: Spelling) -> pl.Series:
     devices = spelling.inventory.devices
     macs = frame["source_mac"].to_list() if "source_mac" in frame.columns else [None] * frame.height
     shared = _shared_address(frame, spelling.district).to_list()
+    sessions = _sessions(frame, spelling)
     cache: dict[str, str | None] = {}
     found: list[str | None] = []
-    for said, mac, many in zip(named, macs, shared, strict=True):
+    for said, mac, many, session in zip(named, macs, shared, sessions, strict=True):
         name = said
-        if name is None and mac is not None and not many:
-            device = devices.get(mac)
-            name = device.owner.lower() or None if device is not None and device.kind not in SHARED_KINDS else None
+        if name is None and not many:
+            device = None if mac is None else devices.get(mac)
+            owner = "" if device is None else device.owner.lower()
+            agreed = owner if session is None else session if owner in ("", session) else ""
+            name = agreed or None if device is None or device.kind not in SHARED_KINDS else None
         if name is not None and name not in cache:
             cache[name] = _human(name, spelling.district)
         found.append(None if name is None else cache[name])
     return pl.Series(found, dtype=pl.String)
+
+
+def _sessions(frame: pl.DataFrame, spelling: Spelling) -> list[str | None]:
+    """Who had a session, spelled as in a group key."""
+    if SESSION_USER not in frame.columns:
+        return [None] * frame.height
+    return spelling.keys("user_name", frame.select(pl.col(SESSION_USER).alias("user_name"))).to_list()
 
 
 def _human(account: str, district: District) -> str | None:

@@ -3,6 +3,10 @@
 A fact says: from `valid_from` on, the address belonged to `value` (empty: to nobody any more). A later fact about
 the same address replaces it from its own start on. So the answer for a time depends on the set of facts alone, not
 on the order they came in, and no fact is ever changed.
+
+Of people there are sessions: a login to the network begins one, a logout, the next login on the same device or the
+longest time of a session ends it. A fact that ends where it begins is a logout. Where two people were on one device or
+address within half an hour it is shared, whatever the inventory says, and nobody is named.
 """
 
 from __future__ import annotations
@@ -15,9 +19,12 @@ from typing import Any
 import polars as pl
 
 from schemas.ids import fact_id
-from schemas.kinds import EventKind
+from schemas.kinds import NETWORK_LOGINS, EventKind
 
 LEASE_US = 86_400_000_000  # how long a grant without a lease time stands: a day, dhcpd's default maximum
+SESSION_US = 43_200_000_000  # how long a session stands that nothing ends: twelve hours
+SHARING_US = 1_800_000_000  # two people on one device within this time share it
+_BEGINS, _ENDS = ("session_start",), ("logout", "session_end", "disconnect")
 _GRANTED = ("ack", "renew")  # some servers tell a renewal from a first grant
 MAX_FACTS = 5_000_000  # beyond it the oldest fact of the address in hand goes: old rows may stay unattributed
 
@@ -74,15 +81,38 @@ def _micros(column: str, frame: pl.DataFrame) -> pl.Expr:
 
 
 def _login_facts(frame: pl.DataFrame) -> pl.DataFrame:
+    """Sessions of logins to the network: who is on a device, and on the address that it was given."""
+    begins = pl.col("event_action").is_in(_BEGINS) & (pl.col("event_outcome") != "failure").fill_null(value=True)
+    login = (pl.col("event_action") == "login") & (pl.col("event_outcome") == "success")
     rows = frame.filter(
-        (pl.col("event_action") == "login")
-        & (pl.col("event_outcome") == "success")
-        & pl.col("source_mac").is_not_null()
+        pl.col("event_dataset").is_in(list(NETWORK_LOGINS))
         & pl.col("user_name").is_not_null()
-    ).select(pl.col("timestamp").dt.timestamp("us").alias("t"), "source_mac", "user_name", "event_id", "log_source")
-    return _facts(
-        [("mac_user", mac, user, t, None, None, 0.8, event, source) for t, mac, user, event, source in rows.iter_rows()]
+        & (begins | login | pl.col("event_action").is_in(_ENDS)).fill_null(value=False)
+    ).select(
+        pl.col("timestamp").dt.timestamp("us").alias("t"),
+        "event_action",
+        "user_name",
+        "user_domain",
+        "source_mac",
+        _there("assigned_ip", frame, pl.String),
+        "event_id",
+        "log_source",
     )
+    facts: list[_Fields] = []
+    for t, action, name, realm, mac, ip, event, source in rows.iter_rows():
+        # A realm is that of a visitor's own school, say: they are not who has the same account here.
+        user = f"{name}@{realm}" if realm and "." in realm and "@" not in name else name
+        ends = action in _ENDS
+        until, why = (t, str(action)) if ends else (t + SESSION_US, None)
+        for kind, address, sure in (("mac_user", mac, 0.9), ("ip_user", ip, 0.8)):
+            if address:
+                facts.append((kind, address, user, t, until, why, sure, event, source))
+    return _facts(facts)
+
+
+def _there(column: str, frame: pl.DataFrame, dtype: type[pl.DataType]) -> pl.Expr:
+    """A column of a later release of the schema; null in a frame of an earlier one."""
+    return pl.col(column) if column in frame.columns else pl.lit(None, dtype=dtype).alias(column)
 
 
 _Fields = tuple[str, str, str, int, int | None, str | None, float, str, str]
@@ -94,7 +124,10 @@ def _facts(rows: Sequence[_Fields]) -> pl.DataFrame:
     kind, address, value, start, end, reason, sure, event, source = columns
     return pl.DataFrame(
         {
-            "fact_id": [fact_id(k, a, v, t) for k, a, v, t in zip(kind, address, value, start, strict=True)],
+            "fact_id": [
+                fact_id(k, a, f"{v} ended" if t == e else v, t)
+                for k, a, v, t, e in zip(kind, address, value, start, end, strict=True)
+            ],
             "version": pl.Series([1] * len(rows), dtype=pl.Int32),
             "kind": pl.Series(kind, dtype=pl.String),
             "address": pl.Series(address, dtype=pl.String),
@@ -166,10 +199,42 @@ class FactIndex:
         """Hardware address that held an IP address at a time, and the facts that say so."""
         return self.at("ip_mac", ip, t_us)
 
+    def user_of(self, kind: str, address: str, t_us: int) -> tuple[str | None, tuple[str, ...]]:
+        """Who had a session on a device (`mac_user`) or an address (`ip_user`) at a time, and the facts that say so.
+
+        Nobody where the newest session had ended, and nobody where several people were there within `SHARING_US`.
+        """
+        known = self._facts.get((kind, address), [])
+        holder: str | None = None
+        ids: tuple[str, ...] = ()
+        seen, ended = set[str](), set[str]()
+        for i in range(bisect_left(known, (t_us + 1,)) - 1, -1, -1):
+            start, _, user, end, fact = known[i]
+            name = user.lower()
+            if start <= t_us - SESSION_US or (ids and start <= t_us - SHARING_US):
+                break
+            if start > t_us - SHARING_US:
+                seen.add(name)
+            if start == end:
+                ended.add(name)
+            elif not ids:
+                holder, ids = None if name in ended else user, (fact,)
+        if holder is None or len(seen | {holder.lower()}) > 1:
+            return None, ids
+        return holder, ids
+
+    def person_of(self, mac: str | None, ip: str | None, t_us: int) -> tuple[str | None, tuple[str, ...]]:
+        """Who had a session by device and by address; nobody where the two do not agree."""
+        found = [self.user_of(kind, address, t_us) for kind, address in (("mac_user", mac), ("ip_user", ip)) if address]
+        users = {user.lower(): user for user, _ in found if user is not None}
+        ids = tuple(one for user, some in found if user is not None for one in some)
+        return (next(iter(users.values())), ids) if len(users) == 1 else (None, ids)
+
     def forget_before(self, t_us: int) -> None:
         """Drop facts that no question at or after `t_us` can need: all but the newest that starts before it."""
         for key, known in list(self._facts.items()):
-            i = bisect_left(known, (t_us + 1,)) - 1
+            before = t_us if key[0] == "ip_mac" else t_us - SESSION_US
+            i = bisect_left(known, (before + 1,)) - 1
             if i > 0:
                 del known[:i]
                 self.count -= i

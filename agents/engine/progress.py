@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from schemas.headers import FOREVER, NEVER
-from schemas.kinds import EventKind
+from schemas.kinds import NETWORK_LOGINS, EventKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +23,19 @@ class SourceInfo:
         kind: Kind of its events.
         timeline: Empty for live.
         absent: True while it is declared absent.
+        type: Type of its log; empty in records of early releases.
     """
 
     name: str
     kind: EventKind
     timeline: str = ""
     absent: bool = False
+    type: str = ""
+
+    @property
+    def tells_who(self) -> bool:
+        """True where its events say who or what has an address."""
+        return self.kind is EventKind.DHCP or (self.kind is EventKind.LOGIN and self.type in NETWORK_LOGINS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ import polars as pl
 from agents.build import district_of, inventory_of, judge_of
 from agents.context.district import District
 from agents.context.inventory import Inventory
+from agents.engine.attribution import whose
 from agents.engine.chains import row_of_episode
 from agents.engine.correlate import Bucket, RuleTime
 from agents.engine.detect import Detector
@@ -26,7 +27,7 @@ from agents.engine.pipeline import last_versions
 from agents.engine.pipeline import run as judged
 from agents.engine.rows import KeyedRow, rows_of
 from agents.engine.trace import Step, trace
-from agents.rules.columns import derived_columns
+from agents.rules.columns import derived_columns, identity_columns
 from agents.rules.examples import frame_of
 from agents.rules.explain import Verdict, explain
 from agents.rules.model import Rule, RuleSet, part_of
@@ -212,10 +213,8 @@ def _seen(
     rules, rule = family
     enricher, facts = context
     row = frame.row(0, named=True)
-    if "source_mac" in row and row["source_mac"] is None and row.get("source_ip") is not None:
-        t = int(frame["timestamp"].dt.timestamp("us")[0])
-        mac, _ = facts.mac_of(row["source_ip"], t)
-        frame = frame.with_columns(source_mac=pl.lit(mac, pl.String))
+    if "source_mac" in identity_columns(kind):
+        frame = whose(frame, enricher.inventory, facts, names=True)
     full = enricher.add(frame, kind, derived_columns(kind))
     feeds = [(r, base) for r, base in rules.feeds(kind) if r.id == rule.id]
     verdicts = tuple(explain(base, full) for _, base in feeds)

@@ -21,6 +21,7 @@ import polars as pl
 
 from agents.context.district import District, Site
 from agents.context.inventory import Device, Inventory
+from agents.engine.attribution import NoAttribution
 from agents.engine.detect import Detector
 from agents.rules.examples import frame_of
 from agents.rules.loader import load_rules
@@ -32,7 +33,7 @@ SHARES: Mapping[EventKind, int] = {EventKind.PROXY: 85, EventKind.DHCP: 5, Event
 START = datetime(2026, 3, 2, 15, tzinfo=UTC)
 
 
-class Leases:
+class Leases(NoAttribution):
     """Every address belongs to a device that can be computed from it."""
 
     def mac_of(self, ip: str, t_us: int) -> tuple[str | None, tuple[str, ...]]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from agents.context.district import District, Site
 from agents.context.inventory import Device, Inventory
+from agents.engine.attribution import NoAttribution
 from agents.engine.detect import Detector
 from agents.engine.evidence import acted_at
 from agents.engine.feeding import DETECTION_SCHEMA
@@ -27,7 +28,7 @@ INVENTORY = Inventory.of([Device(LAPTOP, "anna", "laptop"), Device(CART, "", "sh
 RULES = load_rules()
 
 
-class Leases:
+class Leases(NoAttribution):
     """10.1.0.1 is the laptop, 10.1.0.2 the cart, nothing else is known."""
 
     def mac_of(self, ip: str, t_us: int) -> tuple[str | None, tuple[str, ...]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
+from typing import Any
 
 from agents.engine.identity import FactIndex, facts_of
 from agents.rules.examples import frame_of
@@ -53,3 +55,68 @@ def test_a_lease_ends_when_the_server_says_so() -> None:
     assert held_at(2.9, dhcp_lease_expires=START + timedelta(hours=3)) == MAC
     assert held_at(3.0, dhcp_lease_expires=START + timedelta(hours=3)) is None
     assert held_at(20) == MAC
+
+
+def _session(minutes: float, user: str, action: str = "login", **more: Any) -> dict[str, object]:
+    plain: dict[str, object] = {
+        "timestamp": START + timedelta(minutes=minutes),
+        "event_id": f"{int(minutes * 60):032x}", "event_action": action,
+        "event_outcome": "success", "event_dataset": "freeradius", "user_name": user, "source_mac": MAC,
+        "late": False, "time_suspect": False, "log_source": "radius",
+    }  # fmt: skip
+    return plain | more
+
+
+def _index(*logins: dict[str, object], settled: bool = False) -> FactIndex:
+    index = FactIndex()
+    for one in logins:  # in any order: the answer depends on the set of facts alone
+        index.add(facts_of(frame_of(EventKind.LOGIN, [one]), EventKind.LOGIN, settled=settled))
+    return index
+
+
+def _there(minutes: float, *logins: dict[str, object]) -> str | None:
+    t = int((START + timedelta(minutes=minutes)).timestamp() * 1_000_000)
+    answers = {_index(*some).person_of(MAC, IP, t)[0] for some in permutations(logins)}
+    assert len(answers) == 1, answers
+    return answers.pop()
+
+
+def test_a_session_lasts_from_the_login_to_the_logout_or_twelve_hours() -> None:
+    anna = _session(0, "anna")
+    assert [_there(m, anna) for m in (-1, 0, 719, 720)] == [None, "anna", "anna", None]
+    assert [_there(m, anna, _session(60, "anna", "logout")) for m in (59, 60, 61)] == ["anna", None, None]
+    assert _there(100, anna, _session(60, "anna", "logout"), _session(90, "anna")) == "anna"
+
+
+def test_the_next_login_ends_a_session_and_two_people_within_half_an_hour_are_nobody() -> None:
+    both = (_session(0, "anna"), _session(60, "ben"))
+    assert [_there(m, *both) for m in (59, 61, 89)] == ["anna", "ben", "ben"]
+    near = (_session(0, "anna"), _session(20, "ben"))
+    assert [_there(m, *near) for m in (19, 21, 29, 31)] == ["anna", None, None, "ben"]
+
+
+def test_the_logout_of_one_does_not_end_the_session_of_another() -> None:
+    sessions = (_session(0, "anna"), _session(60, "ben"), _session(61, "anna", "session_end"))
+    assert [_there(m, *sessions) for m in (62, 100)] == [None, "ben"]
+
+
+def test_a_failed_login_and_one_to_a_host_say_nothing() -> None:
+    assert _there(1, _session(0, "anna", event_outcome="failure")) is None
+    assert _there(1, _session(0, "anna", event_dataset="openssh")) is None
+
+
+def test_a_session_by_address_counts_and_one_that_contradicts_the_device_names_nobody() -> None:
+    vpn: dict[str, Any] = {"event_dataset": "anyconnect", "source_mac": None, "assigned_ip": IP}
+    assert _there(1, _session(0, "Anna", **vpn)) == "Anna"
+    assert _there(61, _session(0, "anna", **vpn), _session(1, "anna")) == "anna"
+    assert _there(61, _session(0, "anna", **vpn), _session(1, "ben")) is None
+
+
+def test_who_comes_from_another_school_is_not_who_has_that_account_here() -> None:
+    assert _there(1, _session(0, "anna", user_domain="other.example")) == "anna@other.example"
+
+
+def test_a_late_login_is_believed_when_all_is_settled() -> None:
+    t = int((START + timedelta(minutes=5)).timestamp() * 1_000_000)
+    late = _session(0, "anna", late=True)
+    assert [_index(late, settled=s).person_of(MAC, None, t)[0] for s in (False, True)] == [None, "anna"]
