@@ -15,6 +15,7 @@ import typer
 
 from agents.privacy.pseudonyms import PATTERN
 from infra.cli.configuration import Chosen, choose
+from infra.cli.covering import tell_summary
 from infra.cli.failures import FINDINGS
 from infra.cli.output import on_terminal, warn
 from infra.cli.records import has_violation, show, shown
@@ -78,6 +79,8 @@ def run(
     try:
         # A table shows no evidence.
         violations = standing(store, filters, evidence=as_json or not on_terminal())
+        if not violations:
+            tell_summary(store, chosen)  # that nothing was found says only as much as what could be seen
     finally:
         store.close()
     if unmasking.wanted:

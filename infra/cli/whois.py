@@ -22,6 +22,7 @@ from streams.road import deliveries
 
 _KINDS = {kind.topic: kind for kind in EventKind}
 _FACTS = (EventKind.DHCP, EventKind.LOGIN)
+_USED = {"mac_user": "device used by", "ip_user": "address used by"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Said:
     """One thing that is known.
 
     Attributes:
-        what: `address of device`, `device used by`, `device given to`, `device is`, `address is`.
+        what: `address of device`, `device used by`, `address used by`, `device given to`, `device is`, `address is`.
         of: The address, device or account.
         value: What it was.
         since: Begin of the time that it holds for, ISO 8601 in UTC; empty for what the inventory says.
@@ -92,13 +93,16 @@ def answers(asked: str, t_us: int, chosen: Chosen, facts: pl.DataFrame) -> Itera
         if held is not None:
             yield _said("address of device", asked, held, by_id[ids[0]])
             yield from _device(held, t_us, chosen, (index, by_id))
+        user, ids = index.user_of("ip_user", asked, t_us)
+        if user is not None:
+            yield _said("address used by", asked, user, by_id[ids[0]])
     else:
         account = asked.lower()
-        for device in sorted({row["address"] for row in by_id.values() if row["kind"] == "mac_user"}):
-            user, ids = index.at("mac_user", device, t_us)
+        for kind, address in sorted({(row["kind"], row["address"]) for row in by_id.values()}):
+            user, ids = (None, ()) if kind == "ip_mac" else index.user_of(str(kind), str(address), t_us)
             if user is not None and user.lower() == account:
-                yield _said("device used by", device, user, by_id[ids[0]])
-                yield from _addresses(device, t_us, (index, by_id))
+                yield _said(_USED[str(kind)], str(address), user, by_id[ids[0]])
+                yield from _addresses(str(address), t_us, (index, by_id)) if kind == "mac_user" else ()
         for one in inventory_of(chosen.config.district).devices.values():
             if one.owner.lower() == account:
                 yield Said("device given to", one.mac, one.owner, "", "", 0.9, "inventory", "")
@@ -116,7 +120,7 @@ def _device(mac: str, t_us: int, chosen: Chosen, known: _Known) -> Iterator[Said
         yield Said("device is", mac, listed.kind, "", "", 1.0, "inventory", "")
     if listed is not None and listed.owner and listed.kind not in SHARED_KINDS:
         yield Said("device given to", mac, listed.owner, "", "", 0.9, "inventory", "")
-    user, ids = index.at("mac_user", mac, t_us)
+    user, ids = index.user_of("mac_user", mac, t_us)
     if user is not None:
         yield _said("device used by", mac, user, by_id[ids[0]])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -126,6 +127,15 @@ def test_violations_are_those_of_a_backtest_of_the_same_log(stored: Stored) -> N
 )
 def test_filters_choose(stored: Stored, filters: list[str], found: int) -> None:
     assert len(aupstream("violations", "-c", stored.config, *filters).objects) == found
+
+
+def test_that_nothing_was_found_comes_with_how_much_could_be_seen(stored: Stored) -> None:
+    ran = aupstream("violations", "-c", stored.config, "--clause", "11")
+    assert (ran.code, ran.out) == (0, "")
+    figures = {int(c): float(f) for c, f in re.findall(r"(\d+): (\d\.\d\d)", ran.err)}
+    assert figures.keys() == set(range(1, 14))
+    assert (figures[11], figures[13] > 0) == (0, True), "there was no mail log, and one of logins"
+    assert "seen of each clause" not in aupstream("violations", "-c", stored.config).err
 
 
 def test_a_finding_ends_with_1_only_where_asked_for(stored: Stored) -> None:

@@ -61,6 +61,17 @@ def test_a_device_and_a_person_are_asked_for_too_and_every_answer_has_its_event(
     assert (said["source"], len(said["event_id"]), said["since"]) == ("dhcp", 32, "2026-03-02T15:00:00+00:00")
 
 
+def test_a_session_on_the_network_says_who_was_there_until_it_ended(config: Path) -> None:
+    (config.parent / "radius.log").write_text(
+        "Mon Mar  2 08:10:00 2026 : Auth: (1) Login OK: [ben] (from client ap-1 port 1 cli 3C-52-82-00-00-01)\n"
+    )
+    source = '\n[[sources]]\nname = "radius"\ntype = "freeradius"\npath = "radius.log"\n'
+    config.write_text(config.read_text() + source)
+    assert ("device used by", MAC, "ben") in _said(config, "10.1.0.5", "2026-03-02T08:30")
+    assert ("device used by", MAC, "ben") not in _said(config, MAC, "2026-03-02T20:10")
+    assert _said(config, "ben", "2026-03-02T08:30")[0] == ("device used by", MAC, "ben")
+
+
 def test_what_cannot_be_answered_is_said(config: Path) -> None:
     assert aupstream("whois", "10.1.0.5", "--at", "noon", "-c", config).code == 2
     config.write_text('[district]\ntimezone = "UTC"\n')
