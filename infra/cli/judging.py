@@ -1,4 +1,4 @@
-"""Commands that need no servers: normalise, backtest, simulate."""
+"""Commands that need no servers: normalise, backtest, simulate, score."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ def register(app: typer.Typer) -> None:
     app.command()(normalise)
     app.command()(backtest)
     app.command()(simulate)
+    app.command()(score)
 
 
 def normalise(  # noqa: PLR0913 - options
@@ -168,3 +169,26 @@ def simulate(
     from infra.cli.simulating import run  # noqa: PLC0415 - heavy
 
     run(seed, lines, folder)
+
+
+def score(
+    truth: Annotated[Path, typer.Argument(metavar="TRUTH", help="`truth.json` of a simulation, or its folder.")],
+    violations: Annotated[str, typer.Argument(metavar="VIOLATIONS|-", help="JSON lines, as backtest prints them.")],
+    *,
+    least_precision: Annotated[float, typer.Option("--least-precision", min=0, max=1)] = 0.0,
+    least_recall: Annotated[float, typer.Option("--least-recall", min=0, max=1)] = 0.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Hold what was found against the truth: precision and recall by clause, every miss and every false accusation.
+
+    A hit is of the same clause (and rule, where the truth names one), about the same person, device or address, begins
+    while the violation lasts, and has the status that the truth says: to be accused of what is permitted is a false
+    accusation. The truth is an object with `expected`, a list of {clause, rule_id, group_key, first_seen, status, why},
+    and `lookalikes`, a list of {kind, rule_id, who, why}. With --least-precision and --least-recall it exits with 1
+    where all clauses together are below.
+
+    Example: `aupstream backtest --config day/aupstream.toml | aupstream score day -`
+    """
+    from infra.cli.scoring import run  # noqa: PLC0415 - heavy
+
+    run(truth, violations, (least_precision, least_recall), as_json=as_json)

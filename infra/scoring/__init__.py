@@ -1,0 +1,1 @@
+"""What was found held against what truly happened, as a simulation tells it."""
