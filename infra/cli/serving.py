@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -126,7 +127,8 @@ def keep(system: System) -> None:
     asked = threading.Event()
     signal.signal(signal.SIGHUP, lambda *_: asked.set())
     while True:
-        for sentence in (*system.poll(), *system.retention.poll(), *system.again.poll()):
+        happened = (system.poll(), system.retention.poll(), system.again.poll(), system.follow_context())
+        for sentence in chain.from_iterable(happened):
             talk(sentence)
         if asked.is_set():
             asked.clear()

@@ -42,6 +42,11 @@ class DataPaths:
         return self.folder / "run" / "agents.json"
 
     @property
+    def context(self) -> Path:
+        """Copies of inventory, roster and permits, a folder a version."""
+        return self.folder / "context"
+
+    @property
     def faust(self) -> Path:
         """Faust's own files."""
         return self.folder / "faust"

@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from kafka.errors import KafkaError
@@ -26,17 +26,19 @@ from infra.permits.keeping import recorded
 from infra.permits.telling import tell
 from infra.run.again import Again
 from infra.run.announcing import announce, periods, shown
+from infra.run.contextfiles import ContextFiles
 from infra.run.drain import Drain, agent_partitions, statuses
 from infra.run.paths import DataPaths
 from infra.run.retaining import Daily
 from infra.run.supervisor import Spec, Supervisor
 from infra.run.topics import Wanted, create, keep_for, wanted
-from schemas.errors import ServerError
+from schemas.errors import AupstreamError, ServerError
 from schemas.headers import NEVER
 
 ROOT = Path(__file__).parents[2]
 COLLECT = "collect"
 LISTEN = "listen"
+_JUDGES = ("detect", "correlate", "notify")  # agents that ask inventory, roster and permits
 
 
 def cache_folder() -> Path:
@@ -61,6 +63,7 @@ class System:
         self._drain: Drain | None = None
         self._retention: Daily | None = None
         self._again: Again | None = None
+        self._context = ContextFiles(config.district, self.paths.context)
         self.kafka = config.kafka.bootstrap
         self.clickhouse = config.clickhouse.dsn
 
@@ -172,6 +175,7 @@ class System:
 
     def _write_settings(self) -> None:
         settings = self._config.agent_settings(self.kafka, self.clickhouse, self.paths.status)
+        settings = settings.model_copy(update={"district": self._context.keep()})
         path = self.paths.settings
         temporary = path.with_suffix(".tmp")
         temporary.touch(mode=0o600)
@@ -211,6 +215,27 @@ class System:
         done = announce(self.kafka, self.rule_sources)
         when = f"in force from {shown(done.period.start)} on" if done.changed else "those announced last: nothing to do"
         return f"{done.rules} rules ({done.period.version}) are {when}"
+
+    def follow_context(self) -> Iterator[str]:
+        """Have inventory, roster and permits judged by as they are now; what happened, as sentences.
+
+        Workers are started again for it, which loses and repeats nothing. Files that are wrong change nothing.
+        """
+        if not self._context.changed():
+            return
+        before = self._context.version
+        try:
+            self._write_settings()
+        except AupstreamError as error:
+            yield from (f"not taken: {sentence}" for sentence in str(error).splitlines())
+            return
+        if self._context.version == before:
+            return
+        yield "inventory, roster or permits have changed: judging goes on by them"
+        for name in [n for n in self.processes.starts if n.rpartition("-")[0] in _JUDGES]:
+            self.processes.remove(name)
+            agent, _, number = name.rpartition("-")
+            self.start_worker(agent, int(number))
 
     @property
     def rule_sources(self) -> RuleSources:
