@@ -13,6 +13,7 @@ from agents.alerts.wording import Wording
 from agents.context.categories import OWN, Categories
 from agents.context.district import District, Site
 from agents.context.inventory import Inventory
+from agents.context.ldif import is_ldif, read_ldif
 from agents.context.oneroster import is_oneroster, read_oneroster
 from agents.context.permitlog import LivePermits, Record
 from agents.context.permits import Permits
@@ -51,9 +52,11 @@ def district_of(settings: DistrictSettings) -> District:
 
 
 def roster_of(settings: DistrictSettings) -> Roster:
-    """The roster, or none. Raises as `Roster.read` and `read_oneroster`."""
+    """The roster, or none. Raises as `Roster.read`, `read_oneroster` and `read_ldif`."""
     if settings.roster is None:
         return Roster()
+    if is_ldif(settings.roster):
+        return read_ldif(settings.roster)
     return read_oneroster(settings.roster) if is_oneroster(settings.roster) else Roster.read(settings.roster)
 
 
