@@ -5,58 +5,67 @@ The policy asks for "a supervisor's" permission. So nobody permits themselves an
 
 from __future__ import annotations
 
+from agents.context.district import District
 from agents.context.mac import normalise_mac
-from agents.context.roster import PRINCIPAL, STUDENT, Person, Roster
+from agents.context.roster import PRINCIPAL, STUDENT, Person
 
-# Offices whose holders answer for the whole district; a principal answers for a building.
-DISTRICT_WIDE = frozenset({"superintendent", "administrator", "director"})
+DISTRICT_WIDE = frozenset({"superintendent", "director"})  # offices whose holders answer for everybody
+HEADS = frozenset({PRINCIPAL, "administrator"})  # for a building; an administrator without one, for everybody
 DEVICES = frozenset({"it", "security"})  # who decides of devices that are nobody's
 
 
-def objection(roster: Roster, granter: str, holder: str) -> str:
+def objection(district: District, granter: str, holder: str) -> str:
     """Why somebody may not permit somebody anything, without names; empty where they may, or there is no roster to ask.
 
     Args:
-        roster: The people.
+        district: Its roster and mail domains.
         granter: Account or mail address of who permits.
         holder: Account, mail address or MAC address of who is permitted.
     """
-    if not roster.present:
+    if not district.roster.present:
         return ""
-    boss = _person(roster, granter)
+    boss = _person(district, granter)
     if boss is None:
         return "who granted it is nobody in the roster"
     if not boss.active:
         return "who granted it has left"
     if STUDENT in boss.roles:
         return "who granted it is a student"
-    person = None if normalise_mac(holder) else _person(roster, holder)
+    device = normalise_mac(holder) is not None
+    person = None if device else _person(district, holder)
     if person is None:
-        device = bool(normalise_mac(holder))
-        if _is_boss(roster, boss) or (device and DEVICES & set(boss.roles)):
-            return ""
-        return "who granted it is nobody's supervisor"
+        may = _is_boss(district, boss) or (device and DEVICES & set(boss.roles))
+        return "" if may else "who granted it is nobody's supervisor"
     if person.account == boss.account:
         return "who granted it is who is permitted"
-    return "" if _answers_for(roster, boss, person) else "who granted it is no supervisor of who is permitted"
+    return "" if _answers_for(district, boss, person) else "who granted it is no supervisor of who is permitted"
 
 
-def _answers_for(roster: Roster, boss: Person, person: Person) -> bool:
-    if roster.reports_to(person.account, boss.account) or DISTRICT_WIDE & set(boss.roles):
+def _answers_for(district: District, boss: Person, person: Person) -> bool:
+    roster = district.roster
+    if roster.reports_to(boss.account, person.account):
+        return False  # whatever the office: nobody permits their own supervisor anything
+    if roster.reports_to(person.account, boss.account) or _for_everybody(boss):
         return True
-    if PRINCIPAL in boss.roles and (not person.site or not boss.site or person.site == boss.site):
+    student = STUDENT in person.roles
+    if HEADS & set(boss.roles) and (person.site == boss.site or (student and not person.site)):
         return True
-    taught = STUDENT in person.roles and roster.teaches(boss.account, person.account)
-    unsaid = not person.supervisor and not person.site and STUDENT not in person.roles
-    return taught or (unsaid and _is_boss(roster, boss))
+    taught = student and roster.teaches(boss.account, person.account)
+    unsaid = not person.supervisor and not person.site and not student
+    return taught or (unsaid and _is_boss(district, boss))
 
 
-def _is_boss(roster: Roster, person: Person) -> bool:
-    return bool({PRINCIPAL, *DISTRICT_WIDE} & set(person.roles)) or person.account in roster.supervisors
+def _for_everybody(boss: Person) -> bool:
+    return bool(DISTRICT_WIDE & set(boss.roles)) or ("administrator" in boss.roles and not boss.site)
 
 
-def _person(roster: Roster, name: str) -> Person | None:
-    """Whose account or mail address it is."""
-    lowered = name.strip().lower()
+def _is_boss(district: District, person: Person) -> bool:
+    return bool((HEADS | DISTRICT_WIDE) & set(person.roles)) or person.account in district.roster.supervisors
+
+
+def _person(district: District, name: str) -> Person | None:
+    """Whose account or mail address it is. An address elsewhere is nobody's, whatever stands before its `@`."""
+    roster, lowered = district.roster, name.strip().lower()
     found = roster.person(lowered) or roster.by_mail(lowered)
-    return found or roster.person(lowered.partition("@")[0])
+    local, at, domain = lowered.rpartition("@")
+    return found or (roster.person(local) if at and district.is_internal_domain(domain) else None)

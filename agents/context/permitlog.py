@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import tzinfo
@@ -19,6 +20,7 @@ from agents.context.permitfile import COLUMNS, OPTIONAL, moment, permit_of
 from agents.context.permits import Permits
 from schemas.errors import ConfigError, Errors, InputError
 
+log = logging.getLogger(__name__)
 GRANT, REVOKE = "grant", "revoke"
 FIRST = "0" * 64  # what the first entry follows
 Record = Mapping[str, Any]
@@ -77,6 +79,14 @@ def permits_of(records: Iterable[Record], zone: tzinfo, where: str) -> tuple[Per
         Errors: of `ConfigError`, every record that is wrong.
     """
     errors: list[ConfigError] = []
+    found = _folded(records, zone, where, errors)
+    if errors:
+        raise Errors([*errors])
+    return found
+
+
+def _folded(records: Iterable[Record], zone: tzinfo, where: str, errors: list[ConfigError]) -> tuple[Permit, ...]:
+    """`permits_of`; what is wrong goes to `errors` and counts for nothing."""
     found: dict[str, Permit] = {}
     for number, record in enumerate(records, 1):
         place = f"{where}:{number}"
@@ -89,11 +99,10 @@ def permits_of(records: Iterable[Record], zone: tzinfo, where: str) -> tuple[Per
                 found[name] = _revoked(found[name], at, record)
         elif name not in found:
             row = {c: str(record.get(c, "")) for c in (*COLUMNS, *OPTIONAL)}
+            before = len(errors)
             permit = permit_of(row, place, zone, errors)
-            if permit is not None:
+            if permit is not None and len(errors) == before:
                 found[name] = permit
-    if errors:
-        raise Errors([*errors])
     return tuple(found.values())
 
 
@@ -107,6 +116,8 @@ def _revoked(permit: Permit, at_us: int, record: Record) -> Permit:
 
 class LivePermits:
     """The book while records still come in: what is known when it is asked.
+
+    A record that cannot be read is logged and counts for nothing: it must not stop who judges.
 
     Args:
         written: Permits of the district's file.
@@ -129,6 +140,9 @@ class LivePermits:
     def _now(self) -> Permits:
         records = self._records()
         if records is not self._seen:
-            more = permits_of(records, self._written.district.timezone, "permits")
+            errors: list[ConfigError] = []
+            more = _folded(records, self._written.district.timezone, "permits", errors)
+            for error in errors:
+                log.warning("a record of a permit is passed over: %s", error)
             self._book, self._seen = self._written.and_more(more), records
         return self._book

@@ -77,7 +77,7 @@ class Permits:
     @cached_property
     def refused(self) -> Mapping[str, str]:
         """Why permits count for nothing, by their ids: who granted them may not."""
-        said = ((p.id, objection(self.district.roster, p.granted_by, p.who)) for p in self.permits)
+        said = ((p.id, objection(self.district, p.granted_by, p.who)) for p in self.permits)
         return {name: why for name, why in said if why}
 
     @cached_property
@@ -145,8 +145,8 @@ class Permits:
             return "it is for other hours"
         if scope.device and scope.device != act.device():
             return "it is for another device"
-        if scope.list and scope.list not in act.of("email_lists").split():
-            return "it is for another list"
+        if scope.list and act.of("email_lists").split() != [scope.list]:
+            return "it is for another list, or for that list alone"
         if scope.category and scope.category not in self._categories(act):
             return "it is for another category"
         return ""

@@ -11,6 +11,7 @@ from agents.rules.model import VALUE_SEPARATOR
 
 HOUR_US = 3_600_000_000
 DELIVERED = "sent"  # Postfix's word for a delivery that succeeded; deferred and bounced are none (yet)
+NO_LIST = "*"  # in `email_lists`: somebody was written to without a list
 _PARALLEL = ("email_to_status", "email_to_filter")
 
 
@@ -62,14 +63,15 @@ def mail_columns(frame: pl.DataFrame, wanted: Sequence[str], district: District)
 def _lists(frame: pl.DataFrame) -> pl.Series:
     """Addresses that were written to and stand for several recipients each, one space between; null for none.
 
-    An alias of one person is no list.
+    Behind them stands `NO_LIST` where others were written to as well, by their own address or the alias of one person.
     """
     written = pl.col("email_to_original_address").list.eval(pl.element().str.to_lowercase())
-    several = written.list.eval(
-        pl.element().filter((pl.element() != "") & pl.element().is_duplicated()).unique().sort()
-    )
+    listed = pl.element().is_duplicated() & (pl.element() != "")
+    several = written.list.eval(pl.element().filter(listed).unique().sort())
+    through = written.list.eval(pl.element().filter(listed)).list.len()
     joined = several.list.join(" ")
-    return frame.select(lists=pl.when(joined != "").then(joined)).to_series()
+    others = pl.when(through < pl.col("email_to_address").list.len()).then(pl.lit(f" {NO_LIST}")).otherwise(pl.lit(""))
+    return frame.select(lists=pl.when(joined != "").then(joined + others)).to_series()
 
 
 def _deliveries(frame: pl.DataFrame, district: District) -> pl.DataFrame:

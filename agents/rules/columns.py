@@ -76,7 +76,7 @@ DERIVED: tuple[Derived, ...] = (
     Derived("delivered_recipients", ColumnType.TEXTS, _MAIL, _DELIVERED),
     Derived("recipients_internal", ColumnType.NUMBER, _MAIL, _DELIVERED),
     Derived("recipients_outside", ColumnType.NUMBER, _MAIL, _DELIVERED),
-    Derived("email_lists", ColumnType.TEXT, _MAIL, ("email_to_original_address",)),
+    Derived("email_lists", ColumnType.TEXT, _MAIL, ("email_to_original_address", "email_to_address")),
     Derived("source_site", ColumnType.TEXT, _DEVICES, ("source_ip", "dhcp_relay_ip", "access_point", "nas_ip")),
     Derived("source_device_kind", ColumnType.TEXT, _DEVICES, _DEVICE, identity=True),
     Derived("source_device_owner", ColumnType.TEXT, _DEVICES, _DEVICE, identity=True),

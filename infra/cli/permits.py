@@ -55,16 +55,14 @@ def add(  # noqa: PLR0913 - options
     Example: `aupstream permits add --who coach --clause 11 --from 2026-03-02 --to 2026-03-06 --granted-by principal
     --recipients 300 --reason "season opening"`
     """
-    from infra.cli.permitting import Wish, grant  # noqa: PLC0415 - heavy
+    from infra.cli.permitting import grant  # noqa: PLC0415 - heavy
 
-    wish = Wish(
-        {
-            "who": who, "clause": str(clause), "from": start, "to": end, "granted_by": granted_by, "reason": reason,
-            "rule": rule, "recipients": str(recipients) if recipients else "", "list": list_, "device": device,
-            "category": category, "hours": hours,
-        }
-    )  # fmt: skip
-    grant(wish, config, data, as_json=as_json)
+    row = {
+        "who": who, "clause": str(clause), "from": start, "to": end, "granted_by": granted_by, "reason": reason,
+        "rule": rule, "recipients": str(recipients) if recipients else "", "list": list_, "device": device,
+        "category": category, "hours": hours,
+    }  # fmt: skip
+    grant(row, config, data, as_json=as_json)
 
 
 def list_(

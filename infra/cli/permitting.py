@@ -32,13 +32,6 @@ _STEP = 1_000_000  # microseconds
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """A permit as it was asked for, by the names of the file's columns."""
-
-    row: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
 class Question:
     """What is asked: may `who` do that? See the command's options."""
 
@@ -51,8 +44,14 @@ class Question:
     category: str
 
 
-def grant(wish: Wish, config: Path | None, data: Path | None, *, as_json: bool) -> None:
+def grant(row: Mapping[str, str], config: Path | None, data: Path | None, *, as_json: bool) -> None:
     """Write a permit down and tell the agents.
+
+    Args:
+        row: By the names of the file's columns.
+        config: Configuration.
+        data: Data folder.
+        as_json: Print one JSON object.
 
     Raises:
         Errors: of `ConfigError`, everything that is wrong with it; nothing is written then.
@@ -61,17 +60,17 @@ def grant(wish: Wish, config: Path | None, data: Path | None, *, as_json: bool) 
     chosen = choose(config, data)
     district = district_of(chosen.config.district)
     errors: list[ConfigError] = []
-    permit = permit_of(wish.row, "permits add", district.timezone, errors)
-    if not wish.row["reason"].strip():
+    permit = permit_of(row, "permits add", district.timezone, errors)
+    if not row["reason"].strip():
         errors.append(ConfigError("a reason is needed", where="permits add", hint='say why with --reason "…"'))
-    if permit is not None and (why := objection(district.roster, permit.granted_by, permit.who)):
+    if permit is not None and (why := objection(district, permit.granted_by, permit.who)):
         hint = "let a supervisor grant it, or correct the roster"
         what = f"{permit.granted_by} may not permit {permit.who} anything: {why}"
         errors.append(ConfigError(what, where="--granted-by", hint=hint))
     if errors or permit is None:
         raise Errors([*errors])
     now = _now()
-    given = {k: v for k, v in wish.row.items() if v}
+    given = {k: v for k, v in row.items() if v}
     given |= {"from": iso(permit.from_us), "to": iso(permit.to_us)}  # times without an offset are nobody's to guess
 
     def made(records: Sequence[Record]) -> Record:
@@ -108,7 +107,7 @@ def revoking(name: str, said: tuple[str, str, str], config: Path | None, data: P
         if permit is None:
             hint = "`aupstream permits list --all` has the ids; one of the file is taken back in the file (`revoked`)"
             raise InputError("no permit of this id was entered", where=name, hint=hint)
-        why = objection(district.roster, by, permit.who)
+        why = objection(district, by, permit.who)
         if why and by.lower() not in (permit.granted_by.lower(), permit.who.lower()):
             what = f"{by} may not take back what {permit.who} was permitted: {why}"
             raise ConfigError(what, where="--by", hint="let a supervisor do it")

@@ -25,6 +25,7 @@ from infra.rejudge.causes import Due, due
 from infra.rejudge.comparing import Outcome, Scope
 from infra.rejudge.judging import judge_again
 from infra.rejudge.standing import send
+from infra.run.announcing import registry
 from schemas.errors import ConfigError
 
 _COLUMNS = ("at", "who", "reason", "from_time", "to_time", "causes", "changed", "withdrawn", "raised")
@@ -54,7 +55,7 @@ def run(asked: Asked, config: Path | None, data: Path | None, *, as_json: bool) 
     kafka, store = kafka_of(chosen), Store(dsn_of(chosen))
     try:
         tell(kafka, recorded(chosen.config.permit_log)())
-        for one in _wanted(asked, chosen, store):
+        for one in _wanted(asked, chosen, store, kafka):
             talk(f"judging again from {iso(one.scope.start)} to {iso(one.scope.end)}: {one.reason}")
             events = EventTables(dsn_of(chosen), None, None, Unsealer(chosen))
             with progress("reading events", None, size=False) as bar:
@@ -68,15 +69,15 @@ def run(asked: Asked, config: Path | None, data: Path | None, *, as_json: bool) 
         store.close()
 
 
-def _wanted(asked: Asked, chosen: Chosen, store: Store) -> Iterator[Due]:
+def _wanted(asked: Asked, chosen: Chosen, store: Store, kafka: str) -> Iterator[Due]:
+    zone = district_of(chosen.config.district).timezone
     if asked.due:
-        found = due(store, Unsealer(chosen), chosen.config, int(datetime.now(UTC).timestamp() * 1e6))
+        found = due(store, Unsealer(chosen), registry(kafka).permits, zone)
         if not found:
             talk("nothing is to be judged again")
         yield from found
         return
     need_reason(asked.reason, "rejudge")
-    zone = district_of(chosen.config.district).timezone
     times = [moment(text, zone, end=last) for text, last in ((asked.start, False), (asked.end, True))]
     for text, name, found_time in zip((asked.start, asked.end), ("--from", "--to"), times, strict=True):
         if found_time is None:

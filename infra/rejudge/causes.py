@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from agents.context.permitlog import Record, permits_of
+from agents.context.permit import Permit
+from agents.context.permitfile import moment
+from agents.context.permitlog import GRANT, Record, permits_of
 from agents.engine.identity import LEASE_US
 from infra.cli.store import Store
 from infra.cli.unsealing import Unsealer
-from infra.config import Config
-from infra.permits.keeping import recorded
 from infra.rejudge.comparing import Scope
 
 MARGIN_US = 86_400_000_000  # a window may begin so long before what is different now
@@ -39,30 +39,41 @@ class Due:
     reason: str
 
 
-def due(store: Store, unsealer: Unsealer, config: Config, now_us: int) -> list[Due]:
+def due(store: Store, unsealer: Unsealer, records: Sequence[Record], zone: tzinfo) -> list[Due]:
     """What has become due since it was done last.
 
     Args:
         store: ClickHouse.
         unsealer: Gives late leases their addresses back.
-        config: Where permits are.
-        now_us: Now, microseconds UTC.
+        records: Of permits, as all workers were told of them.
+        zone: Of their times that have no offset.
 
     Raises:
-        AupstreamError: ClickHouse does not answer, or the permits cannot be read.
+        AupstreamError: ClickHouse does not answer, or a record cannot be read.
     """
     done = {row["cause"] for row in store.rows(_DONE)}
     late = [row for row in store.rows(_LATE) if row["event_id"] not in done]
-    records = recorded(config.permit_log)()
-    fresh = [r for r in records if cause_of(r) not in done]
+    permits = {p.id: p for p in permits_of(records, zone, "permits")}
     found = []
     if late:
         found.append(_of_leases(unsealer.rows(late)))
-    for record in fresh:
-        scope = _of_permit(records, record, config)
-        if scope.start < now_us:
+    for record in records:
+        permit = permits[str(record["id"])]
+        # What is written down before it takes effect is known to the agents when they judge.
+        if cause_of(record) not in done and _effective(record, permit) < (_written_down(record, zone) or 0):
+            scope = Scope(permit.from_us - MARGIN_US, permit.to_us + MARGIN_US, frozenset({permit.who.lower()}))
             found.append(Due(scope, (cause_of(record),), f"permit {record['id']}: {record['action']}"))
     return found
+
+
+def _effective(record: Record, permit: Permit) -> int:
+    """From when on a record changes what is permitted, microseconds UTC."""
+    return permit.from_us if record["action"] == GRANT or permit.revoked is None else permit.revoked.at_us
+
+
+def _written_down(record: Record, zone: tzinfo) -> int | None:
+    """When a record was written down, microseconds UTC."""
+    return moment(str(record["recorded"]), zone, end=False)
 
 
 def cause_of(record: Record) -> str:
@@ -76,9 +87,3 @@ def _of_leases(rows: Sequence[dict[str, Any]]) -> Due:
         min(row["t"] for row in rows) - MARGIN_US, max(ends), frozenset(str(row["source_ip"]).lower() for row in rows)
     )
     return Due(scope, tuple(str(row["event_id"]) for row in rows), f"{len(rows)} leases came late")
-
-
-def _of_permit(records: Iterable[Record], record: Record, config: Config) -> Scope:
-    found = permits_of(records, ZoneInfo(config.district.timezone), "permits")
-    permit = next(p for p in found if p.id == record["id"])
-    return Scope(permit.from_us - MARGIN_US, permit.to_us + MARGIN_US, frozenset({permit.who.lower()}))

@@ -15,10 +15,9 @@ from agents.rules.model import RuleSet
 from infra.cli.eventsources import EventTables
 from infra.cli.output import Bar
 from infra.config import Config
-from infra.permits.keeping import recorded
 from infra.rejudge.comparing import Outcome, Scope, compare
 from infra.rejudge.standing import standing
-from infra.run.announcing import periods, shown
+from infra.run.announcing import periods, registry, shown
 from schemas.errors import ConfigError
 from schemas.kinds import EventKind
 from schemas.records import decode_record, encode_record
@@ -70,7 +69,9 @@ def judge_again(kafka: str, config: Config, events: EventTables, scope: Scope, b
     """
     ruleset = rules_in_force(kafka, config, scope)
     district = district_of(config.district)
-    judge = judge_of(config.district, district, recorded(config.permit_log))
+    # Those told to everybody, and not this machine's: on another one others are entered.
+    permits = registry(kafka).permits
+    judge = judge_of(config.district, district, lambda: permits)
     pipeline = Pipeline(ruleset, district, inventory_of(config.district), judge, settled=True)
     for kind, frame in events.frames(bar):
         pipeline.take(kind, frame)

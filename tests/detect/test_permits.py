@@ -10,10 +10,12 @@ from typing import Any
 import polars as pl
 import pytest
 
+from agents.context.authority import objection
 from agents.context.district import District
 from agents.context.inventory import Inventory
 from agents.context.permit import Act
 from agents.context.permitfile import hours_of_week
+from agents.context.permitlog import LivePermits
 from agents.context.permits import COLUMNS, OPTIONAL, Permits
 from agents.context.roster import Roster
 from agents.engine.episodes import Judge
@@ -53,13 +55,18 @@ def _permits(*given: Mapping[str, str]) -> Permits:
     return Permits.parse("\n".join(rows), "permits.csv", DISTRICT)
 
 
-def _mail(minutes: float, people: int, *, sender: str = "coach", typed: str = "", number: int = 0) -> dict[str, Any]:
+def _mail(
+    minutes: float, people: int, *, sender: str = "coach", typed: str = "", beside: int = 0, number: int = 0
+) -> dict[str, Any]:
+    """A message to so many people by a list (`typed`), and to some `beside` it by their own address."""
+    way = [typed] * people + [""] * beside
+    people += beside
     at = NINE + timedelta(minutes=minutes)
     return {
         "timestamp": at, "email_message_id": f"{minutes}-{number}@school.example",
         "email_from_address": f"{sender}@school.example",
         "email_to_address": [f"p{number}-{i}@school.example" for i in range(people)],
-        "email_to_original_address": [typed] * people, "email_to_status": ["sent"] * people,
+        "email_to_original_address": way, "email_to_status": ["sent"] * people,
         "email_to_filter": [False] * people, "email_complete": True,
         "event_id": f"{int(at.timestamp()):026x}{number:06x}", "log_source": "mail", "late": False,
         "time_suspect": False, "log_generation": "0" * 16, "log_offset": int(minutes * 60), "log_sub": 0,
@@ -123,6 +130,7 @@ def test_a_permit_that_was_revoked_half_way_covers_what_was_done_before(rules: R
         ("band", "who granted it is no supervisor of who is permitted"),
         ("other", "who granted it is no supervisor of who is permitted"),
         ("kid", "who granted it is a student"),
+        ("head@elsewhere.example", "who granted it is nobody in the roster"),
         ("gone", "who granted it has left"),
         ("nobody", "who granted it is nobody in the roster"),
     ],
@@ -143,6 +151,7 @@ def test_a_permit_that_counts_stands_before_one_that_does_not(rules: RuleSet) ->
         ({"list": "Parents@school.example"}, _mail(0, 60, typed="parents@school.example"), "permitted"),
         ({"list": "parents@school.example"}, _mail(0, 60, typed="staff@school.example"), "violation"),
         ({"list": "parents@school.example"}, _mail(0, 60), "violation"),
+        ({"list": "parents@school.example"}, _mail(0, 59, typed="parents@school.example", beside=1), "violation"),
         ({"rule": "mass-mail"}, _mail(0, 60), "permitted"),
         ({"rule": "soliciting"}, _mail(0, 60), "violation"),
         ({"hours": "Mon-Fri 08:30-09:30"}, _mail(0, 60), "permitted"),
@@ -202,6 +211,30 @@ def test_a_wrong_scope_is_told_with_its_line(wrong: Mapping[str, str], says: str
 def test_two_permits_of_one_id_are_refused() -> None:
     with pytest.raises(Errors, match=r"stands at permits\.csv:2 already"):
         _permits({"id": "p1"}, {"id": "p1"})
+
+
+def test_nobody_permits_their_own_supervisor_anything() -> None:
+    roster = Roster.parse(
+        "account,roles,site,supervisor\nchief,superintendent,,\nhead,principal,north,chief\ndeputy,principal,north,head\n",
+        "roster.csv",
+    )
+    district = District.of("Example", "UTC", ["school.example"]).knowing(roster)
+    said = {(a, b): objection(district, a, b) for a in roster.people for b in roster.people if a != b}
+    assert {pair for pair, why in said.items() if not why} == {
+        ("chief", "head"),
+        ("chief", "deputy"),
+        ("head", "deputy"),
+    }
+
+
+def test_a_record_that_cannot_be_read_stops_nobody() -> None:
+    good = {"action": "grant", "id": "a", **PERMIT}
+    bad = {"action": "grant", "id": "b", **PERMIT, "clause": "eleven"}
+    book = LivePermits(_permits(), lambda: records)
+    records = (bad, {"action": "revoke", "id": "c", "at": "2026-03-02"}, good)
+    found = book.covering(["coach"], 11, int(NINE.timestamp() * 1e6), Act())
+    assert found is not None
+    assert (found["id"], "refused" in found) == ("a", False)
 
 
 def _same(found: Sequence[object]) -> bool:
