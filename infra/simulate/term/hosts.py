@@ -1,0 +1,23 @@
+"""The simulated district's own list of sites by category, in the layout of UT1. All of it is made up."""
+
+from __future__ import annotations
+
+LISTS = {
+    "adult": ("velvet-hall.example", "after-midnight.example", "bare-garden.example"),
+    "adverts": ("banner-yard.example", "click-counter.example"),
+    "bypass": ("tunnel-mole.example", "hidden-path.example", "veil-net.example"),
+    "filesharing": ("cargo-bay-tracker.example", "seed-and-leech.example"),
+    "fundraising": ("give-a-hand.example", "cause-jar.example"),
+    "mining": ("pool-of-coins.example", "hash-quarry.example"),
+    "news": tuple(f"{name}-gazette.example" for name in ("north", "south", "valley", "plains", "metro", "canyon")),
+    "legislature": ("statehouse.example", "senate-desk.example"),
+    "selling": ("stall-console.example", "my-shop-orders.example"),
+    "shopping": ("basket-street.example", "bargain-loft.example"),
+    "social": ("chatter-square.example", "photo-wall.example"),
+    "streaming": ("evening-reels.example", "tune-river.example"),
+    "sports": ("score-board.example",),
+    "games": ("pixel-keep.example",),
+    "software": ("campus-catalogue.example", "free-images.example"),
+    "updates": ("system-updates.example", "peer-delivery.example", "app-refresh.example"),
+}
+ORDINARY = tuple(f"{name}.example" for name in ("lesson-plans", "grade-book", "map-room", "word-lab", "herbarium"))

@@ -1,0 +1,263 @@
+"""What the deeds of a term are written with: the logs of a day, the town, and what is to be found in the end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from infra.simulate.day import Day
+from infra.simulate.dhcpd import Dhcpd
+from infra.simulate.draw import Draw
+from infra.simulate.lines import LogFile
+from infra.simulate.logins import Radius
+from infra.simulate.names import outside_address
+from infra.simulate.postfix import Postfix, Sender
+from infra.simulate.scene import EARLIEST, LATEST
+from infra.simulate.term.town import Member, Town
+from infra.simulate.truth import Expected, Lookalike
+from infra.simulate.world import Device, Site
+
+CLAUSES = {
+    "file-sharing": 1,
+    "adult-pages": 2,
+    "private-mail-to-student": 3,
+    "selling": 4,
+    "personal-time": 4,
+    "soliciting": 5,
+    "addresses-given-away": 6,
+    "mail-to-media": 7,
+    "new-device": 8,
+    "network-hardware": 8,
+    "loaded-programs": 9,
+    "attachment-passed-on": 10,
+    "mass-mail": 11,
+    "filter-bypass": 12,
+    "crypto-mining": 12,
+    "guessed-password": 13,
+    "impossible-travel": 13,
+    "shared-device": 13,
+    "two-sites": 13,
+}
+MAIN, BRANCH = "access.log", "proxy-branch.log"
+DHCP, MAIL, AUTH, RADIUS, CLOUD, GMAIL = (
+    "dhcpd.log",
+    "mail.log",
+    "auth.log",
+    "radius.log",
+    "okta.jsonl",
+    "gmail.jsonl",
+)
+AGENT = "Mozilla/5.0 (X11; CrOS x86_64 14541.0.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A request, apart from who asked and when.
+
+    Attributes:
+        url: With scheme; of a CONNECT host:port.
+        method: GET, CONNECT …
+        status: HTTP status.
+        mime: Type of the answer.
+        size: Bytes of the answer.
+        agent: User agent; only the branch's proxy logs it.
+    """
+
+    url: str
+    method: str = "GET"
+    status: int = 200
+    mime: str = "text/html"
+    size: int = 24_000
+    agent: str = AGENT
+
+
+@dataclass(frozen=True, slots=True)
+class TermPermit:
+    """A row of permits.csv; times ISO 8601 with offset."""
+
+    who: str
+    clause: int
+    start: str
+    stop: str
+    granted_by: str
+    reason: str
+    recipients: str = ""
+    revoked: str = ""
+    revoked_by: str = ""
+
+
+@dataclass
+class Pen:
+    """Everything a deed needs; `turn` gives it the next day with empty logs.
+
+    Attributes:
+        town: People and devices.
+        draw: Chance for deeds alone.
+        day: Today.
+        number: Number of the day in the term, from 0.
+        logs: Today's small logs by file name.
+        web: Today's requests of deeds by proxy log: milliseconds since midnight and line.
+    """
+
+    town: Town
+    draw: Draw
+    day: Day
+    number: int = 0
+    expected: list[Expected] = field(default_factory=list)
+    lookalikes: list[Lookalike] = field(default_factory=list)
+    permits: list[TermPermit] = field(default_factory=list)
+    logs: dict[str, LogFile] = field(default_factory=dict)
+    web: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    _messages: int = 0
+    _sources: int = 0
+
+    def turn(self, day: Day, number: int) -> None:
+        """Begin a day."""
+        self.day, self.number = day, number
+        self.logs = {name: LogFile(name) for name in (DHCP, MAIL, AUTH, RADIUS, CLOUD, GMAIL)}
+        self.web = {MAIN: [], BRANCH: []}
+        seed = f"{number}"
+        draws = {name: Draw(self.draw.below(1 << 30), seed) for name in (DHCP, MAIL, RADIUS)}
+        self.dhcpd = Dhcpd(day, draws[DHCP], self.logs[DHCP])
+        self.radius = Radius(day, draws[RADIUS], self.logs[RADIUS])
+        if number == 0:
+            self.postfix = Postfix(day, draws[MAIL], self.logs[MAIL])
+        self.postfix.day, self.postfix.log = day, self.logs[MAIL]
+
+    def start(self, latest: int = LATEST) -> int:
+        """A second of the day to begin at."""
+        return self.draw.between(EARLIEST, latest)
+
+    def school(self) -> Site:
+        """Any school."""
+        return self.draw.choice(self.town.schools)
+
+    def staff(self, role: str = "teacher", site: Site | None = None) -> Member:
+        """Somebody new of the staff, who is on the network today."""
+        return self.town.hire(role, site or self.school())
+
+    def student(self, site: Site | None = None, classes: tuple[str, ...] = ()) -> Member:
+        """A new student, who is on the network today."""
+        return self.town.hire("student", site or self.school(), classes=classes)
+
+    def anybody(self) -> Member:
+        """A new teacher or student."""
+        return self.student() if self.draw.chance(40) else self.staff()
+
+    def here(self, device: Device) -> Device:
+        """A device with today's address."""
+        return self.town.on(device, self.number)
+
+    def visit(self, who: Member | Device, at: int, page: Page, *, ip: str = "") -> None:
+        """A request by somebody on their laptop, or by a device that is nobody's, at a second of the day."""
+        device = self.here(who if isinstance(who, Device) else who.device)
+        user = who.user if isinstance(who, Member) else "-"
+        ms, source = at * 1000 + self.draw.below(1000), ip or device.ip
+        denied = page.status == 403
+        if logs_in(device.site):
+            result = "TCP_DENIED" if denied else "TCP_TUNNEL" if page.method == "CONNECT" else "TCP_MISS"
+            peer = "HIER_NONE/-" if denied else "HIER_DIRECT/203.0.113.77"
+            mime = "-" if page.method == "CONNECT" else page.mime
+            stamp = f"{self.day.midnight + at}.{ms % 1000:03d} {self.draw.between(20, 900):6d} {source}"
+            line = f"{stamp} {result}/{page.status} {page.size} {page.method} {page.url} {user} {peer} {mime}"
+            self.web[MAIN].append((ms, line))
+            return
+        result = "TCP_DENIED:HIER_NONE" if denied else "TCP_MISS:HIER_DIRECT"
+        asked = f'"{page.method} {page.url} HTTP/1.1" {page.status} {page.size} "-" "{page.agent}" {result}'
+        self.web[BRANCH].append((ms, f"{source} - - [{self.day.clf[at]}] {asked}"))
+
+    def mail(
+        self,
+        at: int,
+        sender: str,
+        to: Sequence[str],
+        subject: str,
+        *,
+        attachments: Sequence[str] = (),
+        inbound: bool = False,
+    ) -> None:
+        """A message by the cloud's mail service, one record with all recipients."""
+        self._messages += 1
+        digest = self.draw.digits(64)
+        files = [{"file_name": n, "file_extension_type": n.rpartition(".")[2], "sha256": digest} for n in attachments]
+        message = {
+            "action_type": 3,
+            "rfc2822_message_id": f"<{self._messages}.{self.day.midnight + at}@mail.example>",
+            "subject": subject,
+            "payload_size": 4_000 + self.draw.below(90_000),
+            "source": {"address": sender, "service": "smtp-inbound" if inbound else "gmail-ui"},
+            "destination": [{"address": one, "service": "gmail-ui"} for one in to],
+            "connection_info": {"client_ip": "203.0.113.7" if inbound else "10.10.4.20"},
+            "is_spam": False,
+            "num_message_attachments": len(files),
+            "attachment": files,
+        }
+        micros = (self.day.midnight + at) * 1_000_000 + self.draw.below(1_000_000)
+        event = {"timestamp_usec": micros, "elapsed_time_usec": 40, "success": True}
+        event["mail_event_type"] = 2 if inbound else 1
+        self.logs[GMAIL].add(at, json.dumps({"event_info": event, "message_info": message}, separators=(",", ":")))
+
+    def cloud(self, at: int, member: Member, place: tuple[float, float], ip: str, *, proxy: bool = False) -> None:
+        """A login to the cloud from a place (latitude, longitude) in degrees."""
+        event = {
+            "actor": {"id": f"00u{member.user}", "type": "User", "alternateId": member.address},
+            "client": {
+                "userAgent": {"rawUserAgent": AGENT},
+                "ipAddress": ip,
+                "geographicalContext": {"geolocation": {"lat": place[0], "lon": place[1]}},
+            },
+            "authenticationContext": {"externalSessionId": self.draw.digits(12), "credentialType": "PASSWORD"},
+            "eventType": "user.session.start",
+            "outcome": {"result": "SUCCESS"},
+            "published": self.day.utc(at),
+            "securityContext": {"isProxy": proxy},
+            "uuid": self.draw.digits(16),
+        }
+        self.logs[CLOUD].add(at, json.dumps(event, separators=(",", ":")))
+
+    def sender(self, member: Member) -> Sender:
+        """Somebody at their own device, for the mail server's log."""
+        device = self.here(member.device)
+        return Sender(member.address, f"{device.host}.example-schools.org", device.ip, member.user)
+
+    def outside_ip(self) -> str:
+        """An address outside the district that nothing else uses."""
+        self._sources += 1
+        return f"198.18.{self._sources // 250 % 250}.{self._sources % 250 + 1}"
+
+    def expect(self, rule: str, who: Member | Device, at: int, why: str, *, status: str = "violation") -> None:
+        """Note what must be found, about somebody (or their device, where nobody can be named) or a device."""
+        device = who if isinstance(who, Device) else who.device
+        key = {"source_mac": device.mac, "source_ip": self.here(device).ip}
+        if isinstance(who, Member):
+            key |= {"user_name": who.user, "email_from_address": who.address}
+        self.expected.append(Expected(rule, CLAUSES[rule], key, self.day.utc(at), status, why))
+
+    def innocent(self, kind: str, rule: str, who: Member | Device, why: str) -> None:
+        """Note a look-alike, by person and by device."""
+        if isinstance(who, Member):
+            self.lookalikes.append(Lookalike(kind, rule, who.user, why))
+        device = who if isinstance(who, Device) else who.device
+        self.lookalikes.append(Lookalike(kind, rule, device.mac, why))
+
+    def permit(
+        self, who: str, clause: int, start: int, stop: int, granted_by: str, reason: str, **more: str
+    ) -> None:
+        """Give a permit from second `start` to second `stop` of the day (may be of other days)."""
+        times = self.day.local(start), self.day.local(stop)
+        self.permits.append(TermPermit(who, clause, *times, granted_by, reason, **more))
+
+    def strangers(self, count: int) -> list[str]:
+        """So many different addresses outside the district."""
+        return [outside_address(n) for n in self.draw.sample(20_000, count)]
+
+    def mailboxes(self, count: int) -> list[str]:
+        """So many different addresses of the district; there are as many as people of the background at most."""
+        members = self.town.members
+        return [members[i].address for i in self.draw.sample(len(members), count)]
+
+
+def logs_in(site: Site) -> bool:
+    """True for sites whose proxy knows users; the others' people are known by their devices only."""
+    return site.net % 2 == 0

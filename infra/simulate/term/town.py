@@ -1,0 +1,139 @@
+"""Schools, people and devices of a district over a term.
+
+A device has an address of its site's pool for a day and another one on the next, so that every address belongs to many
+devices in turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
+
+from infra.simulate import names
+from infra.simulate.draw import Draw
+from infra.simulate.world import Device, Site
+
+MOST_SCHOOLS = 100
+SLOTS = 9_600  # addresses of a site's pool: 40 networks of 240
+_STEP = 37  # places by which every device moves on each day
+_MAKERS = ("00:1c:7e", "3c:a8:2a", "48:5f:99", "74:e5:0b", "a4:34:d9", "d4:81:d7", "f8:0f:41")
+_STUDENTS, _TEACHERS, _CLASSES, _CARTS = 36, 12, 6, 4
+STAFF = "teacher"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Somebody on the roster with a laptop of the district."""
+
+    user: str
+    address: str
+    site: Site
+    device: Device
+    role: str
+    supervisor: str
+    classes: tuple[str, ...] = ()
+    guardians: tuple[str, ...] = ()
+
+    @property
+    def is_student(self) -> bool:
+        """True for a student."""
+        return self.role == "student"
+
+
+@dataclass
+class Town:
+    """Everybody and everything; who is hired stays.
+
+    Attributes:
+        sites: The office, then the schools.
+        members: Everybody with an account, background first.
+        devices: Devices that are in the inventory.
+        foreign: Devices that are not.
+    """
+
+    draw: Draw
+    sites: tuple[Site, ...]
+    members: list[Member] = field(default_factory=list)
+    devices: list[Device] = field(default_factory=list)
+    foreign: list[Device] = field(default_factory=list)
+    _people: Iterator[int] = field(default_factory=count)
+    _cards: Iterator[int] = field(default_factory=count)
+    _places: dict[str, int] = field(default_factory=dict)
+    _in_site: dict[str, int] = field(default_factory=dict)
+
+    @staticmethod
+    def of(seed: int, schools: int) -> Town:
+        """A district of so many schools and their office."""
+        sites = [Site("district-office", "do", 10)]
+        sites += [Site(f"school-{n:02d}", f"s{n:02d}", 10 + n) for n in range(1, schools + 1)]
+        town = Town(Draw(seed, "town"), tuple(sites))
+        for site in sites:
+            town.hire("principal", site, supervisor="head.office" if site is sites[0] else "")
+            for i in range(_TEACHERS):
+                town.hire(STAFF, site, classes=(f"{site.prefix}-c{i % _CLASSES}",))
+            for i in range(_STUDENTS if site is not sites[0] else 0):
+                town.hire("student", site, classes=(f"{site.prefix}-c{i % _CLASSES}",))
+            for _ in range(_CARTS):
+                town.add_device(site, "shared", "")
+        return town
+
+    @property
+    def schools(self) -> Sequence[Site]:
+        """Sites that have students."""
+        return self.sites[1:]
+
+    def principal(self, site: Site) -> Member:
+        """Head of a site."""
+        return next(m for m in self.members if m.role == "principal" and m.site is site)
+
+    def hire(
+        self,
+        role: str,
+        site: Site,
+        *,
+        classes: tuple[str, ...] = (),
+        guardians: tuple[str, ...] = (),
+        supervisor: str = "",
+    ) -> Member:
+        """Somebody new with a laptop."""
+        user = names.person(next(self._people))
+        domain = names.STUDENT_DOMAIN if role == "student" else names.STAFF_DOMAIN
+        chief = supervisor or next((m.user for m in self.members if m.role == "principal" and m.site is site), "")
+        chief = chief or (self.members[0].user if self.members else "")
+        device = self.add_device(site, "laptop", user)
+        member = Member(user, f"{user}@{domain}", site, device, role, chief, classes, guardians)
+        self.members.append(member)
+        return member
+
+    def add_device(self, site: Site, kind: str, owner: str) -> Device:
+        """A device of the inventory."""
+        device = self._make(site, kind, owner)
+        self.devices.append(device)
+        return device
+
+    def add_foreign(self, site: Site, host: str, *, random: bool = False) -> Device:
+        """A device that is in no inventory; `random`: with an address that it made up."""
+        made = self._make(site, "", "")
+        mac = f"{self.draw.choice(('02', '3a', '9e', 'd6'))}{made.mac[2:]}" if random else made.mac
+        self._places[mac] = self._places[made.mac]
+        device = replace(made, mac=mac, host=host, listed=False)
+        self.foreign.append(device)
+        return device
+
+    def _make(self, site: Site, kind: str, owner: str) -> Device:
+        number = next(self._cards)
+        scattered = number * 9_377_377 % (1 << 24)
+        card = f"{scattered >> 16:02x}:{scattered >> 8 & 255:02x}:{scattered & 255:02x}"
+        mac = f"{_MAKERS[number % len(_MAKERS)]}:{card}"
+        place = self._in_site.get(site.prefix, 0)
+        self._in_site[site.prefix] = place + 1
+        self._places[mac] = place
+        short = {"laptop": "lt", "shared": "cart"}.get(kind, "dev")
+        arrives = self.draw.between(6 * 3600 + 2100, 7 * 3600 + 3000)
+        return Device(mac, f"{site.prefix}-{short}-{place:04d}", "", site, owner, kind, arrives)
+
+    def on(self, device: Device, day: int) -> Device:
+        """A device with its address on day number `day`."""
+        slot = (self._places[device.mac] + day * _STEP) % SLOTS
+        return replace(device, ip=f"10.{device.site.net}.{4 + slot // 240}.{10 + slot % 240}")
