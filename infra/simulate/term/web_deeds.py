@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from infra.simulate.term.hosts import LISTS
+from infra.simulate.term.hosts import LABS, LISTS
 from infra.simulate.term.pen import Page, Pen
 from infra.simulate.term.town import Member
 from infra.simulate.world import Device
@@ -234,9 +234,9 @@ def security_staff(pen: Pen) -> None:
 
 def security_class(pen: Pen) -> None:
     """The class's network is among the shared ones."""
-    site = pen.school()
-    device = pen.town.add_device(site, "shared", "")
-    _pages(pen, device, "bypass", pen.start(), 9, 40)
+    device, at = pen.town.add_device(pen.school(), "shared", ""), pen.start()
+    for i in range(9):
+        pen.visit(device, at + 40 * i, Page(f"http://hidden-path.example/lesson/{i}"), ip=f"{LABS}.{20 + i % 3}")
     pen.innocent("security-class", "filter-bypass", device, "a class about security on its own laptops")
 
 

@@ -1,0 +1,95 @@
+"""The files beside a term's logs: configuration, roster, inventory, permits, lists of sites."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+
+from infra.simulate import names
+from infra.simulate.day import ZONE
+from infra.simulate.term.clock import BELL, DUTY, HOLIDAYS
+from infra.simulate.term.hosts import GUESTS, LABS, LISTS, VPN
+from infra.simulate.term.pen import AUTH, BRANCH, CLOUD, DHCP, GMAIL, MAIL, MAIN, RADIUS, Pen
+
+CONFIG, INVENTORY, ROSTER, PERMITS = "aupstream.toml", "inventory.csv", "roster.csv", "permits.csv"
+_SOURCES = (
+    ("proxy-main", "squid", MAIN),
+    ("proxy-branch", "squid", BRANCH),
+    ("dhcp", "isc_dhcpd", DHCP),
+    ("mail", "postfix", MAIL),
+    ("logins", "openssh", AUTH),
+    ("wireless", "freeradius", RADIUS),
+    ("cloud-logins", "okta", CLOUD),
+    ("cloud-mail", "google_mail_log", GMAIL),
+)
+LOGS = tuple(path for _, _, path in _SOURCES)
+_YEARLESS = (DHCP, MAIL, AUTH)
+
+
+def texts(pen: Pen) -> Mapping[str, str]:
+    """Every such file by its path in the folder."""
+    found = {CONFIG: _config(pen), INVENTORY: _inventory(pen), ROSTER: _roster(pen), PERMITS: _permits(pen)}
+    return found | {f"categories/{name}/domains": "".join(f"{h}\n" for h in hosts) for name, hosts in LISTS.items()}
+
+
+def paths() -> list[str]:
+    """Names of all of them and of the logs."""
+    return [*LOGS, CONFIG, INVENTORY, ROSTER, PERMITS, *(f"categories/{name}/domains" for name in LISTS)]
+
+
+def _config(pen: Pen) -> str:
+    parts = [
+        "# Made by `aupstream simulate --term`: a made-up district's term.",
+        "[district]",
+        f'name = "{names.DISTRICT}"',
+        f'timezone = "{ZONE}"',
+        f'domains = ["{names.STAFF_DOMAIN}", "{names.STUDENT_DOMAIN}"]',
+        f'inventory = "{INVENTORY}"',
+        f'roster = "{ROSTER}"',
+        f'permits = "{PERMITS}"',
+        'categories = ["categories"]',
+        f'shared_networks = ["{GUESTS}.0/24", "{LABS}.0/24", "{VPN}.0/24"]',
+        "",
+        "[district.calendar]",
+        f'duty = "{DUTY}"',
+        f'bell = "{BELL}"',
+        f"holidays = [{', '.join(f'"{first}/{last}"' for first, last in HOLIDAYS)}]",
+    ]
+    for site in pen.town.sites:
+        parts += ["", "[[district.sites]]", f'name = "{site.name}"']
+        parts += [f'networks = ["10.{site.net}.0.0/16"]', f'access_points = ["{site.prefix}-ap-*"]']
+    for name, kind, path in _SOURCES:
+        parts += ["", "[[sources]]", f'name = "{name}"', f'type = "{kind}"', f'path = "{path}"', 'mode = "once"']
+        parts += [f"year = {pen.day.date.year}"] if path in _YEARLESS else []
+        parts += [f'timezone = "{ZONE}"', "lateness_s = 30"]
+    return "\n".join(parts) + "\n"
+
+
+def _inventory(pen: Pen) -> str:
+    return _csv(("mac", "owner", "kind", "site"), ((d.mac, d.owner, d.kind, d.site.name) for d in pen.town.devices))
+
+
+def _roster(pen: Pen) -> str:
+    rows = (
+        (m.user, m.role, m.address, m.site.name, m.supervisor, ";".join(m.classes), ";".join(m.guardians))
+        for m in pen.town.members
+    )
+    return _csv(("account", "roles", "mail", "site", "supervisor", "classes", "guardians"), rows)
+
+
+def _permits(pen: Pen) -> str:
+    header = ("who", "clause", "from", "to", "granted_by", "reason", "recipients", "revoked", "revoked_by")
+    rows = (
+        (p.who, str(p.clause), p.start, p.stop, p.granted_by, p.reason, p.recipients, p.revoked, p.revoked_by)
+        for p in pen.permits
+    )
+    return _csv(header, rows)
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return out.getvalue()
