@@ -157,18 +157,27 @@ def backtest(  # noqa: PLR0913 - options
 def simulate(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to; made where it is missing.")],
     seed: Annotated[int, typer.Option("--seed", help="Any whole number; the same one gives the same day.")] = 1,
-    lines: Annotated[int, typer.Option("--lines", help="Lines of all logs together, 2,000 to 20,000,000.")] = 20_000,
+    lines: Annotated[
+        int | None, typer.Option("--lines", help="Lines of all logs together: 20,000; of a term 1,000,000.")
+    ] = None,
+    *,
+    term: Annotated[bool, typer.Option("--term", help="A term in place of a day, with every clause broken.")] = False,
+    schools: Annotated[int, typer.Option("--schools", help="Of a term: 2 to 100.")] = 4,
+    days: Annotated[int, typer.Option("--days", help="Of a term: school days, 10 to 90.")] = 40,
 ) -> None:
-    """Write a made-up school day as raw log files.
+    """Write a made-up school day, or a term, as raw log files.
 
     Logs of every supported type with an inventory, permits and a ready `aupstream.toml`; `truth.json` lists the
     violations that are in them and the innocent look-alikes.
 
     Example: `aupstream simulate --seed 7 --lines 20000 day/ && aupstream backtest --config day/aupstream.toml`
     """
-    from infra.cli.simulating import run  # noqa: PLC0415 - heavy
+    from infra.cli.simulating import run, run_term  # noqa: PLC0415 - heavy
 
-    run(seed, lines, folder)
+    if term:
+        run_term(seed, schools, days, lines or 1_000_000, folder)
+    else:
+        run(seed, lines or 20_000, folder)
 
 
 def score(

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from infra.cli.output import progress, talk
-from infra.simulate import Truth, simulate
+from infra.simulate import Truth, simulate, simulate_term
 
 
 def run(seed: int, lines: int, folder: Path) -> Truth:
     """Write a day and say what is in it. Raises as `simulate`."""
+    return _written(lines, folder, lambda told: simulate(seed, lines, folder, progress=told))
+
+
+def run_term(seed: int, schools: int, days: int, lines: int, folder: Path) -> Truth:
+    """Write a term and say what is in it. Raises as `simulate_term`."""
+    return _written(lines, folder, lambda told: simulate_term(seed, schools, days, lines, folder, progress=told))
+
+
+def _written(lines: int, folder: Path, write: Callable[[Callable[[int], None]], Truth]) -> Truth:
     with progress("simulating", lines, size=False) as advance:
         done = 0
 
@@ -18,7 +28,7 @@ def run(seed: int, lines: int, folder: Path) -> Truth:
             advance(now - done)
             done = now
 
-        truth = simulate(seed, lines, folder, progress=told)
+        truth = write(told)
     total = sum(truth.lines.values())
     talk(f"{folder}: {total} lines in {len(truth.lines)} logs")
     hidden, innocent, broken = len(truth.expected), len(truth.lookalikes), len(truth.dead_letters)

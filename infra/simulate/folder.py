@@ -34,6 +34,9 @@ class Folder:
         try:
             root.mkdir(parents=True, exist_ok=True)
             _refuse_foreign(root, names)
+            for name in names:
+                (root / name).parent.mkdir(parents=True, exist_ok=True)
+                (root / (name + _UNFINISHED)).unlink(missing_ok=True)
             try:
                 yield Folder(root)
                 # The truth first: should this be cut short, the next simulation still knows the files for its own.

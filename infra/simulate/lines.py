@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -51,11 +52,18 @@ class LogFile:
         self._broken.append((len(self._texts), reason))
         self.add(place, text)
 
+    def append(self, path: Path) -> None:
+        """Write all lines in order at the end of a file."""
+        self._write(path, "a")
+
     def write(self, path: Path) -> list[Broken]:
         """Write all lines in order, UTF-8, each ended by LF; the broken ones with their numbers, from 1."""
+        return self._write(path, "w")
+
+    def _write(self, path: Path, mode: Literal["a", "w"]) -> list[Broken]:
         order = np.argsort(np.array(self._places, dtype=np.int64), kind="stable")
         texts = self._texts
-        with path.open("w", encoding="utf-8", newline="\n") as out:
+        with path.open(mode, encoding="utf-8", newline="\n") as out:
             out.writelines(f"{texts[i]}\n" for i in order.tolist())
         line_of = np.empty(len(order), dtype=np.int64)
         line_of[order] = np.arange(1, len(order) + 1)

@@ -96,10 +96,15 @@ class Squid:
         with path.open("wb") as out:
             for first in range(0, lines, PIECE):
                 last = min(first + PIECE, lines)
-                text = self._compose(self._pick(first, last, lines))
+                _, text = self.piece(first, last, lines)
                 self._put(out, text, [n - first for n in cut if first <= n < last])
                 told(last - first)
         return [Broken(self.name, n + 1, reason) for n in cut]
+
+    def piece(self, first: int, last: int, lines: int) -> tuple[Ints, pl.Series]:
+        """Lines number `first` to `last` (excluded) of `lines`, with the milliseconds since midnight of each."""
+        picked = self._pick(first, last, lines)
+        return picked.at, self._compose(picked)
 
     def _put(self, out: BinaryIO, text: pl.Series, cut: list[int]) -> None:
         if cut:

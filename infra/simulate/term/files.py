@@ -39,6 +39,7 @@ def paths() -> list[str]:
 
 
 def _config(pen: Pen) -> str:
+    holidays = ", ".join(f'"{first}/{last}"' for first, last in HOLIDAYS)
     parts = [
         "# Made by `aupstream simulate --term`: a made-up district's term.",
         "[district]",
@@ -54,7 +55,7 @@ def _config(pen: Pen) -> str:
         "[district.calendar]",
         f'duty = "{DUTY}"',
         f'bell = "{BELL}"',
-        f"holidays = [{', '.join(f'"{first}/{last}"' for first, last in HOLIDAYS)}]",
+        f"holidays = [{holidays}]",
     ]
     for site in pen.town.sites:
         parts += ["", "[[district.sites]]", f'name = "{site.name}"']

@@ -23,37 +23,37 @@ def _sshd(pen: Pen) -> Sshd:
     return Sshd(pen.day, pen.draw, pen.logs[AUTH])
 
 
-def stranger_device(pen: Pen) -> None:
+def _stranger_device(pen: Pen) -> None:
     device, at = pen.town.add_foreign(pen.school(), f"LAPTOP-{pen.draw.digits(5).upper()}"), pen.start()
     pen.dhcpd.lease(pen.here(device), at)
     pen.expect("new-device", device, at, "a device that is not the district's")
 
 
-def router(pen: Pen) -> None:
+def _router(pen: Pen) -> None:
     device, at = pen.town.add_foreign(pen.school(), pen.draw.choice(_ROUTERS)), pen.start()
     pen.dhcpd.lease(pen.here(device), at)
     pen.expect("network-hardware", device, at, "a router for the home on the district's network")
 
 
-def randomised(pen: Pen) -> None:
+def _randomised(pen: Pen) -> None:
     device = pen.town.add_foreign(pen.school(), "iPhone", random=True)
     pen.dhcpd.lease(pen.here(device), pen.start())
     pen.innocent("randomised", "new-device", device, "a phone that made up its address")
 
 
-def guest(pen: Pen) -> None:
+def _guest(pen: Pen) -> None:
     device = pen.town.add_foreign(pen.school(), f"GUEST-{pen.draw.digits(4)}")
     pen.dhcpd.lease(replace(device, ip=f"{GUESTS}.{pen.draw.between(10, 240)}"), pen.start())
     pen.innocent("guest-network", "new-device", device, "a guest's laptop on the guests' network")
 
 
-def dock(pen: Pen) -> None:
+def _dock(pen: Pen) -> None:
     device = pen.town.add_device(pen.school(), "dock", "")
     pen.dhcpd.lease(pen.here(device), pen.start())
     pen.innocent("dock", "new-device", device, "a dock that stands in the inventory")
 
 
-def imaging(pen: Pen) -> None:
+def _imaging(pen: Pen) -> None:
     device, at = pen.town.add_foreign(pen.town.sites[0], "MINWINPC"), pen.start()
     chief = pen.town.members[0].user
     pen.permit(device.mac, 8, at - 3600, at + 5 * 86_400, chief, "new devices are being set up")
@@ -62,7 +62,7 @@ def imaging(pen: Pen) -> None:
     pen.innocent("imaging", "new-device", device, "with a permit")
 
 
-def lent(pen: Pen) -> None:
+def _lent(pen: Pen) -> None:
     who, at = pen.anybody(), pen.start()
     _login(pen, at, who.user, pen.here(who.device))
     for i in range(1, 4):
@@ -70,21 +70,21 @@ def lent(pen: Pen) -> None:
     pen.expect("shared-device", who.device, at, "four accounts on one laptop within half an hour")
 
 
-def cart(pen: Pen) -> None:
+def _cart(pen: Pen) -> None:
     device, at = pen.town.add_device(pen.school(), "shared", ""), pen.start()
     for i in range(5):
         _login(pen, at + 200 * i, pen.student(device.site).user, pen.here(device))
     pen.innocent("cart", "shared-device", device, "a cart's laptop in a lesson")
 
 
-def technician(pen: Pen) -> None:
+def _technician(pen: Pen) -> None:
     who, at = pen.staff(), pen.start()
     _login(pen, at, who.user, pen.here(who.device))
     _login(pen, at + 300, pen.staff("it", who.site).user, pen.here(who.device))
     pen.innocent("technician", "shared-device", who, "a technician who helps")
 
 
-def substitutes(pen: Pen) -> None:
+def _substitutes(pen: Pen) -> None:
     who = pen.staff("substitute")
     for i in range(4):
         user = who.user if i == 0 else pen.staff("substitute", who.site).user
@@ -92,7 +92,7 @@ def substitutes(pen: Pen) -> None:
     pen.innocent("substitutes", "shared-device", who, "substitutes who follow each other, forty minutes apart")
 
 
-def two_places(pen: Pen) -> None:
+def _two_places(pen: Pen) -> None:
     who, at = pen.anybody(), pen.start()
     other = pen.draw.choice([s for s in pen.town.sites if s is not who.site])
     elsewhere = pen.town.add_device(other, "shared", "")
@@ -101,7 +101,7 @@ def two_places(pen: Pen) -> None:
     pen.expect("two-sites", who, at, "one account at two schools within minutes")
 
 
-def travelling_teacher(pen: Pen) -> None:
+def _travelling_teacher(pen: Pen) -> None:
     who, at = pen.staff(), pen.start(13 * 3600)
     other = pen.draw.choice([s for s in pen.town.sites if s is not who.site])
     _login(pen, at, who.user, pen.here(who.device))
@@ -109,7 +109,7 @@ def travelling_teacher(pen: Pen) -> None:
     pen.innocent("between-schools", "two-sites", who, "a teacher who works at two schools, 25 minutes apart")
 
 
-def phone_too(pen: Pen) -> None:
+def _phone_too(pen: Pen) -> None:
     who, at = pen.staff(), pen.start()
     phone = pen.town.add_device(who.site, "phone", who.user)
     for i, device in enumerate((who.device, phone, who.device, phone)):
@@ -117,7 +117,7 @@ def phone_too(pen: Pen) -> None:
     pen.innocent("phone-and-laptop", "two-sites", who, "phone and laptop at one school")
 
 
-def by_vpn(pen: Pen) -> None:
+def _by_vpn(pen: Pen) -> None:
     who, at = pen.staff(), pen.start()
     _login(pen, at, who.user, pen.here(who.device))
     _sshd(pen).accept(at + 200, who.user, f"{VPN}.{pen.draw.between(2, 250)}")
@@ -131,78 +131,78 @@ def _tries(pen: Pen, who: Member, count: int, at: int) -> int:
     return at + 20 * count
 
 
-def guessed(pen: Pen) -> None:
+def _guessed(pen: Pen) -> None:
     who, at = pen.anybody(), pen.start()
     end = _tries(pen, who, pen.draw.between(8, 11), at)
     _sshd(pen).accept(end, who.user, pen.outside_ip())
     pen.expect("guessed-password", who, at, "many wrong passwords, then the right one")
 
 
-def forgotten(pen: Pen) -> None:
+def _forgotten(pen: Pen) -> None:
     who = pen.staff()
     end = _tries(pen, who, 5, pen.start())
     _sshd(pen).accept(end, who.user, pen.here(who.device).ip)
     pen.innocent("forgotten", "guessed-password", who, "five wrong passwords, then the right one")
 
 
-def in_vain(pen: Pen) -> None:
+def _in_vain(pen: Pen) -> None:
     who, at = pen.staff(), pen.start(13 * 3600)
     _tries(pen, who, 14, at)
     _sshd(pen).accept(at + 1800, who.user, pen.here(who.device).ip)
     pen.innocent("in-vain", "guessed-password", who, "fourteen wrong passwords, and the holder half an hour later")
 
 
-def by_key(pen: Pen) -> None:
+def _by_key(pen: Pen) -> None:
     who, at = pen.staff("it"), pen.start()
     end = _tries(pen, who, 9, at)
     _sshd(pen).accept(end, who.user, pen.here(who.device).ip, key=True)
     pen.innocent("by-key", "guessed-password", who, "a stranger's tries, and the holder's own login with a key")
 
 
-def far_away(pen: Pen) -> None:
+def _far_away(pen: Pen) -> None:
     who, at = pen.anybody(), pen.start(12 * 3600)
     pen.cloud(at, who, _HOME, pen.outside_ip())
     pen.cloud(at + pen.draw.between(1800, 9000), who, pen.draw.choice(_FAR), pen.outside_ip())
     pen.expect("impossible-travel", who, at, "at home, and on another continent hours later")
 
 
-def exit_elsewhere(pen: Pen) -> None:
+def _exit_elsewhere(pen: Pen) -> None:
     who, at = pen.staff(), pen.start(12 * 3600)
     pen.cloud(at, who, _HOME, pen.outside_ip())
     pen.cloud(at + 1800, who, pen.draw.choice(_FAR), pen.outside_ip(), proxy=True)
     pen.innocent("vpn-exit", "impossible-travel", who, "a private VPN whose exit is abroad")
 
 
-def next_town(pen: Pen) -> None:
+def _next_town(pen: Pen) -> None:
     who, at = pen.staff(), pen.start(12 * 3600)
     pen.cloud(at, who, _HOME, pen.outside_ip())
     pen.cloud(at + 300, who, (_HOME[0] + 0.8, _HOME[1]), pen.outside_ip())
     pen.innocent("next-town", "impossible-travel", who, "a phone whose network is in the next town")
 
 
-def flight(pen: Pen) -> None:
+def _flight(pen: Pen) -> None:
     who = pen.staff()
     pen.cloud(7 * 3600, who, _HOME, pen.outside_ip())
     pen.cloud(13 * 3600, who, (40.7, -74.0), pen.outside_ip())
     pen.innocent("flight", "impossible-travel", who, "a flight of six hours")
 
 
-DEEDS = (stranger_device, router, lent, two_places, guessed, far_away)
+DEEDS = (_stranger_device, _router, _lent, _two_places, _guessed, _far_away)
 LOOKALIKES = (
-    randomised,
-    guest,
-    dock,
-    imaging,
-    cart,
-    technician,
-    substitutes,
-    travelling_teacher,
-    phone_too,
-    by_vpn,
-    forgotten,
-    in_vain,
-    by_key,
-    exit_elsewhere,
-    next_town,
-    flight,
+    _randomised,
+    _guest,
+    _dock,
+    _imaging,
+    _cart,
+    _technician,
+    _substitutes,
+    _travelling_teacher,
+    _phone_too,
+    _by_vpn,
+    _forgotten,
+    _in_vain,
+    _by_key,
+    _exit_elsewhere,
+    _next_town,
+    _flight,
 )

@@ -13,11 +13,11 @@ _HOUR, _DAY = 3600, 86_400
 _EVENING = 18 * _HOUR
 
 
-def _a_class(pen: Pen, member: Member) -> str:
+def _a_class(member: Member) -> str:
     return member.classes[0] if member.classes else f"{member.site.prefix}-c0"
 
 
-def private_mail(pen: Pen) -> Iterator[int]:
+def _private_mail(pen: Pen) -> Iterator[int]:
     teacher = pen.staff()
     student = pen.student(teacher.site, (f"{teacher.site.prefix}-other",))
     at = _EVENING + pen.draw.below(_HOUR)
@@ -33,40 +33,40 @@ def _evenings(pen: Pen, sender: str, to: list[str], at: int) -> Iterator[int]:
             pen.mail(at + 400 * i, sender, to, f"note {evening}{i}")
 
 
-def coach(pen: Pen) -> Iterator[int]:
+def _coach(pen: Pen) -> Iterator[int]:
     who, student = pen.staff("coach"), pen.student()
     pen.innocent("duty", "private-mail-to-student", who, "a coach")
     yield from _evenings(pen, who.address, [student.address], _EVENING)
 
 
-def own_class(pen: Pen) -> Iterator[int]:
+def _own_class(pen: Pen) -> Iterator[int]:
     teacher = next(m for m in pen.town.members if m.classes and m.role == "teacher" and m.site is not pen.town.sites[0])
-    student = pen.student(teacher.site, (_a_class(pen, teacher),))
+    student = pen.student(teacher.site, (_a_class(teacher),))
     pen.innocent("own-class", "private-mail-to-student", teacher, "the student's own teacher")
     yield from _evenings(pen, teacher.address, [student.address], _EVENING)
 
 
-def parent(pen: Pen) -> Iterator[int]:
+def _parent(pen: Pen) -> Iterator[int]:
     who = pen.staff()
     child = pen.town.hire("student", who.site, guardians=(who.user,))
     pen.innocent("parent", "private-mail-to-student", who, "a parent of the student")
     yield from _evenings(pen, who.address, [child.address], _EVENING)
 
 
-def in_duty_hours(pen: Pen) -> Iterator[int]:
+def _in_duty_hours(pen: Pen) -> Iterator[int]:
     who, student = pen.staff(), pen.student()
     pen.innocent("duty-hours", "private-mail-to-student", who, "mails in duty hours")
     yield from _evenings(pen, who.address, [student.address], 10 * _HOUR)
 
 
-def to_a_group(pen: Pen) -> Iterator[int]:
+def _to_a_group(pen: Pen) -> Iterator[int]:
     who = pen.staff()
     group = [pen.student(who.site).address for _ in range(3)]
     pen.innocent("group", "private-mail-to-student", who, "mails to three students together")
     yield from _evenings(pen, who.address, group, _EVENING)
 
 
-def soliciting(pen: Pen) -> None:
+def _soliciting(pen: Pen) -> None:
     who, at = pen.staff(), pen.start(13 * _HOUR)
     pen.visit(who, at, Page(f"http://{pen.draw.choice(LISTS['fundraising'])}/collect/{pen.draw.digits(4)}"))
     people = pen.mailboxes(30)
@@ -81,54 +81,56 @@ def _newsletter(pen: Pen, who: Member, at: int) -> None:
         pen.mail(at + 500 * i, who.address, people[10 * i : 10 * i + 10], f"News of the week {pen.number}")
 
 
-def newsletter(pen: Pen) -> None:
+def _weekly_news(pen: Pen) -> None:
     who = pen.staff()
     _newsletter(pen, who, pen.start())
-    pen.innocent("newsletter", "soliciting", who, "a newsletter, and no page that collects money")
+    pen.innocent("newsletter", "soliciting", who, "a weekly_news, and no page that collects money")
 
 
-def association(pen: Pen) -> None:
+def _association(pen: Pen) -> None:
     who, at = pen.staff("association"), pen.start(13 * _HOUR)
     pen.visit(who, at, Page("http://cause-jar.example/parents/1"))
     _newsletter(pen, who, at + 600)
     pen.innocent("duty", "soliciting", who, "the parents' association")
 
 
-def a_look(pen: Pen) -> None:
+def _a_look(pen: Pen) -> None:
     who, at = pen.staff(), pen.start()
     for i in range(4):
         pen.visit(who, at + 60 * i, Page(f"http://give-a-hand.example/story/{i}"))
     pen.innocent("a-look", "soliciting", who, "pages that collect money, and no mail")
 
 
-def permitted_fund_raiser(pen: Pen) -> None:
+def _permitted_fund_raiser(pen: Pen) -> None:
     who, at = pen.staff(), pen.start(13 * _HOUR)
-    pen.permit(who.user, 5, at - _HOUR, at + 8 * _HOUR, pen.town.principal(who.site).user, "the school's own collection")
+    pen.permit(
+        who.user, 5, at - _HOUR, at + 8 * _HOUR, pen.town.principal(who.site).user, "the school's own collection"
+    )
     pen.visit(who, at, Page("http://cause-jar.example/school/1"))
     _newsletter(pen, who, at + 600)
     pen.expect("soliciting", who, at, "a collection with a permit", status="permitted")
     pen.innocent("permit", "soliciting", who, "a collection of the school's own, with a permit")
 
 
-def addresses(pen: Pen) -> None:
+def _addresses(pen: Pen) -> None:
     who, at = pen.staff(), pen.start()
     pen.mail(at, who.address, [*pen.mailboxes(13), f"buyer@mailing-lists{pen.number}.example"], "our staff")
     pen.expect("addresses-given-away", who, at, "thirteen of the district's addresses in a message to one outside")
 
 
-def partner(pen: Pen) -> None:
+def _partner(pen: Pen) -> None:
     who, at = pen.staff(), pen.start()
     pen.mail(at, who.address, [*pen.mailboxes(15), "support@partner.example"], "accounts for the new system")
     pen.innocent("partner", "addresses-given-away", who, "a vendor of the district")
 
 
-def invitation(pen: Pen) -> None:
+def _invitation(pen: Pen) -> None:
     who, at = pen.staff(), pen.start()
     pen.mail(at, who.address, [*pen.mailboxes(6), *pen.strangers(1)], "Invitation: meeting")
     pen.innocent("invitation", "addresses-given-away", who, "an invitation to six colleagues and a guest")
 
 
-def one_by_one(pen: Pen) -> None:
+def _one_by_one(pen: Pen) -> None:
     who, at = pen.staff(), pen.start(13 * _HOUR)
     guest = pen.strangers(1)
     for i, one in enumerate(pen.mailboxes(14)):
@@ -137,13 +139,13 @@ def one_by_one(pen: Pen) -> None:
     pen.innocent("one-by-one", "addresses-given-away", who, "a message to each, which shows nobody the others")
 
 
-def front_office(pen: Pen) -> None:
+def _front_office(pen: Pen) -> None:
     who, at = pen.staff("office"), pen.start()
     pen.mail(at, who.address, [*pen.mailboxes(14), *pen.strangers(1)], "minutes")
     pen.innocent("duty", "addresses-given-away", who, "the school's office")
 
 
-def media(pen: Pen) -> Iterator[int]:
+def _media(pen: Pen) -> Iterator[int]:
     who, at = pen.staff(), pen.start(12 * _HOUR)
     _to_media(pen, who, at)
     pen.expect("mail-to-media", who, at, "mail to six newspapers in a day", status="informational")
@@ -155,14 +157,14 @@ def _to_media(pen: Pen, who: Member, at: int) -> None:
         pen.mail(at + 600 * i, who.address, [f"editor@{domain}"], "a letter")
 
 
-def communications(pen: Pen) -> None:
+def _communications(pen: Pen) -> None:
     for role in ("communications", "union", "student"):
         who = pen.student() if role == "student" else pen.staff(role)
         _to_media(pen, who, pen.start(12 * _HOUR))
         pen.innocent("duty", "mail-to-media", who, f"{role}: who may speak")
 
 
-def attachment(pen: Pen) -> Iterator[int]:
+def _attachment(pen: Pen) -> Iterator[int]:
     who, at, name = pen.staff(), pen.start(), f"invoice-{pen.draw.digits(4)}.exe"
     pen.mail(at, *_stranger(pen, who), "your invoice", attachments=(name,), inbound=True)
     pen.expect("attachment-passed-on", who, at, "a stranger's programme, passed on the next day")
@@ -176,41 +178,43 @@ def _stranger(pen: Pen, who: Member) -> tuple[str, list[str]]:
     return pen.strangers(1)[0], [who.address]
 
 
-def reported(pen: Pen) -> None:
+def _reported(pen: Pen) -> None:
     who, at, name = pen.staff(), pen.start(), f"parcel-{pen.draw.digits(4)}.exe"
     pen.mail(at, *_stranger(pen, who), "your parcel", attachments=(name,), inbound=True)
     pen.mail(at + 900, who.address, ["phishing@example-schools.org"], "is this real?", attachments=(name,))
     pen.innocent("report", "attachment-passed-on", who, "a report to the mailbox for phishing")
 
 
-def known_sender(pen: Pen) -> None:
+def _known_sender(pen: Pen) -> None:
     who, at, name = pen.staff(), pen.start(), f"plugin-{pen.draw.digits(4)}.msi"
     pen.mail(at, "service@known.example", [who.address], "the new version", attachments=(name,), inbound=True)
     pen.mail(at + 900, who.address, pen.mailboxes(2), "the new version", attachments=(name,))
     pen.innocent("known-sender", "attachment-passed-on", who, "a sender whom the district knows")
 
 
-def papers(pen: Pen) -> None:
+def _papers(pen: Pen) -> None:
     who, at, name = pen.staff(), pen.start(), f"form-{pen.draw.digits(4)}.pdf"
     pen.mail(at, *_stranger(pen, who), "a form", attachments=(name,), inbound=True)
     pen.mail(at + 900, who.address, pen.mailboxes(2), "a form", attachments=(name,))
     pen.innocent("papers", "attachment-passed-on", who, "no programme")
 
 
-def kept(pen: Pen) -> None:
+def _kept(pen: Pen) -> None:
     who, at = pen.staff(), pen.start()
     pen.mail(at, *_stranger(pen, who), "photos", attachments=("photos.scr",), inbound=True)
     pen.mail(at + 900, who.address, pen.mailboxes(2), "the plan", attachments=("plan.docx",))
     pen.innocent("kept", "attachment-passed-on", who, "a programme that was not passed on")
 
 
-def to_many(pen: Pen) -> None:
+def _to_many(pen: Pen) -> None:
     who, at = pen.anybody(), pen.start()
-    first = pen.postfix.send(at, pen.sender(who), pen.mailboxes(pen.draw.between(55, 70)), Route(copies=pen.draw.below(3)))
+    first = pen.postfix.send(
+        at, pen.sender(who), pen.mailboxes(pen.draw.between(55, 70)), Route(copies=pen.draw.below(3))
+    )
     pen.expect("mass-mail", who, first, "one message to more than fifty people")
 
 
-def again_and_again(pen: Pen) -> None:
+def _again_and_again(pen: Pen) -> None:
     who, at = pen.staff(), pen.start(13 * _HOUR)
     if pen.draw.chance(50):
         sent = [pen.postfix.send(at + 600 * i, pen.sender(who), pen.mailboxes(28)) for i in range(4)]
@@ -219,7 +223,7 @@ def again_and_again(pen: Pen) -> None:
     pen.expect("mass-mail", who, min(sent), "more than a hundred inside or fifty outside within an hour")
 
 
-def exceeding(pen: Pen) -> None:
+def _exceeding(pen: Pen) -> None:
     """A permit for fewer, one that ended, one that was taken back, and one by who may not."""
     who, at, form = pen.staff(), pen.start(), pen.draw.below(4)
     chief, more = pen.town.principal(who.site).user, {}
@@ -234,11 +238,16 @@ def exceeding(pen: Pen) -> None:
         chief = who.user
     pen.permit(who.user, 11, start, stop, chief, "an invitation", **more)
     first = pen.postfix.send(at, pen.sender(who), pen.mailboxes(66))
-    whys = ("a permit for fewer people", "a permit that had ended", "a permit that was taken back", "a permit by oneself")
+    whys = (
+        "a permit for fewer people",
+        "a permit that had ended",
+        "a permit that was taken back",
+        "a permit by oneself",
+    )
     pen.expect("mass-mail", who, first, f"one message to 66 people, and {whys[form]}")
 
 
-def permitted_mailing(pen: Pen) -> None:
+def _permitted_mailing(pen: Pen) -> None:
     who, at = pen.staff(), pen.start()
     chief = pen.town.principal(who.site).user
     pen.permit(who.user, 11, at - _HOUR, at + 3 * _HOUR, chief, "the open day", recipients="90")
@@ -247,7 +256,7 @@ def permitted_mailing(pen: Pen) -> None:
     pen.innocent("permit", "mass-mail", who, "with a permit")
 
 
-def notifier(pen: Pen) -> None:
+def _notifier(pen: Pen) -> None:
     """A machine's account with a standing permit."""
     who, at = pen.staff("service"), pen.start()
     pen.permit(who.user, 11, at - 10 * _HOUR, at + 90 * _DAY, pen.town.principal(who.site).user, "calls parents")
@@ -256,7 +265,7 @@ def notifier(pen: Pen) -> None:
     pen.innocent("notifier", "mass-mail", who, "the attendance system, with a standing permit")
 
 
-def thread(pen: Pen) -> None:
+def _thread(pen: Pen) -> None:
     people = [pen.staff() for _ in range(8)]
     at = pen.start(13 * _HOUR)
     for i, who in enumerate(people):
@@ -264,21 +273,21 @@ def thread(pen: Pen) -> None:
         pen.innocent("thread", "mass-mail", who, "a thread in which everybody answers to all")
 
 
-def filtered(pen: Pen) -> None:
+def _filtered(pen: Pen) -> None:
     who, at = pen.staff(), pen.start()
     for i in range(2):
         pen.postfix.send(at + 900 * i, pen.sender(who), pen.mailboxes(30), Route(copies=1 + i))
     pen.innocent("filter", "mass-mail", who, "60 deliveries, each of them logged twice")
 
 
-def tried_again(pen: Pen) -> None:
+def _tried_again(pen: Pen) -> None:
     who, at = pen.staff(), pen.start(13 * _HOUR)
     route = Route(slow=15, retries=(at + 400, at + 1000), bounced=4)
     pen.postfix.send(at, pen.sender(who), pen.mailboxes(49), route)
     pen.innocent("retries", "mass-mail", who, "49 people, fifteen of whom took three tries")
 
 
-def over_the_day(pen: Pen) -> None:
+def _over_the_day(pen: Pen) -> None:
     who = pen.staff()
     for hour in (8, 10, 12, 14):
         pen.postfix.send(hour * _HOUR + 1200, pen.sender(who), pen.mailboxes(45))
@@ -286,40 +295,40 @@ def over_the_day(pen: Pen) -> None:
 
 
 DEEDS = (
-    private_mail,
-    soliciting,
-    addresses,
-    media,
-    attachment,
-    to_many,
-    again_and_again,
-    exceeding,
-    soliciting,
-    attachment,
+    _private_mail,
+    _soliciting,
+    _addresses,
+    _media,
+    _attachment,
+    _to_many,
+    _again_and_again,
+    _exceeding,
+    _soliciting,
+    _attachment,
 )
 LOOKALIKES = (
-    coach,
-    own_class,
-    parent,
-    in_duty_hours,
-    to_a_group,
-    newsletter,
-    association,
-    a_look,
-    permitted_fund_raiser,
-    partner,
-    invitation,
-    one_by_one,
-    front_office,
-    communications,
-    reported,
-    known_sender,
-    papers,
-    kept,
-    permitted_mailing,
-    notifier,
-    thread,
-    filtered,
-    tried_again,
-    over_the_day,
+    _coach,
+    _own_class,
+    _parent,
+    _in_duty_hours,
+    _to_a_group,
+    _weekly_news,
+    _association,
+    _a_look,
+    _permitted_fund_raiser,
+    _partner,
+    _invitation,
+    _one_by_one,
+    _front_office,
+    _communications,
+    _reported,
+    _known_sender,
+    _papers,
+    _kept,
+    _permitted_mailing,
+    _notifier,
+    _thread,
+    _filtered,
+    _tried_again,
+    _over_the_day,
 )

@@ -241,9 +241,7 @@ class Pen:
         device = who if isinstance(who, Device) else who.device
         self.lookalikes.append(Lookalike(kind, rule, device.mac, why))
 
-    def permit(
-        self, who: str, clause: int, start: int, stop: int, granted_by: str, reason: str, **more: str
-    ) -> None:
+    def permit(self, who: str, clause: int, start: int, stop: int, granted_by: str, reason: str, **more: str) -> None:
         """Give a permit from second `start` to second `stop` of the day (may be of other days)."""
         times = self.day.local(start), self.day.local(stop)
         self.permits.append(TermPermit(who, clause, *times, granted_by, reason, **more))

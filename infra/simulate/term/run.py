@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from infra.simulate import dhcpd, postfix_background
-from infra.simulate.day import Day
-from infra.simulate.draw import Draw
+from infra.simulate import postfix_background
+from infra.simulate.draw import Draw, Ints
 from infra.simulate.folder import Folder
 from infra.simulate.squid import PIECE, Clients, Squid
 from infra.simulate.squid_pools import Pools, make_pools
@@ -80,7 +79,9 @@ def _check(schools: int, days: int, lines: int) -> None:
     for what, value, least, most in (("schools", schools, 2, MOST_SCHOOLS), ("days", days, LEAST_DAYS, MOST_DAYS)):
         if not least <= value <= most:
             where = f"--{what}"
-            raise ConfigError(f"a term of {value} {what} cannot be simulated", where=where, hint=f"give {least} to {most}")
+            raise ConfigError(
+                f"a term of {value} {what} cannot be simulated", where=where, hint=f"give {least} to {most}"
+            )
     least = 500 * schools * days
     if not least <= lines <= 500_000_000:
         hint = f"give {least:,} to 500,000,000 for so many schools and days"
@@ -114,7 +115,7 @@ def _act(pen: Pen, begins: Sequence[Deed], going: list[tuple[int, Iterator[int]]
 
 def _ordinary(pen: Pen, draw: Draw, budget: int) -> None:
     """Leases, logins, mail and the pages that are of some category but of no interest."""
-    town, day = pen.town, pen.day
+    town = pen.town
     for device in town.devices:
         here = pen.here(device)
         pen.dhcpd.lease(here, here.arrives, answer_after=draw.below(2))
@@ -124,10 +125,10 @@ def _ordinary(pen: Pen, draw: Draw, budget: int) -> None:
         device = pen.here(member.device)
         pen.radius.accept(device.arrives + 20, member.user, device, member.site.access_point(draw.below(24)))
     for device in [d for d in town.devices if d.kind == "shared"]:
-        students = [m for m in crowd if m.is_student and m.site is device.site]
+        near = [m.user for m in crowd if m.is_student and m.site is device.site]
         for hour in (8, 11, 14):
-            if students:
-                at, user = hour * 3600 + 3600 + draw.below(1800), draw.choice(students).user
+            if near:
+                at, user = hour * 3600 + 3600 + draw.below(1800), draw.choice(near)
                 pen.radius.accept(at, user, pen.here(device), device.site.access_point(draw.below(24)))
     staff = [Person(m.user, m.address, m.site, pen.here(m.device)) for m in crowd if not m.is_student]
     students = [Person(m.user, m.address, m.site, pen.here(m.device)) for m in crowd if m.is_student]
@@ -193,7 +194,7 @@ class _Writer:
         self.counts[name] += lines + len(pen.web[name])
 
 
-def _merged(at: np.ndarray, text: pl.Series, deeds: Sequence[tuple[int, str]]) -> pl.Series:
+def _merged(at: Ints, text: pl.Series, deeds: Sequence[tuple[int, str]]) -> pl.Series:
     """Lines with those of deeds among them; the former stay in their order."""
     if not deeds:
         return text

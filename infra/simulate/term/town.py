@@ -69,7 +69,7 @@ class Town:
         sites += [Site(f"school-{n:02d}", f"s{n:02d}", 10 + n) for n in range(1, schools + 1)]
         town = Town(Draw(seed, "town"), tuple(sites))
         for site in sites:
-            town.hire("principal", site, supervisor="head.office" if site is sites[0] else "")
+            town.hire("principal", site)
             for i in range(_TEACHERS):
                 town.hire(STAFF, site, classes=(f"{site.prefix}-c{i % _CLASSES}",))
             for i in range(_STUDENTS if site is not sites[0] else 0):

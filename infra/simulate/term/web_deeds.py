@@ -28,7 +28,7 @@ def _pages(pen: Pen, who: Who, category: str, at: int, count: int, gap: int, *, 
     return when
 
 
-def sharing(pen: Pen) -> None:
+def _sharing(pen: Pen) -> None:
     who, at = pen.anybody(), pen.start()
     if pen.draw.chance(50):
         _pages(pen, who, "filesharing", at, pen.draw.between(4, 7), 80)
@@ -39,13 +39,13 @@ def sharing(pen: Pen) -> None:
     pen.expect("file-sharing", who, at, "pages of file sharing, or torrents, within ten minutes")
 
 
-def two_sharing_pages(pen: Pen) -> None:
+def _two_sharing_pages(pen: Pen) -> None:
     who = pen.anybody()
     _pages(pen, who, "filesharing", pen.start(), 2, 90)
     pen.innocent("two-pages", "file-sharing", who, "two pages of file sharing, one day")
 
 
-def system_images(pen: Pen) -> None:
+def _system_images(pen: Pen) -> None:
     who, at = pen.staff(), pen.start()
     for i in range(5):
         url = f"http://free-images.example/image-{i}.torrent"
@@ -53,26 +53,26 @@ def system_images(pen: Pen) -> None:
     pen.innocent("system-images", "file-sharing", who, "images of free systems from a catalogue")
 
 
-def peer_delivery(pen: Pen) -> None:
+def _peer_delivery(pen: Pen) -> None:
     who, at = pen.anybody(), pen.start()
     for i in range(20):
         pen.visit(who, at + 20 * i, Page(f"http://peer-delivery.example/piece/{i}", mime="application/octet-stream"))
     pen.innocent("peer-delivery", "file-sharing", who, "updates delivered from neighbours")
 
 
-def it_looks_at_sharing(pen: Pen) -> None:
+def _it_looks_at_sharing(pen: Pen) -> None:
     who = pen.staff("it")
     _pages(pen, who, "filesharing", pen.start(), 6, 60)
     pen.innocent("duty", "file-sharing", who, "IT staff who look at what is shared")
 
 
-def adult(pen: Pen) -> None:
+def _adult(pen: Pen) -> None:
     who, at = pen.anybody(), pen.start()
     _pages(pen, who, "adult", at, pen.draw.between(7, 10), 45, denied=pen.draw.chance(50))
     pen.expect("adult-pages", who, at, "pages of sexual content for minutes")
 
 
-def adult_on_cart(pen: Pen) -> None:
+def _adult_on_cart(pen: Pen) -> None:
     """Nobody can be named: the device is shared."""
     site = next(s for s in pen.town.schools if s.net % 2)
     cart = next(d for d in pen.town.devices if d.kind == "shared" and d.site is site)
@@ -81,7 +81,7 @@ def adult_on_cart(pen: Pen) -> None:
     pen.expect("adult-pages", cart, at, "pages of sexual content on a cart's device: nobody's in particular")
 
 
-def adverts(pen: Pen) -> None:
+def _adverts(pen: Pen) -> None:
     who, at = pen.anybody(), pen.start()
     for i in range(15):
         pen.visit(who, at + 20 * i, Page(f"http://banner-yard.example/adult/{i}", mime="image/gif", size=900))
@@ -89,25 +89,25 @@ def adverts(pen: Pen) -> None:
     pen.innocent("adverts", "adult-pages", who, "adverts and counting pictures within other pages")
 
 
-def few_adult_pages(pen: Pen) -> None:
+def _few_adult_pages(pen: Pen) -> None:
     who = pen.anybody()
     _pages(pen, who, "adult", pen.start(), 3, 70)
     pen.innocent("few-pages", "adult-pages", who, "three pages, then no more")
 
 
-def redirected(pen: Pen) -> None:
+def _redirected(pen: Pen) -> None:
     who = pen.anybody()
     _pages(pen, who, "adult", pen.start(), 8, 6)
     pen.innocent("redirected", "adult-pages", who, "a page that opened eight others in less than a minute")
 
 
-def nurse(pen: Pen) -> None:
+def _nurse(pen: Pen) -> None:
     who = pen.staff("health")
     _pages(pen, who, "adult", pen.start(), 8, 50)
     pen.innocent("duty", "adult-pages", who, "health staff who prepare a lesson")
 
 
-def selling(pen: Pen) -> Iterator[int]:
+def _selling(pen: Pen) -> Iterator[int]:
     while pen.day.date.weekday() not in (1, 2):
         yield 1
     who, at = pen.staff(), pen.draw.between(8 * 3600, 10 * 3600)
@@ -117,7 +117,7 @@ def selling(pen: Pen) -> Iterator[int]:
     _pages(pen, who, "selling", pen.draw.between(8 * 3600, 10 * 3600), 80, _MINUTE)
 
 
-def orders_in_the_break(pen: Pen) -> Iterator[int]:
+def _orders_in_the_break(pen: Pen) -> Iterator[int]:
     who = pen.staff()
     for _ in range(3):
         _pages(pen, who, "selling", 12 * 3600 + pen.draw.below(600), 25, _MINUTE)
@@ -125,13 +125,13 @@ def orders_in_the_break(pen: Pen) -> Iterator[int]:
     pen.innocent("breaks", "selling", who, "25 minutes in the console of a seller on three days")
 
 
-def procurement(pen: Pen) -> None:
+def _procurement(pen: Pen) -> None:
     who = pen.staff("procurement")
     _pages(pen, who, "selling", 8 * 3600 + pen.draw.below(3600), 150, _MINUTE)
     pen.innocent("duty", "selling", who, "procurement")
 
 
-def open_console(pen: Pen) -> None:
+def _open_console(pen: Pen) -> None:
     who, at = pen.staff(), 8 * 3600 + pen.draw.below(3600)
     _pages(pen, who, "selling", at, 3, _MINUTE)
     for i in range(200):
@@ -140,7 +140,7 @@ def open_console(pen: Pen) -> None:
     pen.innocent("beacons", "selling", who, "a page left open that asks for news by itself")
 
 
-def business_class(pen: Pen) -> None:
+def _business_class(pen: Pen) -> None:
     who, at = pen.staff(), 8 * 3600 + pen.draw.below(3600)
     _pages(pen, who, "selling", at, 140, _MINUTE)
     chief = pen.town.principal(who.site).user
@@ -149,33 +149,35 @@ def business_class(pen: Pen) -> None:
     pen.innocent("permit", "selling", who, "the class keeps a shop, with a permit")
 
 
-def private_hour(pen: Pen) -> None:
+def _private_hour(pen: Pen) -> None:
     who, at = pen.staff(), pen.draw.between(8 * 3600, 13 * 3600)
     _pages(pen, who, pen.draw.choice(("shopping", "social", "streaming", "sports")), at, 80, 65)
     pen.expect("personal-time", who, at, "more than an hour of private pages in duty hours", status="informational")
 
 
-def private_evening(pen: Pen) -> None:
+def _private_evening(pen: Pen) -> None:
     who = pen.staff()
     _pages(pen, who, "shopping", 16 * 3600 + 40 * 60, 70, 60)
     pen.innocent("off-duty", "personal-time", who, "private pages after duty")
 
 
-def private_break(pen: Pen) -> None:
+def _private_break(pen: Pen) -> None:
     who = pen.staff()
     _pages(pen, who, "social", 12 * 3600, 30, 60)
     pen.innocent("breaks", "personal-time", who, "half an hour in the break")
 
 
-def autoplay(pen: Pen) -> None:
+def _autoplay(pen: Pen) -> None:
     who, at = pen.staff(), pen.draw.between(8 * 3600, 12 * 3600)
     _pages(pen, who, "streaming", at, 2, 60)
     for i in range(120):
-        pen.visit(who, at + 60 * i, Page(f"http://evening-reels.example/segment/{i}.ts", mime="video/mp2t", size=900_000))
+        pen.visit(
+            who, at + 60 * i, Page(f"http://evening-reels.example/segment/{i}.ts", mime="video/mp2t", size=900_000)
+        )
     pen.innocent("autoplay", "personal-time", who, "a film that plays on by itself")
 
 
-def programmes(pen: Pen) -> None:
+def _programmes(pen: Pen) -> None:
     who, at = pen.anybody(), pen.start()
     for i in range(pen.draw.between(4, 6)):
         ending = pen.draw.choice(("exe", "msi", "dmg", "apk"))
@@ -184,14 +186,16 @@ def programmes(pen: Pen) -> None:
     pen.expect("loaded-programs", who, at, "four programmes or more within an hour")
 
 
-def two_programmes(pen: Pen) -> None:
+def _two_programmes(pen: Pen) -> None:
     who, at = pen.anybody(), pen.start()
     for i in (0, 1, 1, 0):
-        pen.visit(who, at + 200 * i, Page(f"http://loads.example/t{i}.exe", mime="application/x-msdownload", size=900_000))
+        pen.visit(
+            who, at + 200 * i, Page(f"http://loads.example/t{i}.exe", mime="application/x-msdownload", size=900_000)
+        )
     pen.innocent("two-files", "loaded-programs", who, "two programmes, one of them twice")
 
 
-def updaters(pen: Pen) -> None:
+def _updaters(pen: Pen) -> None:
     who, at = pen.anybody(), pen.start()
     for i in range(6):
         host = pen.draw.choice(("system-updates.example", "app-refresh.example", "campus-catalogue.example"))
@@ -199,40 +203,40 @@ def updaters(pen: Pen) -> None:
     pen.innocent("updaters", "loaded-programs", who, "updates, and programmes of the catalogue")
 
 
-def it_loads(pen: Pen) -> None:
+def _it_loads(pen: Pen) -> None:
     who, at = pen.staff("it"), pen.start()
     for i in range(6):
         pen.visit(who, at + 90 * i, Page(f"http://vendor{i}.example/i.msi", mime="application/x-msi", size=9_000_000))
     pen.innocent("duty", "loaded-programs", who, "IT staff")
 
 
-def stubs(pen: Pen) -> None:
+def _stubs(pen: Pen) -> None:
     who, at = pen.anybody(), pen.start()
     for i in range(5):
         pen.visit(who, at + 90 * i, Page(f"http://sig{i}.example/check.exe", mime="text/html", size=1_200))
     pen.innocent("error-pages", "loaded-programs", who, "pages that say that there is no such file")
 
 
-def bypass(pen: Pen) -> None:
+def _bypass(pen: Pen) -> None:
     who, at = pen.anybody(), pen.start()
     _pages(pen, who, "bypass", at, pen.draw.between(6, 9), 50, denied=pen.draw.chance(60))
     pen.expect("filter-bypass", who, at, "ways around the filter, again and again")
 
 
-def few_ways_around(pen: Pen) -> None:
+def _few_ways_around(pen: Pen) -> None:
     who = pen.anybody()
     _pages(pen, who, "bypass", pen.start(), 3, 90, denied=True)
     pen.innocent("few-pages", "filter-bypass", who, "three pages, and no more once they were denied")
 
 
-def security_staff(pen: Pen) -> None:
+def _security_staff(pen: Pen) -> None:
     who = pen.staff("security")
     _pages(pen, who, "bypass", pen.start(), 12, 30)
     _pages(pen, who, "mining", pen.start(), 5, 60)
     pen.innocent("duty", "filter-bypass", who, "security staff")
 
 
-def security_class(pen: Pen) -> None:
+def _security_class(pen: Pen) -> None:
     """The class's network is among the shared ones."""
     device, at = pen.town.add_device(pen.school(), "shared", ""), pen.start()
     for i in range(9):
@@ -240,43 +244,43 @@ def security_class(pen: Pen) -> None:
     pen.innocent("security-class", "filter-bypass", device, "a class about security on its own laptops")
 
 
-def vpn_app(pen: Pen) -> None:
+def _vpn_app(pen: Pen) -> None:
     who, at = pen.anybody(), pen.start()
     for i in range(4):
         pen.visit(who, at + 170 * i, Page("veil-net.example:443", method="CONNECT", mime="-"))
     pen.innocent("vpn-app", "filter-bypass", who, "a programme that asks for its home at every start")
 
 
-def mining(pen: Pen) -> None:
+def _mining(pen: Pen) -> None:
     who, at = pen.anybody(), pen.start()
     for i in range(pen.draw.between(5, 12)):
         pen.visit(who, at + 240 * i, Page("pool-of-coins.example:443", method="CONNECT", mime="-"))
     pen.expect("crypto-mining", who, at, "a pool of miners was asked for again and again")
 
 
-DEEDS = (sharing, adult, selling, private_hour, programmes, bypass, mining, adult_on_cart, adult, programmes)
+DEEDS = (_sharing, _adult, _selling, _private_hour, _programmes, _bypass, _mining, _adult_on_cart, _adult, _programmes)
 LOOKALIKES = (
-    two_sharing_pages,
-    system_images,
-    peer_delivery,
-    it_looks_at_sharing,
-    adverts,
-    few_adult_pages,
-    redirected,
-    nurse,
-    orders_in_the_break,
-    procurement,
-    open_console,
-    business_class,
-    private_evening,
-    private_break,
-    autoplay,
-    two_programmes,
-    updaters,
-    it_loads,
-    stubs,
-    few_ways_around,
-    security_staff,
-    security_class,
-    vpn_app,
+    _two_sharing_pages,
+    _system_images,
+    _peer_delivery,
+    _it_looks_at_sharing,
+    _adverts,
+    _few_adult_pages,
+    _redirected,
+    _nurse,
+    _orders_in_the_break,
+    _procurement,
+    _open_console,
+    _business_class,
+    _private_evening,
+    _private_break,
+    _autoplay,
+    _two_programmes,
+    _updaters,
+    _it_loads,
+    _stubs,
+    _few_ways_around,
+    _security_staff,
+    _security_class,
+    _vpn_app,
 )
