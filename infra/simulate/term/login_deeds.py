@@ -33,6 +33,7 @@ def _router(pen: Pen) -> None:
     device, at = pen.town.add_foreign(pen.school(), pen.draw.choice(_ROUTERS)), pen.start()
     pen.dhcpd.lease(pen.here(device), at)
     pen.expect("network-hardware", device, at, "a router for the home on the district's network")
+    pen.expect("new-device", device, at, "a router for the home, which is in no inventory either")
 
 
 def _randomised(pen: Pen) -> None:
