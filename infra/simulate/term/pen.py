@@ -222,9 +222,9 @@ class Pen:
         return Sender(member.address, f"{device.host}.example-schools.org", device.ip, member.user)
 
     def outside_ip(self) -> str:
-        """An address outside the district that nothing else uses."""
+        """An address outside the district; the next one is of another /24, as another place's would be."""
         self._sources += 1
-        return f"198.18.{self._sources // 250 % 250}.{self._sources % 250 + 1}"
+        return f"198.{18 + self._sources // 250 % 2}.{self._sources % 250}.{self._sources // 500 % 250 + 1}"
 
     def expect(self, rule: str, who: Member | Device, at: int, why: str, *, status: str = "violation") -> None:
         """Note what must be found, about somebody (or their device, where nobody can be named) or a device."""
