@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from infra.cli.configuration import ConfigOption, FailOption, JsonOption
+from schemas.errors import ConfigError
 
 TimezoneOption = Annotated[
     str | None,
@@ -162,8 +163,10 @@ def simulate(
     ] = None,
     *,
     term: Annotated[bool, typer.Option("--term", help="A term in place of a day, with every clause broken.")] = False,
-    schools: Annotated[int, typer.Option("--schools", help="Of a term: 2 to 100.")] = 4,
-    days: Annotated[int, typer.Option("--days", help="Of a term: school days, 10 to 90.")] = 40,
+    schools: Annotated[int | None, typer.Option("--schools", min=1, help="Of a term: 2 to 100, usually 4.")] = None,
+    days: Annotated[
+        int | None, typer.Option("--days", min=1, help="Of a term: 10 to 90 school days, usually 40.")
+    ] = None,
 ) -> None:
     """Write a made-up school day, or a term, as raw log files.
 
@@ -172,12 +175,15 @@ def simulate(
 
     Example: `aupstream simulate --seed 7 --lines 20000 day/ && aupstream backtest --config day/aupstream.toml`
     """
-    from infra.cli.simulating import run, run_term  # noqa: PLC0415 - heavy
+    from infra.cli.simulating import DAY_LINES, TERM_DAYS, TERM_LINES, TERM_SCHOOLS, run, run_term  # noqa: PLC0415 - heavy
 
     if term:
-        run_term(seed, schools, days, lines or 1_000_000, folder)
-    else:
-        run(seed, lines or 20_000, folder)
+        term_lines = TERM_LINES if lines is None else lines
+        run_term(seed, schools or TERM_SCHOOLS, days or TERM_DAYS, term_lines, folder)
+        return
+    if schools is not None or days is not None:
+        raise ConfigError("a day has no schools and days to choose", where="--schools, --days", hint="add --term")
+    run(seed, DAY_LINES if lines is None else lines, folder)
 
 
 def score(

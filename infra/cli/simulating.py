@@ -8,6 +8,8 @@ from pathlib import Path
 from infra.cli.output import progress, talk
 from infra.simulate import Truth, simulate, simulate_term
 
+DAY_LINES, TERM_LINES, TERM_SCHOOLS, TERM_DAYS = 20_000, 1_000_000, 4, 40
+
 
 def run(seed: int, lines: int, folder: Path) -> Truth:
     """Write a day and say what is in it. Raises as `simulate`."""

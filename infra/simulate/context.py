@@ -67,16 +67,17 @@ def inventory(devices: Iterable[Device]) -> str:
         for i, d in enumerate(devices)
         if d.listed
     ]
-    return _csv(("mac", "owner", "kind", "site"), rows)
+    return csv_text(("mac", "owner", "kind", "site"), rows)
 
 
 def permits(given: Iterable[Permit]) -> str:
     """`permits.csv`."""
     rows = [(p.who, str(p.clause), p.start, p.stop, p.granted_by, p.reason) for p in given]
-    return _csv(("who", "clause", "from", "to", "granted_by", "reason"), rows)
+    return csv_text(("who", "clause", "from", "to", "granted_by", "reason"), rows)
 
 
-def _csv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Rows as CSV, each ended by LF."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(header)

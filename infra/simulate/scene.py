@@ -36,7 +36,7 @@ LATEST = 15 * 3600 + 1800  # … and early enough to end within the day
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """A row of the permits file; times ISO 8601 with offset."""
+    """A row of the permits file; times ISO 8601 with offset. The last three stand in a term's file only."""
 
     who: str
     clause: int
@@ -44,6 +44,9 @@ class Permit:
     stop: str
     granted_by: str
     reason: str
+    recipients: str = ""
+    revoked: str = ""
+    revoked_by: str = ""
 
 
 @dataclass

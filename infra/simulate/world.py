@@ -17,7 +17,14 @@ _FEWEST_MAILBOXES = 400
 
 # First halves of hardware addresses; the two lowest bits of the first byte are 0: global, one device.
 _MAKERS = ("00:1c:7e", "3c:a8:2a", "48:5f:99", "74:e5:0b", "a4:34:d9", "d4:81:d7", "f8:0f:41")
-_RANDOM_FIRST = ("02", "16", "3a", "5e", "8a", "9e", "b2", "d6", "fa")  # locally administered, one device
+RANDOM_FIRST = ("02", "16", "3a", "5e", "8a", "9e", "b2", "d6", "fa")  # locally administered, one device
+
+
+def hardware_address(number: int) -> str:
+    """Built-in address of card number `number`: each number another one."""
+    scattered = number * 9_377_377 % (1 << 24)  # odd factor: each number another card
+    card = f"{scattered >> 16:02x}:{scattered >> 8 & 255:02x}:{scattered & 255:02x}"
+    return f"{_MAKERS[number % len(_MAKERS)]}:{card}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,21 +169,19 @@ class World:
     def add_random(self, site: Site, host: str, arrives: int) -> Device:
         """A private phone with a randomised hardware address that is in no inventory."""
         made = self._make(site, "phone", "", arrives)
-        mac = f"{self.draw.choice(_RANDOM_FIRST)}{made.mac[2:]}"
+        mac = f"{self.draw.choice(RANDOM_FIRST)}{made.mac[2:]}"
         device = replace(made, mac=mac, host=host, listed=False)
         self.others.append(device)
         return device
 
     def _make(self, site: Site, kind: str, owner: str, arrives: int) -> Device:
         number = next(self._cards)
-        scattered = number * 9_377_377 % (1 << 24)  # odd factor: each number another card
-        card = f"{scattered >> 16:02x}:{scattered >> 8 & 255:02x}:{scattered & 255:02x}"
         in_site = self._hosts.get(site.prefix, 0)
         self._hosts[site.prefix] = in_site + 1
         ip = f"10.{site.net}.{4 + in_site // 240}.{10 + in_site % 240}"
         short = {"laptop": "lt", "phone": "ph", "printer": "pr", "shared": "cart"}[kind]
         return Device(
-            mac=f"{_MAKERS[number % len(_MAKERS)]}:{card}",
+            mac=hardware_address(number),
             host=f"{site.prefix}-{short}-{in_site:04d}",
             ip=ip,
             site=site,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 
 from infra.simulate import names
+from infra.simulate.context import csv_text
 from infra.simulate.day import ZONE
 from infra.simulate.term.clock import BELL, DUTY, HOLIDAYS
 from infra.simulate.term.hosts import GUESTS, LABS, LISTS, VPN
@@ -68,7 +67,7 @@ def _config(pen: Pen) -> str:
 
 
 def _inventory(pen: Pen) -> str:
-    return _csv(("mac", "owner", "kind", "site"), ((d.mac, d.owner, d.kind, d.site.name) for d in pen.town.devices))
+    return csv_text(("mac", "owner", "kind", "site"), ((d.mac, d.owner, d.kind, d.site.name) for d in pen.town.devices))
 
 
 def _roster(pen: Pen) -> str:
@@ -76,7 +75,7 @@ def _roster(pen: Pen) -> str:
         (m.user, m.role, m.address, m.site.name, m.supervisor, ";".join(m.classes), ";".join(m.guardians))
         for m in pen.town.members
     )
-    return _csv(("account", "roles", "mail", "site", "supervisor", "classes", "guardians"), rows)
+    return csv_text(("account", "roles", "mail", "site", "supervisor", "classes", "guardians"), rows)
 
 
 def _permits(pen: Pen) -> str:
@@ -85,12 +84,4 @@ def _permits(pen: Pen) -> str:
         (p.who, str(p.clause), p.start, p.stop, p.granted_by, p.reason, p.recipients, p.revoked, p.revoked_by)
         for p in pen.permits
     )
-    return _csv(header, rows)
-
-
-def _csv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return out.getvalue()
+    return csv_text(header, rows)

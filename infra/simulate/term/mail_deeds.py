@@ -145,11 +145,10 @@ def _front_office(pen: Pen) -> None:
     pen.innocent("duty", "addresses-given-away", who, "the school's office")
 
 
-def _media(pen: Pen) -> Iterator[int]:
+def _media(pen: Pen) -> None:
     who, at = pen.staff(), pen.start(12 * _HOUR)
     _to_media(pen, who, at)
     pen.expect("mail-to-media", who, at, "mail to six newspapers in a day", status="informational")
-    yield 1
 
 
 def _to_media(pen: Pen, who: Member, at: int) -> None:
@@ -168,9 +167,8 @@ def _attachment(pen: Pen) -> Iterator[int]:
     who, at, name = pen.staff(), pen.start(), f"invoice-{pen.draw.digits(4)}.exe"
     pen.mail(at, *_stranger(pen, who), "your invoice", attachments=(name,), inbound=True)
     pen.expect("attachment-passed-on", who, at, "a stranger's programme, passed on the next day")
-    wait = 0 if pen.day.date.weekday() >= 4 else 1  # not over a week-end: 72 hours may pass
-    if wait:
-        yield wait
+    if pen.day.date.weekday() < 4:  # not over a week-end: 72 hours may pass
+        yield 1
     pen.mail(at + 900, who.address, pen.mailboxes(2), "look at this", attachments=("notes.pdf", name))
 
 

@@ -13,7 +13,7 @@ from infra.simulate.lines import LogFile
 from infra.simulate.logins import Radius
 from infra.simulate.names import outside_address
 from infra.simulate.postfix import Postfix, Sender
-from infra.simulate.scene import EARLIEST, LATEST
+from infra.simulate.scene import EARLIEST, LATEST, Permit
 from infra.simulate.term.town import Member, Town
 from infra.simulate.truth import Expected, Lookalike
 from infra.simulate.world import Device, Site
@@ -72,21 +72,6 @@ class Page:
     agent: str = AGENT
 
 
-@dataclass(frozen=True, slots=True)
-class TermPermit:
-    """A row of permits.csv; times ISO 8601 with offset."""
-
-    who: str
-    clause: int
-    start: str
-    stop: str
-    granted_by: str
-    reason: str
-    recipients: str = ""
-    revoked: str = ""
-    revoked_by: str = ""
-
-
 @dataclass
 class Pen:
     """Everything a deed needs; `turn` gives it the next day with empty logs.
@@ -106,7 +91,7 @@ class Pen:
     number: int = 0
     expected: list[Expected] = field(default_factory=list)
     lookalikes: list[Lookalike] = field(default_factory=list)
-    permits: list[TermPermit] = field(default_factory=list)
+    permits: list[Permit] = field(default_factory=list)
     logs: dict[str, LogFile] = field(default_factory=dict)
     web: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
     _messages: int = 0
@@ -244,7 +229,7 @@ class Pen:
     def permit(self, who: str, clause: int, start: int, stop: int, granted_by: str, reason: str, **more: str) -> None:
         """Give a permit from second `start` to second `stop` of the day (may be of other days)."""
         times = self.day.local(start), self.day.local(stop)
-        self.permits.append(TermPermit(who, clause, *times, granted_by, reason, **more))
+        self.permits.append(Permit(who, clause, *times, granted_by, reason, **more))
 
     def strangers(self, count: int) -> list[str]:
         """So many different addresses outside the district."""

@@ -124,17 +124,20 @@ def _ordinary(pen: Pen, draw: Draw, budget: int) -> None:
     for member in crowd:
         device = pen.here(member.device)
         pen.radius.accept(device.arrives + 20, member.user, device, member.site.access_point(draw.below(24)))
-    for device in [d for d in town.devices if d.kind == "shared"]:
-        near = [m.user for m in crowd if m.is_student and m.site is device.site]
-        for hour in (8, 11, 14):
-            if near:
-                at, user = hour * 3600 + 3600 + draw.below(1800), draw.choice(near)
-                pen.radius.accept(at, user, pen.here(device), device.site.access_point(draw.below(24)))
+    pupils: dict[str, list[str]] = {}
+    for member in crowd:
+        if member.is_student:
+            pupils.setdefault(member.site.name, []).append(member.user)
+    for device in town.devices:
+        near = pupils.get(device.site.name)
+        for hour in (8, 11, 14) if near and device.kind == "shared" else ():
+            at, user = hour * 3600 + 3600 + draw.below(1800), draw.choice(near or ())
+            pen.radius.accept(at, user, pen.here(device), device.site.access_point(draw.below(24)))
     staff = [Person(m.user, m.address, m.site, pen.here(m.device)) for m in crowd if not m.is_student]
     students = [Person(m.user, m.address, m.site, pen.here(m.device)) for m in crowd if m.is_student]
     world = World(draw, staff=staff, students=students)
     postfix_background.background(pen.postfix, world, len(pen.postfix.log) + budget // _MAIL_SHARE)
-    for member in crowd[:: max(len(crowd) * 40 // max(budget, 1), 1)]:
+    for member in crowd[:: len(crowd) * 40 // budget + 1]:  # fewer where there is no room for everybody's
         at = 9 * 3600 + draw.below(5 * 3600)
         category = draw.choice(("shopping", "social", "sports", "news", "streaming"))
         for i in range(draw.below(4)):

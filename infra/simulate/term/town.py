@@ -12,12 +12,11 @@ from itertools import count
 
 from infra.simulate import names
 from infra.simulate.draw import Draw
-from infra.simulate.world import Device, Site
+from infra.simulate.world import RANDOM_FIRST, Device, Site, hardware_address
 
 MOST_SCHOOLS = 100
 SLOTS = 9_600  # addresses of a site's pool: 40 networks of 240
 _STEP = 37  # places by which every device moves on each day
-_MAKERS = ("00:1c:7e", "3c:a8:2a", "48:5f:99", "74:e5:0b", "a4:34:d9", "d4:81:d7", "f8:0f:41")
 _STUDENTS, _TEACHERS, _CLASSES, _CARTS = 36, 12, 6, 4
 STAFF = "teacher"
 
@@ -49,17 +48,16 @@ class Town:
         sites: The office, then the schools.
         members: Everybody with an account, background first.
         devices: Devices that are in the inventory.
-        foreign: Devices that are not.
     """
 
     draw: Draw
     sites: tuple[Site, ...]
     members: list[Member] = field(default_factory=list)
     devices: list[Device] = field(default_factory=list)
-    foreign: list[Device] = field(default_factory=list)
     _people: Iterator[int] = field(default_factory=count)
     _cards: Iterator[int] = field(default_factory=count)
     _places: dict[str, int] = field(default_factory=dict)
+    _principals: dict[str, Member] = field(default_factory=dict)
     _in_site: dict[str, int] = field(default_factory=dict)
 
     @staticmethod
@@ -85,7 +83,7 @@ class Town:
 
     def principal(self, site: Site) -> Member:
         """Head of a site."""
-        return next(m for m in self.members if m.role == "principal" and m.site is site)
+        return self._principals[site.name]
 
     def hire(
         self,
@@ -94,16 +92,17 @@ class Town:
         *,
         classes: tuple[str, ...] = (),
         guardians: tuple[str, ...] = (),
-        supervisor: str = "",
     ) -> Member:
         """Somebody new with a laptop."""
         user = names.person(next(self._people))
         domain = names.STUDENT_DOMAIN if role == "student" else names.STAFF_DOMAIN
-        chief = supervisor or next((m.user for m in self.members if m.role == "principal" and m.site is site), "")
-        chief = chief or (self.members[0].user if self.members else "")
+        head = self._principals.get(site.name) or next(iter(self._principals.values()), None)
+        chief = "" if head is None else head.user
         device = self.add_device(site, "laptop", user)
         member = Member(user, f"{user}@{domain}", site, device, role, chief, classes, guardians)
         self.members.append(member)
+        if role == "principal":
+            self._principals[site.name] = member
         return member
 
     def add_device(self, site: Site, kind: str, owner: str) -> Device:
@@ -115,17 +114,12 @@ class Town:
     def add_foreign(self, site: Site, host: str, *, random: bool = False) -> Device:
         """A device that is in no inventory; `random`: with an address that it made up."""
         made = self._make(site, "", "")
-        mac = f"{self.draw.choice(('02', '3a', '9e', 'd6'))}{made.mac[2:]}" if random else made.mac
+        mac = f"{self.draw.choice(RANDOM_FIRST)}{made.mac[2:]}" if random else made.mac
         self._places[mac] = self._places[made.mac]
-        device = replace(made, mac=mac, host=host, listed=False)
-        self.foreign.append(device)
-        return device
+        return replace(made, mac=mac, host=host, listed=False)
 
     def _make(self, site: Site, kind: str, owner: str) -> Device:
-        number = next(self._cards)
-        scattered = number * 9_377_377 % (1 << 24)
-        card = f"{scattered >> 16:02x}:{scattered >> 8 & 255:02x}:{scattered & 255:02x}"
-        mac = f"{_MAKERS[number % len(_MAKERS)]}:{card}"
+        mac = hardware_address(next(self._cards))
         place = self._in_site.get(site.prefix, 0)
         self._in_site[site.prefix] = place + 1
         self._places[mac] = place
