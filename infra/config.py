@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from agents.rules.reading import Beside
 from agents.settings import AgentSettings, DistrictSettings, NotifySettings
@@ -234,7 +234,7 @@ def load(path: Path | None) -> Config:
     """Read a configuration file; None: defaults and the environment only.
 
     Raises:
-        ConfigError: the file cannot be read or is no TOML.
+        ConfigError: the file cannot be read or is no TOML, or a variable of a section is no JSON.
         Errors: every key that is wrong, with line and column.
     """
     text, data = ("", {}) if path is None else _read(path)
@@ -245,6 +245,9 @@ def load(path: Path | None) -> Config:
         config = Config(**data)
     except ValidationError as error:
         raise Errors([*map(file.mistake, error.errors()), *unknown_types(file)]) from error
+    except SettingsError as error:  # names the field and never its value, which may be a password
+        hint = "a section's own variable takes JSON; one key of it is set by AUPSTREAM_SECTION__KEY"
+        raise ConfigError(str(error), where="environment (AUPSTREAM_…)", hint=hint) from error
     if wrong := [*unknown_types(file), *contradictions(config, file)]:
         raise Errors([*wrong])
     return config

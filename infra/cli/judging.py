@@ -164,9 +164,7 @@ def simulate(
     *,
     term: Annotated[bool, typer.Option("--term", help="A term in place of a day, with every clause broken.")] = False,
     schools: Annotated[int | None, typer.Option("--schools", min=1, help="Of a term: 2 to 100, usually 4.")] = None,
-    days: Annotated[
-        int | None, typer.Option("--days", min=1, help="Of a term: 10 to 90, usually 40.")
-    ] = None,
+    days: Annotated[int | None, typer.Option("--days", min=1, help="Of a term: 10 to 90, usually 40.")] = None,
 ) -> None:
     """Write a made-up school day, or a term, as raw log files.
 

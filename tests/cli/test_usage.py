@@ -245,3 +245,23 @@ def test_a_full_disk_behind_the_output_is_said_in_words(tmp_path: Path) -> None:
     assert ran.returncode == 4
     assert "standard output: cannot be written: No space left on device" in ran.stderr
     assert "unexpected" not in ran.stderr
+
+
+def test_a_variable_that_is_no_json_is_named_and_its_value_is_not_told(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "infra.cli", "violations"],
+        capture_output=True, text=True, check=False, cwd=tmp_path,
+        env={**os.environ, **ENV, "AUPSTREAM_CLICKHOUSE": "clickhouse://u:s3cret@127.0.0.1:9/x"},
+    )  # fmt: skip
+    assert ran.returncode == 2
+    assert '"clickhouse"' in ran.stderr
+    assert "AUPSTREAM_SECTION__KEY" in ran.stderr
+    assert "unexpected" not in ran.stderr
+    assert "s3cret" not in ran.stderr
+
+
+def test_a_day_with_options_of_a_term_is_refused(tmp_path: Path) -> None:
+    ran = aupstream("simulate", "--days", "12", str(tmp_path / "x"))
+    assert ran.code == 2
+    assert "add --term" in ran.err
+    assert not (tmp_path / "x").exists()
