@@ -65,23 +65,25 @@ def people_columns(frame: pl.DataFrame, kind: EventKind, wanted: Sequence[str], 
             made["person_roles"] = found["roles"].fill_null([])
             made["person_site"] = found["site"]
         if "subject" in wanted:
-            made["subject"] = _subject(frame, kind, person)
+            made["subject"] = _subject(frame, kind, person, spelling.district)
     if "source_address_shared" in wanted:
         made["source_address_shared"] = _shared_address(frame, spelling.district)
     return frame.with_columns([made[name].alias(name) for name in wanted])
 
 
-def _subject(frame: pl.DataFrame, kind: EventKind, person: pl.Series) -> pl.Series:
-    """Who or, where that is not known, what a rule is about: the device, else the address."""
-    others = ("email_from_address",) if kind is EventKind.MAIL else ("source_mac", "source_ip")
-    parts = [pl.col(name).str.to_lowercase() for name in others if name in frame.columns]
-    found = (
-        frame.select(*parts)
-        .with_columns(_person=person)
-        .select(pl.coalesce("_person", *(p.meta.output_name() for p in parts)))
-    )
-    subject = found.to_series()
-    return subject.to_frame("s").select(pl.when(pl.col("s") != "").then("s")).to_series()
+def _subject(frame: pl.DataFrame, kind: EventKind, person: pl.Series, district: District) -> pl.Series:
+    """Who or, where that is not known, what a rule is about: the device, else the address.
+
+    An address that is many people's at once is nobody's: what several of them did must not add up to one who did it.
+    """
+    named = frame.with_columns(_person=person, _many=_shared_address(frame, district))
+    others = [name for name in ("source_mac", "source_ip") if name in frame.columns]
+    if kind is EventKind.MAIL:
+        others = ["email_from_address"]
+    parts = [pl.col(name).str.to_lowercase() for name in others]
+    parts = [pl.when(~pl.col("_many")).then(p) if p.meta.output_name() == "source_ip" else p for p in parts]
+    found = named.select(s=pl.coalesce("_person", *parts))
+    return found.select(pl.when(pl.col("s") != "").then("s")).to_series()
 
 
 def _sender(frame: pl.DataFrame, spelling: Spelling) -> pl.Series:
@@ -135,6 +137,8 @@ def _human(account: str, district: District) -> str | None:
 
 
 def _shared_address(frame: pl.DataFrame, district: District) -> pl.Series:
-    if "source_ip" not in frame.columns or not district.shared_index:
+    """Whether the address, or that of the relay where there is none yet, is many people's at once."""
+    names = [name for name in ("source_ip", "dhcp_relay_ip") if name in frame.columns]
+    if not names or not district.shared_index:
         return pl.repeat(value=False, n=frame.height, dtype=pl.Boolean, eager=True)
-    return district.shared_index.names_of(frame["source_ip"]).is_not_null()
+    return district.shared_index.names_of(frame.select(pl.coalesce(names)).to_series()).is_not_null()

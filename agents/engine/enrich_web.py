@@ -2,7 +2,8 @@
 
 `navigation` is a page that somebody went to, as far as a log can tell: a document and none of the parts, beacons and
 adverts that pages load by themselves, nor what programmes fetch. Of an encrypted connection only the host is known: it
-counts unless the host is one of those. A denied page counts, too.
+counts unless the host is one of those. A denied page counts, too. What a path calls a beacon is a page all the same
+where a document of some size came back: `/events/` of a school, `/collect/` of a fund-raiser.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from agents.context.categories import Categories
 COLUMNS = ("url_categories", "navigation", "download_kind", "active_minute")
 BACKGROUND = frozenset({"adverts", "cdn", "updates"})  # what pages and programmes load by themselves
 LEAST_BYTES = 20_000  # of an executable: less is a stub, an error page or a signature
+LEAST_PAGE = 5_000  # bytes of a document that somebody reads: beacons answer with less
 
 _BEACONS = (
     r"(?i)/(?:beacon|collect|pixel|ping|poll|heartbeat|keepalive|telemetry|metrics|track(?:ing)?|events?|log)"
@@ -89,7 +91,8 @@ def _navigation(frame: pl.DataFrame, listed: pl.Series) -> pl.Series:
     document = mime.str.starts_with("text/html") | mime.str.starts_with("application/xhtml")
     page = (method == "GET") & (document.fill_null(value=False) | mime.is_null() & pl.col("url_extension").is_null())
     tunnel = method == "CONNECT"
-    beacon = pl.col("url_path").str.contains(_BEACONS).fill_null(value=False)
+    read = (document & (pl.col("http_response_bytes") >= LEAST_PAGE)).fill_null(value=False)
+    beacon = pl.col("url_path").str.contains(_BEACONS).fill_null(value=False) & ~read
     own = pl.col("_listed").list.eval(pl.element().is_in(list(BACKGROUND))).list.any().fill_null(value=False)
     asked = (page & ~beacon | tunnel).fill_null(value=False) & (answered | denied) & ~own
     return frame.with_columns(_listed=listed).select(asked).to_series()

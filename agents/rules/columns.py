@@ -82,7 +82,7 @@ DERIVED: tuple[Derived, ...] = (
     Derived("source_device_owner", ColumnType.TEXT, _DEVICES, _DEVICE, identity=True),
     Derived("source_mac_known", ColumnType.BOOL, _DEVICES, _DEVICE, identity=True),
     Derived("source_mac_random", ColumnType.BOOL, _DEVICES, _DEVICE, identity=True),
-    Derived("source_address_shared", ColumnType.BOOL, _DEVICES, ("source_ip",)),
+    Derived("source_address_shared", ColumnType.BOOL, _DEVICES, ("source_ip", "dhcp_relay_ip")),
     Derived("recipient_person", ColumnType.TEXT, _MAIL, _TO),
     Derived("untaught_student", ColumnType.TEXT, _MAIL, (*_TO, *_SENDER)),
     Derived("outside_domain", ColumnType.TEXT, _MAIL, _TO),
