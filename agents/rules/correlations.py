@@ -279,7 +279,7 @@ class RuleReader:
             elif name in self.known.rules:
                 found.append(self.known.rules[name])
             elif name not in self.known.broken:
-                hint = suggestion(name, [*self.known.detections, *self.known.rules])
+                hint = suggestion(name, [*self.known.detections, *self.known.rules, *self.known.broken])
                 self.check.error(f"there is no rule {name!r}", *place, hint=hint)
         return tuple(found)
 

@@ -53,6 +53,8 @@ ERROR_PATHS: dict[str, Path] = {
 MAX_KEYWORDS = 500  # of a rule: each is looked for in every column of text
 MAX_EXPRESSIONS = 1_000  # of a rule: each is a pass of its own
 
+_CONDITION = ("detection", "condition")
+_SAID = (("detection",), ("logsource",))  # where each mistake has been said at its place already
 _WORDS = ("and", "or", "not", "of", "1", "any", "all", "them")
 _Items = list[SigmaDetectionItem]
 
@@ -96,7 +98,9 @@ class DetectionReader:
         route = self._route()
         if route is not None:
             self._items(route)
-            self._conditions()
+        self._conditions()
+        if len(self.check.errors) > before:
+            self._others()
         compiled = self._compile(route) if route is not None and len(self.check.errors) == before else None
         if compiled is None or route is None:
             return None
@@ -163,11 +167,34 @@ class DetectionReader:
             self.check.error(first_line(error), *path, hint=_short(hint), key=bool(unknown))
 
     def _conditions(self) -> None:
-        """Refuse conditions that are too much for a parser."""
+        """Refuse conditions that are too much for a parser, and names that are no selection's."""
         detection = self.document.data.get("detection")
-        given = detection.get("condition") if isinstance(detection, dict) else None
+        if not isinstance(detection, dict):
+            return
+        names = [str(name) for name in detection if name != "condition"]
+        given = detection.get("condition")
         for condition in given if isinstance(given, list) else [given]:
-            self.check.nesting(str(condition), "detection", "condition")
+            if not self.check.nesting(str(condition), "detection", "condition") or not isinstance(condition, str):
+                continue
+            for word in dict.fromkeys(_words(condition.partition("|")[0])):
+                if word.lower() not in _WORDS and not any(fnmatchcase(name, word) for name in names):
+                    what = f"the condition names {word!r}, which is no selection of the rule"
+                    self.check.error(what, "detection", "condition", hint=_short(suggestion(word, names)))
+
+    def _others(self) -> None:
+        """What else is wrong with a rule that is refused already, so that all can be mended in one pass."""
+        said = {error.where for error in self.check.errors}
+        try:
+            rule = read_sigma(self.document.data, collect_errors=True)
+            rule.errors += _syntax(self.document.data["detection"])
+        except (SigmaError, TypeError, ValueError, AttributeError, KeyError, RecursionError):
+            return  # it is no rule at all, which has been said
+        for error in rule.errors:
+            path = ERROR_PATHS.get(type(error).__name__, ("detection",))
+            place = self.document.error("", *path).where
+            if path in _SAID or (path != _CONDITION and place in said):
+                continue
+            self.check.error(first_line(error), *path)
 
     def _compile(self, route: Route) -> Compiled | None:
         """Through pySigma: parse, map the fields, build the condition tree, compile it."""
@@ -190,17 +217,30 @@ class DetectionReader:
         except LeafError as error:
             self.check.error(error.what, "detection", hint=error.hint)
         except (SigmaError, TypeError, ValueError, AttributeError, RecursionError) as error:
-            self.check.error(first_line(error), "detection", "condition", hint=self._condition_hint())
+            self.check.error(
+                first_line(error), "detection", "condition", hint="see conditions in the Sigma specification"
+            )
         return None
 
-    def _condition_hint(self) -> str:
-        """What was probably meant by the first word of the conditions that names no selection."""
-        names = [name for name in self.document.data["detection"] if name != "condition"]
-        given = self.document.data["detection"].get("condition")
-        for word in re.findall(r"[^\s()]+", " ".join(map(str, given if isinstance(given, list) else [given]))):
-            if word not in _WORDS and not any(fnmatchcase(name, word) for name in names):
-                return _short(suggestion(word, names))
-        return "see conditions in the Sigma specification"
+
+def _words(condition: str) -> list[str]:
+    return re.findall(r"[^\s()]+", condition)
+
+
+def _syntax(detection: dict[str, Any]) -> list[SigmaError]:
+    """What is wrong with the conditions as such, whatever the selections are."""
+    given = detection["condition"]
+    words = _words(" ".join(map(str, given if isinstance(given, list) else [given])))
+    names = [word.replace("*", "x") for word in words if word not in _WORDS]  # also of what is no selection
+    plain = {name: [{"x": 1}] for name in [*detection, *names] if name != "condition"}
+    rule = read_sigma({"title": "t", "logsource": {"category": "x"}, "detection": {**plain, "condition": given}})
+    found: list[SigmaError] = []
+    for condition in rule.detection.parsed_condition:
+        try:
+            _ = condition.parsed
+        except SigmaError as error:
+            found.append(error)
+    return found
 
 
 @dataclass(slots=True)

@@ -127,7 +127,7 @@ def test_the_rules_that_come_with_aupstream_have_no_errors() -> None:
         (DETECTION.replace("condition: failed", "condition: faild"), "r.yml:7:14", "did you mean 'failed'?"),
         (DETECTION.replace("condition: failed", "condition: 1 of faild*"), "r.yml:7:14", "did you mean 'failed'?"),
         (DETECTION.replace("condition: failed", "condition: failed and"), "r.yml:7:14", "see conditions in the Sigma"),
-        (DETECTION.replace("condition: failed", "condition: 1 of x*"), "r.yml:7:14", "doesn't match any detection"),
+        (DETECTION.replace("condition: failed", "condition: 1 of x*"), "r.yml:7:14", "names 'x*', which is no"),
         (DETECTION.replace("event_outcome:", "event_outcome|contians:"), "r.yml:6:33", "did you mean 'contains'?"),
         (DETECTION.replace("event_action: ", "event_action|utf16lee: "), "r.yml:6:12", "did you mean 'utf16le'?"),
         (DETECTION.replace("event_outcome: failure", "source_port|gte: x"), "r.yml:6:50", "incompatible"),
@@ -243,6 +243,22 @@ def test_nots_within_each_other_are_refused_as_brackets_are(condition: str) -> N
     assert _errors(of_one) == [f"r.yml:7:14: {said}"]
     of_several = _asking(SEQUENCE.replace("temporal_ordered", "temporal"), condition.format("failures"))
     assert f"r.yml:9:14: {said}" in _errors(of_several)
+
+
+def test_one_mistake_of_a_detection_does_not_hide_another() -> None:
+    text = DETECTION.replace("level: low", "level: lowish").replace("event_outcome: failure", "event_outcom: failure")
+    text = text.replace("condition: failed", "condition: failed and (faild or 1 of x*")
+    assert sorted(e.partition(" (")[0] for e in _errors(text)) == [
+        "r.yml:4:8: 'lowish' is not a valid Sigma rule level",
+        "r.yml:6:33: there is no field 'event_outcom' in login events",
+        "r.yml:7:14: Unbalanced parentheses or expression syntax error, found end of text",
+        "r.yml:7:14: the condition names 'faild', which is no selection of the rule",
+        "r.yml:7:14: the condition names 'x*', which is no selection of the rule",
+    ]
+    unknown = _errors(text.replace("authentication", "authenticatoin"))
+    assert any("'authenticatoin' is none that is collected" in e for e in unknown)
+    assert any("'lowish'" in e for e in unknown)
+    assert any("names 'faild'" in e for e in unknown)
 
 
 def test_nots_beside_each_other_are_not_within_each_other() -> None:
