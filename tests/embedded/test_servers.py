@@ -220,7 +220,7 @@ def test_kill_9_of_kafka_loses_nothing_acknowledged(running: tuple[EmbeddedServe
 
 
 def is_running(pid: int) -> bool:
-    """Whether a process runs. One that has ended counts as ended, also before the first process has reaped the orphan."""
+    """Whether a process runs. One that has ended may stand in the list until the first process has reaped it."""
     try:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
