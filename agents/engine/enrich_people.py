@@ -77,11 +77,12 @@ def _subject(frame: pl.DataFrame, kind: EventKind, person: pl.Series, district: 
     An address that is many people's at once is nobody's: what several of them did must not add up to one who did it.
     """
     named = frame.with_columns(_person=person, _many=_shared_address(frame, district))
-    others = [name for name in ("source_mac", "source_ip") if name in frame.columns]
-    if kind is EventKind.MAIL:
-        others = ["email_from_address"]
-    parts = [pl.col(name).str.to_lowercase() for name in others]
-    parts = [pl.when(~pl.col("_many")).then(p) if p.meta.output_name() == "source_ip" else p for p in parts]
+    others = ("email_from_address",) if kind is EventKind.MAIL else ("source_mac", "source_ip")
+    parts = []
+    for name in others:
+        if name in frame.columns:
+            known = pl.col(name).str.to_lowercase()
+            parts.append(pl.when(~pl.col("_many")).then(known) if name == "source_ip" else known)
     found = named.select(s=pl.coalesce("_person", *parts))
     return found.select(pl.when(pl.col("s") != "").then("s")).to_series()
 

@@ -3,7 +3,7 @@
 `navigation` is a page that somebody went to, as far as a log can tell: a document and none of the parts, beacons and
 adverts that pages load by themselves, nor what programmes fetch. Of an encrypted connection only the host is known: it
 counts unless the host is one of those. A denied page counts, too. What a path calls a beacon is a page all the same
-where a document of some size came back: `/events/` of a school, `/collect/` of a fund-raiser.
+where a document of some size came back, or anything of that size by a log without types: `/events/` of a school.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def _navigation(frame: pl.DataFrame, listed: pl.Series) -> pl.Series:
     document = mime.str.starts_with("text/html") | mime.str.starts_with("application/xhtml")
     page = (method == "GET") & (document.fill_null(value=False) | mime.is_null() & pl.col("url_extension").is_null())
     tunnel = method == "CONNECT"
-    read = (document & (pl.col("http_response_bytes") >= LEAST_PAGE)).fill_null(value=False)
+    read = (page & (pl.col("http_response_bytes") >= LEAST_PAGE)).fill_null(value=False)
     beacon = pl.col("url_path").str.contains(_BEACONS).fill_null(value=False) & ~read
     own = pl.col("_listed").list.eval(pl.element().is_in(list(BACKGROUND))).list.any().fill_null(value=False)
     asked = (page & ~beacon | tunnel).fill_null(value=False) & (answered | denied) & ~own
