@@ -79,6 +79,8 @@ class KafkaConfig:
     jars: tuple[Path, ...]
     log: Path
     pid_file: Path
+    advertised_port: int | None = None
+    """Port that clients are told to come to, where something stands between them and the broker; else `port`."""
 
     @property
     def data(self) -> Path:
@@ -97,7 +99,7 @@ def properties(config: KafkaConfig) -> dict[str, str]:
         **_FIXED,
         "controller.quorum.voters": f"1@{LOOPBACK}:{config.controller_port}",
         "listeners": f"PLAINTEXT://{LOOPBACK}:{config.port},CONTROLLER://{LOOPBACK}:{config.controller_port}",
-        "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{config.port}",
+        "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{config.advertised_port or config.port}",
         "log.dirs": str(config.data),
     }
 

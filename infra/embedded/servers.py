@@ -34,13 +34,29 @@ class EmbeddedServers:
 
     One thread calls `start`, then `poll` about once a second, then `stop`. The process that does so is the parent of
     both servers: when it dies, they stop, and the next `start` picks up where they were.
+
+    Args:
+        folder: Everything of theirs.
+        cache: Downloads.
+        say: Told what is being done, one sentence a time.
+        kafka_heap_mb: Java heap.
+        kafka_advertised: Port that Kafka tells its clients to come to, where something stands between; None: its own.
     """
 
-    def __init__(self, folder: Path, *, cache: Path, say: Callable[[str], None], kafka_heap_mb: int = 512) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        cache: Path,
+        say: Callable[[str], None],
+        kafka_heap_mb: int = 512,
+        kafka_advertised: int | None = None,
+    ) -> None:
         self._layout = Layout(folder.absolute())
         self._cache = cache.absolute()
         self._say = say
         self._heap_mb = kafka_heap_mb
+        self._advertised = kafka_advertised
         self._lock: FolderLock | None = None
         self._parts: dict[str, Part] = {}
 
@@ -144,6 +160,7 @@ class EmbeddedServers:
             jars=paths,
             log=self._layout.logs / "kafka.log",
             pid_file=self._layout.pid_file("kafka"),
+            advertised_port=self._advertised,
         )
 
         def before() -> None:

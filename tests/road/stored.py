@@ -73,12 +73,13 @@ class Stored:
     def violations(self) -> Records:
         """Last versions on the topic, whole; asserts that the same id and version is the same record everywhere."""
         by_version: dict[tuple[str, int], dict[str, Any]] = {}
-        for record in self._topic():
+        for record in self.records():
             same = by_version.setdefault((record["id"], record["version"]), record)
             assert same == record, f"{record['id']} version {record['version']} has two contents"
         return last_versions(list(by_version.values()))
 
-    def _topic(self) -> Iterable[dict[str, Any]]:
+    def records(self) -> Iterable[dict[str, Any]]:
+        """Every record on the topic of violations, in no order over partitions."""
         consumer = KafkaConsumer(bootstrap_servers=self._kafka, enable_auto_commit=False)
         try:
             places = [TopicPartition(VIOLATIONS, p) for p in consumer.partitions_for_topic(VIOLATIONS)]
