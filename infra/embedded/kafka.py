@@ -14,7 +14,8 @@ import base64
 import os
 import subprocess
 import uuid
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -81,6 +82,8 @@ class KafkaConfig:
     pid_file: Path
     advertised_port: int | None = None
     """Port that clients are told to come to, where something stands between them and the broker; else `port`."""
+    extra: Mapping[str, str] = field(default_factory=dict)
+    """Settings in place of ours: a broker with TLS and logins, as a district's is."""
 
     @property
     def data(self) -> Path:
@@ -101,6 +104,7 @@ def properties(config: KafkaConfig) -> dict[str, str]:
         "listeners": f"PLAINTEXT://{LOOPBACK}:{config.port},CONTROLLER://{LOOPBACK}:{config.controller_port}",
         "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{config.advertised_port or config.port}",
         "log.dirs": str(config.data),
+        **config.extra,
     }
 
 

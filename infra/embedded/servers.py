@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from infra.embedded.lock import FolderLock
 from infra.embedded.part import Part
 
 START_WITHIN_SEC: Final = 120.0
+LEAST_FREE: Final = 128 << 20  # bytes: two segments of Kafka's logs
 _POLL_SEC: Final = 0.05
 
 
@@ -41,6 +43,7 @@ class EmbeddedServers:
         say: Told what is being done, one sentence a time.
         kafka_heap_mb: Java heap.
         kafka_advertised: Port that Kafka tells its clients to come to, where something stands between; None: its own.
+        free: Says how many bytes are free where a folder is.
     """
 
     def __init__(
@@ -51,12 +54,14 @@ class EmbeddedServers:
         say: Callable[[str], None],
         kafka_heap_mb: int = 512,
         kafka_advertised: int | None = None,
+        free: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
     ) -> None:
         self._layout = Layout(folder.absolute())
         self._cache = cache.absolute()
         self._say = say
         self._heap_mb = kafka_heap_mb
         self._advertised = kafka_advertised
+        self._free = free
         self._lock: FolderLock | None = None
         self._parts: dict[str, Part] = {}
 
@@ -164,6 +169,7 @@ class EmbeddedServers:
         )
 
         def before() -> None:
+            self._need_room(self._layout.kafka, "kafka")
             jars.ensure(self._cache, self._say)
             kafka.prepare(config)
 
@@ -188,9 +194,23 @@ class EmbeddedServers:
             spec=clickhouse.child_spec(config),
             port=numbers.clickhouse,
             ports=(numbers.clickhouse,),
-            before=lambda: None,
+            before=lambda: self._need_room(self._layout.clickhouse, "clickhouse"),
             probe=lambda: clickhouse.is_ready(numbers.clickhouse, USER, secret),
         )
+
+    def _need_room(self, folder: Path, name: str) -> None:
+        """Refuse a start on a full disk: Kafka, recovering on one, throws its metadata away, and with it every topic.
+
+        Seen with Kafka 4.1 by the chaos runs: "Found invalid offset during recovery. Deleting the corrupt segment".
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        free = self._free(folder)
+        if free < LEAST_FREE:
+            raise StartError(
+                f"the disk is full ({free >> 20} MB are free): {name} is not started before {LEAST_FREE >> 20} MB are",
+                where=str(folder),
+                todo="Make room. What was acknowledged is on the disk, and collectors and agents wait meanwhile.",
+            )
 
     def _await_ready(self) -> None:
         deadline = time.monotonic() + START_WITHIN_SEC

@@ -59,6 +59,11 @@ class Chaos:
         """True where every fault has been made and is over."""
         return not self._due and not self._active
 
+    @property
+    def full(self) -> set[str]:
+        """Parts whose disk is full now."""
+        return {a.fault.victim for a in self._active if a.fault.kind == "disk-full"}
+
     def step(self) -> None:
         """Begin what is due, end what is over. A kill waits until there is somebody to kill."""
         now = time.monotonic() - self._began

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -38,6 +38,7 @@ class Run:
         faults: The plan.
         say: Told what happens, a line a time.
         lines_a_s: Lines a second, all logs together.
+        judge: Holds what came out against what the oracle asks for, while the servers still run.
     """
 
     def __init__(
@@ -48,10 +49,18 @@ class Run:
         faults: Sequence[Fault],
         say: Callable[[str], None],
         lines_a_s: int = LINES_A_S,
+        judge: Callable[[Stored, Wanted], Outcome] = outcome,
     ) -> None:
         self._folder, self._seconds, self._faults, self._say = folder, seconds, faults, say
+        self._judge = judge
         self._logs = make_logs(seed, round(seconds * lines_a_s), seconds)
+        self._chaos: Chaos | None = None
         self.done: Sequence[Fault] = ()
+
+    @property
+    def lines(self) -> dict[str, int]:
+        """Of every source."""
+        return {log.name: log.lines for log in self._logs}
 
     def go(self) -> Outcome:
         """Run to the end; everything is stopped then."""
@@ -65,15 +74,19 @@ class Run:
             finally:
                 system.stop()
 
+    def _free(self, folder: Path) -> int:
+        """What servers are told of their disk: nothing is free while the shim has it full for the one in the folder."""
+        return 0 if self._chaos is not None and folder.name in self._chaos.full else 1 << 40
+
     @contextmanager
     def _surroundings(self) -> Iterator[tuple[EmbeddedServers, dict[str, Proxy], Shim | None]]:
         ports: dict[str, int] = {}
-        proxies = {name: Proxy(partial(ports.get, name, 0)).start() for name in SERVERS}
+        proxies = {name: Proxy(partial(_port, ports, name)).start() for name in SERVERS}
         shim = Shim(self._folder) if compiler() else None
         before = preload(shim) if shim else {}
         servers = EmbeddedServers(
             self._folder / "servers", cache=cache_folder(), say=self._say, kafka_heap_mb=384,
-            kafka_advertised=proxies["kafka"].port,
+            kafka_advertised=proxies["kafka"].port, free=self._free,
         )  # fmt: skip
         try:
             servers.start()
@@ -120,7 +133,7 @@ class Run:
         self, system: System, servers: EmbeddedServers, proxies: dict[str, Proxy], shim: Shim | None, asked: Wanted
     ) -> Outcome:
         writer = Writer(self._logs, self._folder, self._seconds)
-        chaos = Chaos(system, servers, proxies, shim, self._faults, self._say)
+        chaos = self._chaos = Chaos(system, servers, proxies, shim, self._faults, self._say)
         writer.start()
         while writer.is_alive() or not chaos.over:
             self._poll(system, servers)
@@ -133,7 +146,7 @@ class Run:
         try:
             self._wait(system, servers, stored)
             self._say(f"caught up after {time.monotonic() - began:.0f} s; starts: {system.processes.starts}")
-            return outcome(stored, asked)
+            return self._judge(stored, asked)
         finally:
             stored.close()
 
@@ -153,6 +166,10 @@ class Run:
                 return
             time.sleep(_ASK_S)
         self._say(f"not all is through after {CATCH_UP_S:.0f} s: {system._left()}")
+
+
+def _port(ports: Mapping[str, int], name: str) -> int:
+    return ports.get(name, 0)
 
 
 def _read(stored: Stored, logs: Sequence[Log]) -> bool:

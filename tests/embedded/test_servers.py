@@ -25,6 +25,7 @@ from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError
 
 from infra.embedded import AlreadyRunningError, EmbeddedServers, Endpoints, Layout, ports, read_endpoints
+from infra.embedded.errors import StartError
 from tests.embedded.servers_fixture import RunningServers, jar_cache
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(240)]
@@ -319,3 +320,10 @@ def test_a_port_taken_while_clients_know_it_is_named_and_waited_for(
         wait_until(lambda: f"port {port}" in happened or f"port {port}" in " ".join(servers.poll()))
     wait_until(lambda: all_ok(servers))
     assert servers.check()["clickhouse"]["port"] == port
+
+
+def test_a_server_is_not_started_on_a_full_disk(own: Own) -> None:
+    servers = EmbeddedServers(own.folder, cache=jar_cache(), say=own.said.append, free=lambda _: 5 << 20)
+    with pytest.raises(StartError, match=r"the disk is full \(5 MB are free\): .* is not started before 128 MB are"):
+        servers.start()
+    assert not servers.pids
