@@ -16,6 +16,7 @@ from agents.build import district_of, inventory_of, judge_of
 from agents.engine.episodes import Records
 from agents.engine.pipeline import Pipeline, last_versions
 from agents.rules.loader import load_rules
+from agents.rules.model import RuleSet
 from infra.config import Config, load
 from infra.run.system import System
 from infra.simulate import simulate
@@ -98,7 +99,11 @@ def _is_table(value: object) -> bool:
 
 
 def backtest(
-    config: Config, *, sources: Sequence[SourceConfig] | None = None, count: list[int] | None = None
+    config: Config,
+    *,
+    sources: Sequence[SourceConfig] | None = None,
+    count: list[int] | None = None,
+    rules: RuleSet | None = None,
 ) -> Records:
     """The last versions of the violations, judged in this process without any server.
 
@@ -106,9 +111,12 @@ def backtest(
         config: Context, and the sources.
         sources: In place of the configuration's.
         count: Given the number of messages that the logs made.
+        rules: In place of the policy pack.
     """
     district = district_of(config.district)
-    pipeline = Pipeline(load_rules(), district, inventory_of(config.district), judge_of(config.district, district))
+    pipeline = Pipeline(
+        rules or load_rules(), district, inventory_of(config.district), judge_of(config.district, district)
+    )
     now = datetime.now(UTC)
     configs = [replace(s, mode="once") for s in (config.collectors() if sources is None else sources)]
     messages = 0
