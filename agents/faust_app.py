@@ -27,11 +27,13 @@ from typing import Any
 sys.argv = sys.argv[:1]  # Faust parses it when it is imported
 
 import faust  # noqa: E402
+from aiokafka.abc import AbstractTokenProvider  # noqa: E402
 from faust.types import TP  # noqa: E402
 
 from agents.delivery.snapshots import Place, Writer, read_state  # noqa: E402
 from agents.delivery.stage import Message, Output, Stage  # noqa: E402
 from agents.settings import INPUTS, AgentSettings  # noqa: E402
+from schemas.kafkaaddress import OAUTH, KafkaAddress  # noqa: E402
 from schemas.kinds import state_topic  # noqa: E402
 
 log = logging.getLogger("aupstream.agent")
@@ -287,8 +289,10 @@ def build(agent: str, instance: int, settings: AgentSettings, make: StageFactory
 def _faust_settings(name: str, settings: AgentSettings) -> dict[str, Any]:
     """Faust's settings, as far as they are not its defaults; `name` is the static group membership."""
     session = settings.session_timeout_s
+    address = KafkaAddress.of(settings.kafka)
     return {
-        "broker": f"kafka://{settings.kafka.replace(',', ';')}",
+        "broker": f"kafka://{address.servers.replace(',', ';')}",
+        "broker_credentials": credentials(address),
         "store": "memory://",
         "key_serializer": "raw",
         "value_serializer": "raw",
@@ -314,6 +318,31 @@ def _faust_settings(name: str, settings: AgentSettings) -> dict[str, Any]:
         "producer_max_request_size": 8_388_608,
         "producer_request_timeout": 60.0,
     }
+
+
+def credentials(address: KafkaAddress) -> Any:
+    """How Faust comes in; None without TLS and login.
+
+    Raises:
+        ConfigError: a file cannot be read.
+    """
+    context = address.context()
+    if address.mechanism == OAUTH:
+        return faust.OAuthCredentials(oauth_cb=_Token(address), ssl_context=context)
+    if address.mechanism:
+        login = {"username": address.user, "password": address.password(), "mechanism": address.mechanism}
+        return faust.SASLCredentials(**login, ssl_context=context)
+    return None if context is None else faust.SSLCredentials(context)
+
+
+class _Token(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka's are untyped
+    """Reads the file whenever a connection asks."""
+
+    def __init__(self, address: KafkaAddress) -> None:
+        self._address = address
+
+    async def token(self) -> str:
+        return self._address.token()
 
 
 class _App(faust.App):

@@ -22,12 +22,14 @@ from infra.config_errors import ConfigFile, contradictions, unknown_types
 from infra.listening import Listener, expanded, listening
 from infra.privacy_settings import Privacy, resolve_keys
 from schemas.errors import AupstreamError, ConfigError, Errors
+from schemas.kafkaaddress import KafkaAddress
 from streams.config import SourceConfig
 from streams.listen.settings import ListenerConfig
 from streams.normalisers.custom.spec import FormatSpec
 from streams.sources.kafka_topic import KAFKA
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
+_KAFKA_FILES = ("ca", "certificate", "key", "password_file", "token_file")
 
 
 def _zone(name: str) -> str:
@@ -92,10 +94,32 @@ class Kafka(BaseModel):
     model_config = _STRICT
 
     bootstrap: str = ""
+    tls: bool = Field(default=False, description="Encrypted; also where ca or certificate is named.")
+    ca: str = Field(default="", description="File of trusted authorities (PEM); the system's without.")
+    certificate: str = Field(default="", description="File of our own certificate (PEM).")
+    key: str = Field(default="", description="File of its key.")
+    mechanism: str = Field(default="", description="SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER or PLAIN.")
+    user: str = ""
+    password_file: str = Field(default="", description="File with the password.")
+    token_file: str = Field(default="", description="File with the bearer token, kept fresh by others.")
     event_partitions: int = Field(default=4, ge=1, le=512)
     detection_partitions: int = Field(default=4, ge=1, le=512)
     replication: int = Field(default=1, ge=1, le=10)
     heap_mb: int = Field(default=512, ge=128, description="Java heap of the embedded one.")
+
+    @property
+    def address(self) -> str:
+        """Servers with TLS and login, as `schemas.kafkaaddress` reads them; empty for the embedded one.
+
+        Raises:
+            ConfigError: settings do not fit each other.
+        """
+        if not self.bootstrap or "?" in self.bootstrap:
+            return self.bootstrap  # handed down by whoever started this process
+        given = {name: getattr(self, name) for name in ("mechanism", "user", *_KAFKA_FILES)}
+        address = KafkaAddress(self.bootstrap, tls="1" if self.tls else "", **given)
+        address.check()
+        return str(address)
 
 
 class ClickHouse(BaseModel):
@@ -183,7 +207,7 @@ class Config(BaseSettings):
         for i, source in enumerate(self.sources):
             try:
                 plain = source.collector(self.district.timezone, self.formats)
-                made += expanded(source, plain, self.listeners, self.data.absolute(), self.kafka.bootstrap)
+                made += expanded(source, plain, self.listeners, self.data.absolute(), self.kafka.address)
             except ConfigError as error:
                 errors.append(error)
             name = source.name or source.type
@@ -227,7 +251,10 @@ class Config(BaseSettings):
         )
 
 
-_PATHS = (("data",), ("district", "inventory"), ("district", "permits"), ("district", "roster"))
+_PATHS = (
+    ("data",), ("district", "inventory"), ("district", "permits"), ("district", "roster"),
+    *(("kafka", key) for key in _KAFKA_FILES),
+)  # fmt: skip
 
 
 def load(path: Path | None) -> Config:
@@ -272,7 +299,7 @@ def _resolve(data: dict[str, Any], folder: Path) -> None:
         table: Any = data
         for section in sections:
             table = table.get(section, {}) if isinstance(table, dict) else {}
-        if isinstance(table, dict) and isinstance(table.get(key), str):
+        if isinstance(table, dict) and isinstance(table.get(key), str) and table[key]:
             table[key] = str(folder / table[key])
     district = data.get("district", {})
     if isinstance(district, dict) and isinstance(district.get("categories"), list):

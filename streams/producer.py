@@ -21,6 +21,7 @@ from kafka.errors import (
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_never, wait_exponential
 
 from schemas.errors import ConfigError, RetryableError, ServerError
+from schemas.kafkaaddress import kafka_options
 from streams.abstract import BatchSink, Message
 
 try:
@@ -206,7 +207,7 @@ class KafkaSink(BatchSink):
     def _opened(self) -> Any:
         if self._producer is None:
             settings = {
-                "bootstrap_servers": self._bootstrap.split(","),
+                **kafka_options(self._bootstrap),
                 "client_id": "aupstream-collector",
                 "acks": "all",
                 "enable_idempotence": True,

@@ -17,6 +17,7 @@ from tenacity import before_sleep_log, retry, retry_if_exception_type, stop_neve
 
 from schemas.errors import ServerError
 from schemas.jsonutil import canonical
+from schemas.kafkaaddress import kafka_options
 from schemas.kinds import SOURCES, EventKind
 from streams.config import SourceConfig
 
@@ -90,7 +91,7 @@ def register_all(sources: Iterable[SourceConfig], bootstrap: str, *, topic: str 
     new = missing(wanted, records)
     if not new:
         return newest
-    producer = KafkaProducer(bootstrap_servers=bootstrap.split(","), acks="all", enable_idempotence=True)
+    producer = KafkaProducer(**kafka_options(bootstrap), acks="all", enable_idempotence=True)
     try:
         key = {id(r): f"{r['source']}\0{r['timeline']}".encode() for r in new}
         sent = [producer.send(topic, canonical(r).encode(), key=key[id(r)], partition=0) for r in new]
@@ -101,7 +102,7 @@ def register_all(sources: Iterable[SourceConfig], bootstrap: str, *, topic: str 
 
 def _read_all(bootstrap: str, topic: str) -> tuple[list[Record], int]:
     """All readable records of the topic, and the offset of the newest."""
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap.split(","), enable_auto_commit=False, group_id=None)
+    consumer = KafkaConsumer(**kafka_options(bootstrap), enable_auto_commit=False, group_id=None)
     try:
         partitions = consumer.partitions_for_topic(topic)
         if partitions != {0}:

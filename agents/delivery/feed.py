@@ -23,6 +23,7 @@ from agents.engine.progress import ProgressTable, SourceInfo
 from schemas.codec import decode
 from schemas.errors import CorruptBatchError, RetryableError
 from schemas.headers import FOREVER
+from schemas.kafkaaddress import kafka_options
 from schemas.kinds import IDENTITY, SOURCES, EventKind
 
 log = logging.getLogger(__name__)
@@ -196,7 +197,7 @@ class Feed(threading.Thread):
         """Read until `stop`."""
         try:
             consumer = KafkaConsumer(
-                bootstrap_servers=self._kafka,
+                **kafka_options(self._kafka),
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
                 fetch_max_wait_ms=500,  # the broker answers at once where there is something

@@ -19,6 +19,7 @@ from agents.rules.bundle import RuleSources, unpack_rules
 from agents.rules.model import RuleSet
 from schemas.errors import StateError
 from schemas.headers import NEVER
+from schemas.kafkaaddress import kafka_options
 from schemas.kinds import RULES
 
 MAX_PIECE = 900_000  # bytes of one message on `aup.rules`
@@ -62,7 +63,7 @@ def read_bundle(bootstrap: str, version: str) -> bytes:
     Raises:
         StateError: it is not, or not wholly, on the topic.
     """
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap.split(","), enable_auto_commit=False, fetch_max_wait_ms=50)
+    consumer = KafkaConsumer(**kafka_options(bootstrap), enable_auto_commit=False, fetch_max_wait_ms=50)
     found: dict[int, bytes] = {}
     wanted = 1
     try:

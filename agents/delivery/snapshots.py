@@ -18,6 +18,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from agents.delivery.stage import Output
 from schemas.errors import StateError
+from schemas.kafkaaddress import kafka_options
 
 log = logging.getLogger(__name__)
 MAX_PART = 4_000_000  # bytes of one record; a longer part is cut
@@ -171,7 +172,7 @@ def read_state(bootstrap: str, topic: str, state_partitions: int, places: list[P
 
     Blocks; a consumer of its own without a group. Raises what the Kafka client raises.
     """
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, fetch_max_wait_ms=50)
+    consumer = KafkaConsumer(**kafka_options(bootstrap), enable_auto_commit=False, fetch_max_wait_ms=50)
     try:
         numbers = sorted({p.partition % state_partitions for p in places})
         assigned = [TopicPartition(topic, n) for n in numbers]

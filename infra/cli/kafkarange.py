@@ -19,6 +19,7 @@ from infra.cli.store import embedded
 from schemas.codec import decode_batch
 from schemas.errors import ConfigError, CorruptBatchError, ServerError
 from schemas.headers import BatchHeaders
+from schemas.kafkaaddress import kafka_options
 from schemas.kinds import EventKind
 
 _RANGE = re.compile(r"(?P<topic>[A-Za-z0-9._-]+)(?:/(?P<partition>\d+))?(?:@(?P<first>.*?)\.\.(?P<last>.*))?")
@@ -61,7 +62,7 @@ class Range:
             ServerError: Kafka does not answer, or has not the topic.
         """
         try:
-            consumer = KafkaConsumer(bootstrap_servers=self.bootstrap, enable_auto_commit=False, group_id=None)
+            consumer = KafkaConsumer(**kafka_options(self.bootstrap), enable_auto_commit=False, group_id=None)
         except (KafkaError, OSError) as error:
             hint = "is it running?"
             raise ServerError(f"Kafka does not answer: {error}", where=self.bootstrap, hint=hint) from error
@@ -147,7 +148,7 @@ def range_of(text: str, chosen: Chosen) -> Range:
         hint = f"write kafka:TOPIC[/PARTITION][@FROM..TO], offsets or ISO 8601; topics are {', '.join(_KINDS)}"
         raise ConfigError("this names no part of an event topic", where=f"kafka:{text}", hint=hint)
     first, last = (_bound(found[name], text) for name in ("first", "last"))
-    bootstrap = chosen.config.kafka.bootstrap
+    bootstrap = chosen.config.kafka.address
     if not bootstrap:
         running = embedded(chosen)
         if running is None:

@@ -14,8 +14,10 @@ from infra.cli.failures import TROUBLE
 from infra.cli.output import json_line, table, talk
 from infra.cli.store import Store, dsn_of, embedded
 from infra.run.drain import Drain, agent_partitions, statuses
+from infra.run.knock import knock
 from infra.run.paths import DataPaths
 from schemas.errors import AupstreamError
+from schemas.kafkaaddress import kafka_options
 
 _ANSWER_MS = 3_000
 _SOURCES = """
@@ -40,7 +42,7 @@ def run(config: Path | None, data: Path | None, *, as_json: bool) -> None:
 def _report(chosen: Chosen) -> dict[str, Any]:
     paths = DataPaths(chosen.config.data.absolute())
     own = embedded(chosen)
-    kafka = chosen.config.kafka.bootstrap or ("" if own is None else own.kafka)
+    kafka = chosen.config.kafka.address or ("" if own is None else own.kafka)
     workers = [_worker(s) for s in statuses(paths.status)]
     servers = {"kafka": _kafka(kafka), "clickhouse": {"address": "", "ok": False, "detail": ""}}
     report: dict[str, Any] = {"data": str(paths.folder), "servers": servers, "workers": workers, "to_do": {}}
@@ -78,13 +80,17 @@ def _worker(status: dict[str, Any]) -> dict[str, Any]:
 def _kafka(address: str) -> dict[str, Any]:
     if not address:
         return {"address": "", "ok": False, "detail": "not running"}
+    servers = address.partition("?")[0]
     try:
-        consumer = KafkaConsumer(bootstrap_servers=address, bootstrap_timeout_ms=_ANSWER_MS)
+        knock(address)
+        consumer = KafkaConsumer(**kafka_options(address), bootstrap_timeout_ms=_ANSWER_MS)
         topics = sum(name.startswith("aup.") for name in consumer.topics())
         consumer.close()
+    except AupstreamError as error:
+        return {"address": servers, "ok": False, "detail": str(error)}
     except (KafkaError, OSError) as error:
-        return {"address": address, "ok": False, "detail": f"does not answer: {error}"}
-    return {"address": address, "ok": True, "detail": f"{topics} topics"}
+        return {"address": servers, "ok": False, "detail": f"does not answer: {error}"}
+    return {"address": servers, "ok": True, "detail": f"{topics} topics"}
 
 
 def _to_do(chosen: Chosen, kafka: str, status: Path) -> dict[str, int]:

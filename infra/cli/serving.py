@@ -67,7 +67,7 @@ def up(config: Path | None, data: Path | None) -> None:
         EmbeddedError: they cannot be started.
     """
     chosen = choose(config, data)
-    if chosen.config.kafka.bootstrap and chosen.config.clickhouse.dsn:
+    if chosen.config.kafka.address and chosen.config.clickhouse.dsn:
         hint = "remove kafka.bootstrap and clickhouse.dsn to use the embedded ones"
         raise ConfigError("the configuration names Kafka and ClickHouse of its own", where="up", hint=hint)
     paths = DataPaths(chosen.config.data.absolute())
@@ -270,10 +270,10 @@ def kafka_of(chosen: Chosen) -> str:
     """
     own = embedded(chosen)
     config = chosen.config
-    if own is None and not (config.kafka.bootstrap and config.clickhouse.dsn):
+    if own is None and not (config.kafka.address and config.clickhouse.dsn):
         raise ServerError(
             "the embedded servers do not run",
             where=str(DataPaths(config.data.absolute()).servers),
             hint="start `aupstream up` on this data folder, or set kafka.bootstrap and clickhouse.dsn",
         )
-    return config.kafka.bootstrap or ("" if own is None else own.kafka)
+    return config.kafka.address or ("" if own is None else own.kafka)

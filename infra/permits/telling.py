@@ -12,6 +12,7 @@ from agents.delivery.feed import PERMIT
 from infra.run.announcing import registry
 from schemas.errors import ServerError
 from schemas.jsonutil import canonical
+from schemas.kafkaaddress import kafka_options
 from schemas.kinds import SOURCES
 
 _WAIT_S = 30
@@ -38,7 +39,7 @@ def _key(record: Record) -> tuple[str, str, str]:
 
 
 def _send(kafka: str, records: Sequence[Record]) -> None:
-    producer = KafkaProducer(bootstrap_servers=kafka.split(","), acks="all")
+    producer = KafkaProducer(**kafka_options(kafka), acks="all")
     try:
         sent = [producer.send(SOURCES, canonical({"event": PERMIT, **r}).encode(), partition=0) for r in records]
         producer.flush(_WAIT_S)

@@ -10,6 +10,7 @@ from kafka.errors import KafkaError
 from agents.engine.episodes import Records
 from agents.engine.pipeline import last_versions
 from schemas.errors import AupstreamError, ServerError
+from schemas.kafkaaddress import kafka_options
 from schemas.kinds import VIOLATIONS
 from schemas.records import decode_record, encode_record
 
@@ -30,7 +31,7 @@ def standing(kafka: str) -> Records:
 
 
 def _records(kafka: str) -> Iterable[dict[str, object]]:
-    consumer = KafkaConsumer(bootstrap_servers=kafka.split(","), enable_auto_commit=False)
+    consumer = KafkaConsumer(**kafka_options(kafka), enable_auto_commit=False)
     try:
         places = [TopicPartition(VIOLATIONS, p) for p in sorted(consumer.partitions_for_topic(VIOLATIONS) or ())]
         consumer.assign(places)
@@ -56,7 +57,7 @@ def send(kafka: str, records: Records) -> None:
     Raises:
         ServerError: Kafka does not take them.
     """
-    producer = KafkaProducer(bootstrap_servers=kafka.split(","), acks="all", enable_idempotence=True)
+    producer = KafkaProducer(**kafka_options(kafka), acks="all", enable_idempotence=True)
     try:
         sent = [producer.send(VIOLATIONS, encode_record("violation", r), key=r["id"].encode()) for r in records]
         for one in sent:

@@ -19,6 +19,7 @@ from schemas.codec import decode
 from schemas.errors import AupstreamError, ConfigError, ServerError
 from schemas.headers import FOREVER, NEVER, BatchHeaders
 from schemas.jsonutil import canonical
+from schemas.kafkaaddress import kafka_options
 from schemas.kinds import RULES, SOURCES, EventKind
 
 TAILS = (32, 1_024, None)  # newest messages of a partition that are looked at until a batch is among them; None: all
@@ -152,7 +153,7 @@ def _told(kind: EventKind, message: Message) -> tuple[int, list[int]]:
 
 
 def _places(kafka: str, topic: str) -> list[TopicPartition]:
-    consumer = KafkaConsumer(bootstrap_servers=kafka.split(","), enable_auto_commit=False)
+    consumer = KafkaConsumer(**kafka_options(kafka), enable_auto_commit=False)
     try:
         return [TopicPartition(topic, p) for p in sorted(consumer.partitions_for_topic(topic) or ())]
     finally:
@@ -165,7 +166,7 @@ def _messages(kafka: str, places: list[TopicPartition], tail: int | None) -> Ite
     Raises:
         KafkaError: also where nothing came of what is there for `SILENT_S`.
     """
-    consumer = KafkaConsumer(bootstrap_servers=kafka.split(","), enable_auto_commit=False, fetch_max_wait_ms=50)
+    consumer = KafkaConsumer(**kafka_options(kafka), enable_auto_commit=False, fetch_max_wait_ms=50)
     try:
         consumer.assign(places)
         begins, ends = consumer.beginning_offsets(places), consumer.end_offsets(places)
@@ -186,9 +187,7 @@ def _messages(kafka: str, places: list[TopicPartition], tail: int | None) -> Ite
 
 def _send(kafka: str, bundle: Bundle, period: Period) -> None:
     """The files first: whoever reads the announcement finds them."""
-    producer = KafkaProducer(
-        bootstrap_servers=kafka.split(","), acks="all", enable_idempotence=True, max_request_size=8_388_608
-    )
+    producer = KafkaProducer(**kafka_options(kafka), acks="all", enable_idempotence=True, max_request_size=8_388_608)
     try:
         sent = [producer.send(RULES, part, key=key, partition=0) for key, part in pieces(bundle.version, bundle.data)]
         for future in sent:

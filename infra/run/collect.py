@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from infra.config import load
+from infra.run.knock import knock
 from infra.run.paths import DataPaths
 from schemas.errors import AupstreamError
 from schemas.metrics import Metrics
@@ -87,8 +88,9 @@ def collect(config_file: Path | None) -> int:
     stop, failed = threading.Event(), []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    epoch = register_all(sources, config.kafka.bootstrap)
-    sink, metrics = KafkaSink(config.kafka.bootstrap), Metrics()
+    knock(config.kafka.address)
+    epoch = register_all(sources, config.kafka.address)
+    sink, metrics = KafkaSink(config.kafka.address), Metrics()
     settings = CollectorSettings(epoch=epoch, today=datetime.now(UTC).date())
     collectors = [
         Collector(s, make_source(s), sink, settings, positions=PositionFile(paths.positions, s.name), metrics=metrics)

@@ -12,6 +12,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from agents.settings import AGENTS, INPUTS
+from schemas.kafkaaddress import kafka_options
 from schemas.kinds import DETECTIONS, IDENTITY, VIOLATIONS
 
 FRESH_S = 10.0  # an older status file is of a worker that does not run
@@ -54,7 +55,7 @@ class Drain:
         """
         wanted = [TopicPartition(t, p) for t, n in self._partitions.items() for p in range(n)]
         if self._consumer is None:
-            self._consumer = KafkaConsumer(bootstrap_servers=self._bootstrap, enable_auto_commit=False)
+            self._consumer = KafkaConsumer(**kafka_options(self._bootstrap), enable_auto_commit=False)
         found = self._consumer.end_offsets(wanted, timeout_ms=round(ANSWER_S * 1000))
         return {f"{tp.topic}/{tp.partition}": end for tp, end in found.items()}
 

@@ -64,7 +64,7 @@ class System:
         self._retention: Daily | None = None
         self._again: Again | None = None
         self._context = ContextFiles(config.district, self.paths.context)
-        self.kafka = config.kafka.bootstrap
+        self.kafka = config.kafka.address
         self.clickhouse = config.clickhouse.dsn
 
     @property

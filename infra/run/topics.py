@@ -12,7 +12,9 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from agents.settings import AGENTS
 from infra.privacy_settings import Retention
+from infra.run.knock import knock, refused
 from schemas.errors import ServerError
+from schemas.kafkaaddress import KafkaAddress, kafka_options
 from schemas.kinds import DEAD_LETTERS, DETECTIONS, IDENTITY, LEDGER, RULES, SOURCES, VIOLATIONS, EventKind, state_topic
 
 DAY_MS = 86_400_000
@@ -41,11 +43,21 @@ def wanted(
     with. Facts are kept longer than events, since every worker reads them whole. Violations are kept as long as in
     ClickHouse, for ever by Kafka's measure: ten years.
     """
-    plain = {"max.message.bytes": "8388608", "retention.ms": str(retention.kafka_days * DAY_MS)}
+    # The broker's own time: it refuses messages from a client whose clock is more than an hour ahead.
+    plain = {
+        "max.message.bytes": "8388608",
+        "message.timestamp.type": "LogAppendTime",
+        "retention.ms": str(retention.kafka_days * DAY_MS),
+    }
     long = {**plain, "retention.ms": str(FOR_EVER_DAYS * DAY_MS)}
     letters = min(retention.kafka_days, retention.dead_letters_days or FOR_EVER_DAYS)
     violations = retention.violations_days or FOR_EVER_DAYS
-    compacted = {"cleanup.policy": "compact", "max.message.bytes": "8388608", "min.cleanable.dirty.ratio": "0.3"}
+    compacted = {
+        "cleanup.policy": "compact",
+        "max.message.bytes": "8388608",
+        "message.timestamp.type": "LogAppendTime",
+        "min.cleanable.dirty.ratio": "0.3",
+    }
     topics = {kind.topic: Wanted(event_partitions, plain) for kind in EventKind}
     topics |= {
         DEAD_LETTERS: Wanted(event_partitions, {**plain, "retention.ms": str(letters * DAY_MS)}),
@@ -65,10 +77,11 @@ def create(bootstrap: str, topics: Mapping[str, Wanted], replication: int) -> li
     Raises:
         ServerError: Kafka does not answer or refuses, or a topic stands with another number of partitions.
     """
+    knock(bootstrap)
     try:
-        admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+        admin = KafkaAdminClient(**kafka_options(bootstrap))
     except KafkaError as error:
-        raise ServerError(f"Kafka does not answer: {error}", where=bootstrap, hint="is it running?") from error
+        raise refused(bootstrap, error, "Kafka does not answer") from error
     try:
         there = set(admin.list_topics())
         missing = [name for name in topics if name not in there]
@@ -81,7 +94,7 @@ def create(bootstrap: str, topics: Mapping[str, Wanted], replication: int) -> li
     except TopicAlreadyExistsError:
         return []
     except KafkaError as error:
-        raise ServerError(f"topics cannot be made: {error}", where=bootstrap) from error
+        raise refused(bootstrap, error, "topics cannot be made") from error
     finally:
         admin.close()
     return missing
@@ -95,7 +108,7 @@ def keep_for(bootstrap: str, topics: Mapping[str, Wanted]) -> list[str]:
     """
     timed = {name: topic.config[_KEEP] for name, topic in topics.items() if _KEEP in topic.config}
     try:
-        admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+        admin = KafkaAdminClient(**kafka_options(bootstrap))
         try:
             stand = _standing(admin, timed)
             other = {name: ms for name, ms in timed.items() if stand.get(name, ms) != ms}
@@ -105,7 +118,7 @@ def keep_for(bootstrap: str, topics: Mapping[str, Wanted]) -> list[str]:
         finally:
             admin.close()
     except KafkaError as error:
-        raise ServerError(f"retention of topics cannot be set: {error}", where=bootstrap) from error
+        raise refused(bootstrap, error, "retention of topics cannot be set") from error
     return [f"topic {name} keeps {int(ms) // DAY_MS} days from now on" for name, ms in sorted(other.items())]
 
 
@@ -121,7 +134,7 @@ def _check(admin: KafkaAdminClient, topics: Mapping[str, Wanted], bootstrap: str
         if name in topics and number != topics[name].partitions:
             raise ServerError(
                 f"topic {name} has {number} partitions, the configuration says {topics[name].partitions}",
-                where=bootstrap,
+                where=KafkaAddress.of(bootstrap).servers,
                 hint="put the number that stands into [kafka], or use another data folder",
             )
 

@@ -13,6 +13,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, OffsetOutOfRangeError
 
 from schemas.errors import InputError
+from schemas.kafkaaddress import kafka_options
 
 MAX_AHEAD = 16 << 20  # bytes of records held ready; the last fetch may go beyond it by FETCH_BYTES
 FETCH_BYTES = 4 << 20
@@ -106,7 +107,7 @@ class Fetcher:
 
     def _opened(self) -> Any:
         consumer = KafkaConsumer(
-            bootstrap_servers=self._bootstrap.split(","),
+            **kafka_options(self._bootstrap),
             client_id="aupstream-source",
             group_id=None,
             enable_auto_commit=False,

@@ -15,6 +15,7 @@ from agents.engine.episodes import Records
 from agents.engine.pipeline import last_versions
 from agents.sinks.clickhouse import utc
 from infra.run.system import System
+from schemas.kafkaaddress import kafka_options
 from schemas.kinds import VIOLATIONS, EventKind
 from schemas.records import decode_record, encode_record
 
@@ -80,7 +81,7 @@ class Stored:
 
     def records(self) -> Iterable[dict[str, Any]]:
         """Every record on the topic of violations, in no order over partitions."""
-        consumer = KafkaConsumer(bootstrap_servers=self._kafka, enable_auto_commit=False)
+        consumer = KafkaConsumer(**kafka_options(self._kafka), enable_auto_commit=False)
         try:
             places = [TopicPartition(VIOLATIONS, p) for p in consumer.partitions_for_topic(VIOLATIONS)]
             consumer.assign(places)
