@@ -27,9 +27,9 @@ from typing import Any
 sys.argv = sys.argv[:1]  # Faust parses it when it is imported
 
 import faust  # noqa: E402
-from aiokafka.abc import AbstractTokenProvider  # noqa: E402
 from faust.types import TP  # noqa: E402
 
+from agents.delivery.faust_settings import Token, faust_settings  # noqa: E402
 from agents.delivery.snapshots import Place, Writer, read_state  # noqa: E402
 from agents.delivery.stage import Message, Output, Stage  # noqa: E402
 from agents.settings import INPUTS, AgentSettings  # noqa: E402
@@ -263,7 +263,12 @@ def build(agent: str, instance: int, settings: AgentSettings, make: StageFactory
         make: Makes the stage of an input partition.
         home: Folder for Faust's own files; its parent exists.
     """
-    app = _App(f"aup-{agent}", datadir=str(home), **_faust_settings(f"{agent}-{instance}", settings))
+    app = _App(
+        f"aup-{agent}",
+        datadir=str(home),
+        broker_credentials=credentials(KafkaAddress.of(settings.kafka)),
+        **faust_settings(f"{agent}-{instance}", settings),
+    )
     name = f"{agent}-{instance}"
     runtime = Runtime(app, agent, settings, make, name)
     app.aup_runtime = runtime
@@ -286,40 +291,6 @@ def build(agent: str, instance: int, settings: AgentSettings, make: StageFactory
     return app
 
 
-def _faust_settings(name: str, settings: AgentSettings) -> dict[str, Any]:
-    """Faust's settings, as far as they are not its defaults; `name` is the static group membership."""
-    session = settings.session_timeout_s
-    address = KafkaAddress.of(settings.kafka)
-    return {
-        "broker": f"kafka://{address.servers.replace(',', ';')}",
-        "broker_credentials": credentials(address),
-        "store": "memory://",
-        "key_serializer": "raw",
-        "value_serializer": "raw",
-        "web_enabled": False,
-        "topic_allow_declare": False,
-        "topic_disable_leader": True,
-        "consumer_group_instance_id": name,
-        "consumer_auto_offset_reset": "earliest",
-        "consumer_max_fetch_size": 4_194_304,
-        "consumer_metadata_max_age_ms": 10_000,
-        "broker_session_timeout": session,
-        "broker_heartbeat_interval": session / 5,
-        "broker_request_timeout": session * 1.5,
-        "broker_rebalance_timeout": session * 2,
-        "broker_max_poll_interval": 3_600.0,
-        "broker_commit_interval": 1e9,
-        "broker_commit_every": None,
-        "stream_buffer_maxsize": 64,
-        "stream_wait_empty": False,
-        "producer_acks": -1,
-        "producer_linger": 0.005,
-        "producer_max_batch_size": 1_048_576,
-        "producer_max_request_size": 8_388_608,
-        "producer_request_timeout": 60.0,
-    }
-
-
 def credentials(address: KafkaAddress) -> Any:
     """How Faust comes in; None without TLS and login.
 
@@ -328,21 +299,11 @@ def credentials(address: KafkaAddress) -> Any:
     """
     context = address.context()
     if address.mechanism == OAUTH:
-        return faust.OAuthCredentials(oauth_cb=_Token(address), ssl_context=context)
+        return faust.OAuthCredentials(oauth_cb=Token(address), ssl_context=context)
     if address.mechanism:
         login = {"username": address.user, "password": address.password(), "mechanism": address.mechanism}
         return faust.SASLCredentials(**login, ssl_context=context)
     return None if context is None else faust.SSLCredentials(context)
-
-
-class _Token(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka's are untyped
-    """Reads the file whenever a connection asks."""
-
-    def __init__(self, address: KafkaAddress) -> None:
-        self._address = address
-
-    async def token(self) -> str:
-        return self._address.token()
 
 
 class _App(faust.App):
