@@ -146,6 +146,18 @@ class Workers(BaseModel):
     rejudge_s: float = Field(default=300.0, ge=1, description="How often late leases and permits are looked for.")
 
 
+class Health(BaseModel):
+    """`[health]`: liveness, readiness and metrics over HTTP."""
+
+    model_config = _STRICT
+
+    listen: str = Field(
+        default="",
+        pattern=r"^(off|.+:\d{1,5})?$",
+        description="host:port for /live, /ready and /metrics; empty or off: nowhere.",
+    )
+
+
 class Rules(BaseModel):
     """`[rules]`: folders and files; empty means the policy pack that comes with aupstream."""
 
@@ -181,6 +193,7 @@ class Config(BaseSettings):
     agents: Workers = Workers()
     rules: Rules = Rules()
     notify: NotifySettings = NotifySettings()
+    health: Health = Health()
     privacy: Privacy = Privacy()
 
     @classmethod

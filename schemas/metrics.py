@@ -96,6 +96,8 @@ EVICTIONS = counter("aup_evictions_total", "keys", "Kept things given up at a li
 REORDER_ROWS = gauge("aup_reorder_rows", "rows", "Rows that wait for the watermark.", "agent")
 CHECKPOINT_SECONDS = gauge("aup_checkpoint_seconds", "seconds", "Time that the last checkpoint took.", "agent")
 CHECKPOINT_BYTES = gauge("aup_checkpoint_bytes", "bytes", "Bytes of the last checkpoint.", "agent")
+WORKER_UP = gauge("aup_worker_up", "workers", "1 for a worker that has told of itself within ten seconds.", "worker")
+HANDLED = counter("aup_messages_handled_total", "messages", "Messages that a worker has handled.", "worker")
 # sinks and alerts
 ROWS_WRITTEN = counter("aup_rows_written_total", "rows", "Rows handed to ClickHouse and confirmed.", "table")
 STORE_RETRIES = counter("aup_store_retries_total", "statements", "Statements tried again, ClickHouse being away.")
@@ -157,19 +159,26 @@ class Metrics:
 
     def exposition(self) -> str:
         """Prometheus text format 0.0.4, metrics without a value left out."""
-        lines: list[str] = []
-        told = ""
-        for series, value in self.snapshot().items():
-            name = series.partition("{")[0]
-            if name != told:
-                metric, told = DECLARED[name], name
-                lines += [f"# HELP {name} {_escaped(metric.help)} Unit: {metric.unit}.", f"# TYPE {name} {metric.kind}"]
-            lines.append(f"{series} {_number(value)}")
-        return "".join(f"{line}\n" for line in lines)
+        return exposition(self.snapshot())
 
     def _series(self, metric: Metric, key: Key) -> tuple[dict[Key, float], Key]:
         series = self._values.setdefault(metric.name, {})
         return (series, key) if key in series or len(series) < MAX_SERIES else (series, (OTHER,) * len(key))
+
+
+def exposition(series: Mapping[str, float]) -> str:
+    """Prometheus text format 0.0.4 of values as `Metrics.snapshot` gives them; names that are not declared left out."""
+    lines: list[str] = []
+    told = ""
+    for one, value in sorted(series.items(), key=lambda item: (item[0].partition("{")[0], item[0])):
+        name = one.partition("{")[0]
+        if name not in DECLARED:
+            continue  # of a release that knows more
+        if name != told:
+            metric, told = DECLARED[name], name
+            lines += [f"# HELP {name} {_escaped(metric.help)} Unit: {metric.unit}.", f"# TYPE {name} {metric.kind}"]
+        lines.append(f"{one} {_number(value)}")
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _key(metric: Metric, labels: Mapping[str, str]) -> Key:

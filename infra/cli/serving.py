@@ -126,7 +126,9 @@ def keep(system: System) -> None:
     """Watch it for ever. SIGHUP asks to read the rules again."""
     asked = threading.Event()
     signal.signal(signal.SIGHUP, lambda *_: asked.set())
+    health = system.health().start()
     while True:
+        health.beat()
         happened = (system.poll(), system.retention.poll(), system.again.poll(), system.follow_context())
         for sentence in chain.from_iterable(happened):
             talk(sentence)

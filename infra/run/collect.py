@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from infra.config import load
+from infra.run.health import Health
 from infra.run.knock import knock
 from infra.run.paths import DataPaths
 from schemas.errors import AupstreamError
@@ -97,6 +98,9 @@ def collect(config_file: Path | None) -> int:
         for s in sources
     ]
     over = threading.Event()
+    health = Health(
+        config.health.listen, paths.status, lambda: [c.config.name for c in collectors if c.problem]
+    ).start()
     status = _Status(paths.status, collectors, metrics, over)
     status.start()
 
@@ -107,6 +111,7 @@ def collect(config_file: Path | None) -> int:
     try:
         clean = run(collectors, stop, _clock, failed=note)
     finally:
+        health.stop()
         over.set()
         status.join()
         status.write()

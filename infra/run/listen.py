@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from infra.config import load
+from infra.run.health import Health
 from infra.run.paths import DataPaths
 from schemas.errors import AupstreamError
 from schemas.metrics import Metrics
@@ -79,6 +80,7 @@ async def listen(config_file: Path | None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     listeners: list[Listener] = []
+    health = Health(config.health.listen, paths.status, list).start()
     try:
         for each in configs:
             listener = Listener(each, claims_of, metrics, _clock)
@@ -91,6 +93,7 @@ async def listen(config_file: Path | None) -> None:
             write_status(paths.status, listeners, metrics)
             await _wait(stop)
     finally:
+        health.stop()
         for listener in listeners:
             await listener.stop()
         write_status(paths.status, listeners, metrics)

@@ -28,6 +28,7 @@ from infra.run.again import Again
 from infra.run.announcing import announce, periods, shown
 from infra.run.contextfiles import ContextFiles
 from infra.run.drain import Drain, agent_partitions, statuses
+from infra.run.health import OFF, Health
 from infra.run.paths import DataPaths
 from infra.run.retaining import Daily
 from infra.run.supervisor import Spec, Supervisor
@@ -259,6 +260,7 @@ class System:
         env = {
             "AUPSTREAM_KAFKA__BOOTSTRAP": self.kafka,
             "AUPSTREAM_DATA": str(self.paths.folder),
+            "AUPSTREAM_HEALTH__LISTEN": OFF,  # it is this process that answers
             "POLARS_MAX_THREADS": "1",
         }
         self.processes.start(Spec(COLLECT, argv, env, ROOT, frozenset({0, 2, 4})))
@@ -266,7 +268,8 @@ class System:
     def start_listeners(self) -> None:
         """Start the process that takes lines from the network; before the rest, since what is not heard is lost."""
         argv = [sys.executable, "-m", "infra.run.listen", "" if self._file is None else str(self._file.absolute())]
-        self.processes.start(Spec(LISTEN, argv, {"AUPSTREAM_DATA": str(self.paths.folder)}, ROOT, frozenset({0, 2})))
+        env = {"AUPSTREAM_DATA": str(self.paths.folder), "AUPSTREAM_HEALTH__LISTEN": OFF}
+        self.processes.start(Spec(LISTEN, argv, env, ROOT, frozenset({0, 2})))
 
     def poll(self) -> list[str]:
         """Start again what ended; what happened, as sentences. Call about once a second."""
@@ -275,9 +278,18 @@ class System:
 
     def ready(self) -> bool:
         """True where every worker runs and has its partitions."""
-        running = {s["worker"] for s in statuses(self.paths.status) if s["pid"] in self.processes.pids.values()}
-        names = {n for n in self.processes.starts if n != COLLECT}
-        return names <= running
+        return not self.not_ready()
+
+    def not_ready(self) -> list[str]:
+        """Workers that do not run, or have not told of themselves lately."""
+        pids = self.processes.pids
+        running = {s["worker"] for s in statuses(self.paths.status) if s["pid"] in pids.values()}
+        ended = {name for name in self.processes.starts if self.processes.exit_code(name) == 0}
+        return sorted(self.processes.starts.keys() - running - ended)
+
+    def health(self) -> Health:
+        """Answers over HTTP for as long as it is told that this process goes round; not started yet."""
+        return Health(self._config.health.listen, self.paths.status, self.not_ready)
 
     def drained(self) -> bool:
         """True where all sources are read and everything has come out. Only for sources that are read once."""
