@@ -32,6 +32,7 @@ from faust.types import TP  # noqa: E402
 from agents.delivery.faust_settings import Token, faust_settings  # noqa: E402
 from agents.delivery.snapshots import Place, Writer, read_state  # noqa: E402
 from agents.delivery.stage import Message, Output, Stage  # noqa: E402
+from agents.delivery.watchdog import Watchdog  # noqa: E402
 from agents.settings import INPUTS, AgentSettings  # noqa: E402
 from schemas.kafkaaddress import OAUTH, KafkaAddress  # noqa: E402
 from schemas.kinds import state_topic  # noqa: E402
@@ -70,6 +71,7 @@ class Runtime:
         self._topics: dict[str, Any] = {}
         self._state_topic = state_topic(agent)
         self._stopping = False
+        self.joined = False  # the group has said which partitions are this worker's; read by the watchdog
         self.handled = 0
         self.checkpoint_s = 0.0
 
@@ -180,12 +182,14 @@ class Runtime:
 
     async def stop(self) -> None:
         """Save a last time; nothing is handled, sent or saved after."""
+        self.joined = True  # what follows is no waiting for a group
         await self.checkpoint()
         async with self._checkpointing, self._lock:
             self._stopping = True
 
     async def revoked(self) -> None:
         """Partitions go away: save them, then forget them; their next owner reads what was saved."""
+        self.joined = False
         await self.checkpoint()
         async with self._lock:
             slots, self._slots = self._slots, {}
@@ -194,6 +198,7 @@ class Runtime:
 
     async def assigned(self) -> None:
         """Partitions are here, streams not yet running: take back what was saved of them."""
+        self.joined = True
         mine = [tp for tp in self._app.consumer.assignment() if tp.topic in INPUTS[self._agent]]
         places = [Place(tp.topic, tp.partition) for tp in mine if tp not in self._slots]
         if not places:
@@ -244,6 +249,17 @@ class Runtime:
             if high and high > slot.next and now - slot.moved_s > STALLED_S and not self._lock.locked():
                 return f"{tp.topic}/{tp.partition}: next is {slot.next}, the end is {high}, nothing came for a minute"
         return None
+
+    def broken(self) -> str | None:
+        """That the client's part in its group has ended, which it tells nobody; None while it goes on."""
+        thread = getattr(self._app.consumer, "_thread", None)
+        client = getattr(thread, "_consumer", None)
+        coordinator = None if client is None else client._coordinator  # noqa: SLF001  # there is no other way to know
+        task = None if coordinator is None else getattr(coordinator, "_coordination_task", None)
+        if self._stopping or client is None or task is None or not task.done() or client._closed:  # noqa: SLF001
+            return None
+        error = None if task.cancelled() else task.exception()
+        return None if error is None else f"the client has left its group: {error!r}"
 
 
 def crash(why: str, error: BaseException | None = None) -> None:
@@ -370,5 +386,6 @@ def write_status(folder: Path, figures: Mapping[str, Any]) -> None:
 
 def run(app: Any) -> None:
     """Run the worker until SIGTERM; returns never."""
+    Watchdog(lambda: app.aup_runtime.joined, app.aup_runtime.broken, crash).start()
     worker = faust.Worker(app, loglevel="WARNING", redirect_stdouts=False, quiet=True, override_logging=False)
     worker.execute_from_commandline()

@@ -15,6 +15,7 @@ from agents.engine.episodes import Records
 from agents.engine.pipeline import last_versions
 from agents.sinks.clickhouse import utc
 from infra.run.system import System
+from schemas.errors import CorruptBatchError
 from schemas.kafkaaddress import kafka_options
 from schemas.kinds import VIOLATIONS, EventKind
 from schemas.records import decode_record, encode_record
@@ -38,9 +39,16 @@ class SourceLedger:
 
 
 class Stored:
-    """Answers of one system, while its servers run."""
+    """Answers of one system, while its servers run.
 
-    def __init__(self, system: System) -> None:
+    Args:
+        system: Started.
+        passing_over: What is no record on the topic of violations is counted in `passed_over`, as consumers should.
+    """
+
+    def __init__(self, system: System, *, passing_over: bool = False) -> None:
+        self._passing_over = passing_over
+        self.passed_over = 0
         self._kafka = system.kafka
         self._client = Client.from_url(system.clickhouse)
 
@@ -90,7 +98,12 @@ class Stored:
             while any(consumer.position(place) < ends[place] for place in places):
                 for batch in consumer.poll(timeout_ms=500).values():
                     for message in batch:
-                        yield decode_record(message.value)[1]
+                        try:
+                            yield decode_record(message.value)[1]
+                        except CorruptBatchError:
+                            if not self._passing_over:
+                                raise
+                            self.passed_over += 1
         finally:
             consumer.close()
 

@@ -1,0 +1,55 @@
+"""Notices a worker that is stuck without a word, from a thread of its own: what is stuck may be the event loop.
+
+Seen in the chaos runs (seed 17, aiokafka 0.14): the broker answers once without any broker in it, the client's
+coordination task ends with an `AssertionError`, and from then on the worker is in no group, reads nothing and says
+nothing. Faust starts its tasks only when it has its partitions, so none of them could have told.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+LOOK_S = 1.0
+JOIN_WITHIN_S = 120.0  # without partitions given out, or told that there are none for it, for so long: it is stuck
+
+
+class Watchdog(threading.Thread):
+    """Calls `stuck` with the reason, once.
+
+    Args:
+        joined: Whether the group has said which partitions this worker has.
+        broken: Why the client cannot go on; None while it can.
+        stuck: Called from this thread.
+        within_s: See `JOIN_WITHIN_S`; Kafka being away counts, too: a new client is all that helps then.
+    """
+
+    def __init__(
+        self,
+        joined: Callable[[], bool],
+        broken: Callable[[], str | None],
+        stuck: Callable[[str], None],
+        within_s: float = JOIN_WITHIN_S,
+    ) -> None:
+        super().__init__(name="watchdog", daemon=True)
+        self._joined, self._broken, self._stuck, self._within_s = joined, broken, stuck, within_s
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        """Look until it is stuck, or told to end."""
+        last = time.monotonic()
+        while not self._over.wait(min(LOOK_S, self._within_s / 4)):
+            if (why := self._broken()) is not None:
+                self._stuck(why)
+                return
+            now = time.monotonic()
+            if self._joined():
+                last = now
+            elif now - last > self._within_s:
+                self._stuck(f"the group has given out no partitions for {now - last:.0f} s")
+                return
+
+    def stop(self) -> None:
+        """Look no more: the worker ends in order."""
+        self._over.set()
