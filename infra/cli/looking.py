@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
     letters.command("show")(show_letter)
     app.add_typer(letters, name="deadletters")
     app.command()(status)
+    app.command()(doctor)
 
 
 def violations(  # noqa: PLR0913 - options
@@ -149,5 +150,18 @@ def status(*, config: ConfigOption = None, data: DataOption = None, as_json: Jso
     Example: `aupstream status --json`
     """
     from infra.cli.reporting import run  # noqa: PLC0415 - heavy
+
+    run(config, data, as_json=as_json)
+
+
+def doctor(*, config: ConfigOption = None, data: DataOption = None, as_json: JsonOption = False) -> None:
+    """Look for whatever may be wrong, and say what to do.
+
+    Configuration, disks, secrets that others may read, logs, rules, Kafka with its topics and their retention,
+    ClickHouse with its tables and its clock, workers. Changes nothing. Ends with 1 where something is bad.
+
+    Example: `aupstream doctor --config aupstream.toml`
+    """
+    from infra.cli.doctoring import run  # noqa: PLC0415 - heavy
 
     run(config, data, as_json=as_json)

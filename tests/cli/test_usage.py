@@ -18,7 +18,7 @@ from infra.cli.output import iso, printable
 from tests.cli.command import ENV, aupstream, process
 
 COMMANDS = (
-    "normalise backtest simulate up run collect listen agents demo violations sql audit status deadletters "
+    "normalise backtest simulate up run collect listen agents demo violations sql audit status doctor deadletters "
     "rules".split()
 )
 WITH_EXAMPLE = [

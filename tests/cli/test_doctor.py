@@ -1,0 +1,128 @@
+"""What the doctor finds: nothing where all is well, and each thing that is wrong with what to do."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
+
+from agents.rules.loader import parse_rules
+from infra.config import Config
+from infra.embedded.ports import free_ports
+from infra.run import checks
+from infra.run.checks import Check
+from schemas.errors import ServerError
+from tests.cli.command import aupstream
+from tests.road.scene import Scene, simulated
+
+WINDOW = """\
+title: Many
+name: many
+level: low
+correlation: {type: event_count, rules: [one], group-by: [user_name], timespan: 10d, condition: {gte: 2}}
+---
+title: One
+name: one
+level: low
+logsource: {category: authentication}
+detection: {sel: {event_action: login}, condition: sel}
+"""
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    return simulated(tmp_path, seed=3, lines=2_000)
+
+
+def _found(scene: Scene) -> tuple[int, dict[tuple[str, str], str]]:
+    done = aupstream("doctor", "--config", scene.file, "--json")
+    found = [Check(**json.loads(line)) for line in done.out.splitlines()]
+    assert all(c.todo for c in found if c.state in ("bad", "warning"))
+    return done.code, {(c.name, c.state): f"{c.detail}: {c.todo}" for c in found}
+
+
+def test_without_servers_what_can_be_looked_at_is(scene: Scene) -> None:
+    code, found = _found(scene)
+    assert code == 0
+    assert ("data folder", "ok") in found
+    assert ("source proxy-branch", "ok") in found
+    assert ("Kafka", "unknown") in found
+    assert ("workers", "unknown") in found
+
+
+def test_a_log_that_is_not_there_a_kafka_that_is_not_and_a_full_disk_are_bad(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (port,) = free_ports(1)
+    scene.change(
+        sources=lambda sources: [s | {"path": "nowhere.log"} if s["name"] == "mail" else s for s in sources],
+        kafka={"bootstrap": f"127.0.0.1:{port}"},
+        clickhouse={"dsn": f"clickhouse://u:p@127.0.0.1:{port}/d"},
+    )
+    monkeypatch.setattr("infra.run.checks.LEAST_FREE", 1 << 60)
+    code, found = _found(scene)
+    assert code == 1
+    assert "nowhere.log is not there" in found["source mail", "bad"]
+    assert "is it running?" in found["Kafka", "bad"]
+    assert ("ClickHouse", "bad") in found
+    assert "make room" in found["data folder", "bad"]
+    assert f"chmod 600 {scene.file}" in found["secrets", "warning"]
+    scene.file.chmod(0o600)
+    assert ("secrets", "warning") not in _found(scene)[1]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_log_that_may_not_be_read_is_bad(scene: Scene) -> None:
+    Path(next(s.path for s in scene.config.sources if s.name == "mail")).chmod(0)
+    assert "cannot be read by this account" in _found(scene)[1]["source mail", "bad"]
+
+
+@pytest.mark.parametrize(("days", "state"), [(1, "bad"), (7, "warning"), (12, "ok")])
+def test_retention_is_held_against_the_longest_window(days: int, state: str) -> None:
+    config = Config.model_validate({"data": "data", "privacy": {"retention": {"kafka_days": days}}})
+    found = list(checks.retention(config, parse_rules(WINDOW)))
+    (detections,) = [c for c in found if "aup.detections" in c.detail]
+    assert detections.state == state
+    assert ("set privacy.retention.kafka_days = 12" in detections.todo) == (state == "warning")
+
+
+def test_clocks_that_differ_and_tables_of_a_newer_release_are_bad() -> None:
+    answers = {"now64": [(0.0,)], "migrations": [(9_999,)], "disks": [("default", 1 << 20)]}
+    found = {(c.name, c.state): c for c in checks.clickhouse(lambda q: next(v for k, v in answers.items() if k in q))}
+    assert ("clocks", "bad") in found
+    assert "newer release" in found["tables", "bad"].detail
+    assert "1 MB are free" in found["ClickHouse", "bad"].detail
+
+    def away(_: str) -> list[tuple[object, ...]]:
+        raise ServerError("ClickHouse does not answer", hint="is it running?")
+
+    assert [(c.state, c.todo) for c in checks.clickhouse(away)] == [("bad", "is it running?")]
+
+
+@pytest.mark.servers
+@pytest.mark.timeout(300)
+def test_a_running_system_is_well_and_a_topic_that_was_changed_is_named(scene: Scene) -> None:
+    with scene.running() as system:
+        system.wait_until_drained(within_s=200)
+        code, found = _found(scene)
+        assert code == 0, found
+        assert {
+            ("Kafka", "ok"),
+            ("topics", "ok"),
+            ("clocks", "ok"),
+            ("tables", "ok"),
+            ("workers", "ok"),
+        } <= found.keys()
+        admin = KafkaAdminClient(bootstrap_servers=system.kafka)
+        admin.alter_configs(
+            [ConfigResource(ConfigResourceType.TOPIC, "aup.violations", {"max.message.bytes": "1000000"})]
+        )
+        admin.close()
+        code, found = _found(scene)
+        assert code == 1
+        assert "aup.violations: max.message.bytes is 1000000, not 8388608" in found["topics", "bad"]
+        assert "kafka-configs.sh --alter --topic aup.violations" in found["topics", "bad"]
