@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Self, TypedDict
 
-from infra.embedded import clickhouse, endpoints, jars, kafka, logs, password, ports
+from infra.embedded import clickhouse, endpoints, jars, kafka, logs, metadata, password, ports
 from infra.embedded.child import stop_stale
 from infra.embedded.endpoints import ANALYST, USER, Endpoints, Layout
 from infra.embedded.errors import EmbeddedError, FolderError, StartError
@@ -172,6 +172,7 @@ class EmbeddedServers:
             self._need_room(self._layout.kafka, "kafka")
             jars.ensure(self._cache, self._say)
             kafka.prepare(config)
+            metadata.keep(config.data, config.folder / "metadata-copy", self._say)
 
         return Part(
             spec=kafka.child_spec(config),
