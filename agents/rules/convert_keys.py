@@ -40,7 +40,8 @@ class Keys:
             EventKind.DHCP: f"coalesce({self._site('source_ip')}, {self._site('dhcp_relay_ip')})",
             EventKind.LOGIN: self._login_site(),
         }.get(kind, self._site("source_ip"))
-        return {"source_site": site, **self._devices()}
+        shared = self._shared("coalesce(source_ip, dhcp_relay_ip)" if kind is EventKind.DHCP else "source_ip")
+        return {"source_site": site, "source_address_shared": shared, **self._devices()}
 
     def _devices(self) -> dict[str, str]:
         made = {"source_mac_random": "substring(source_mac, 2, 1) IN ('2', '6', 'a', 'e')"}
@@ -56,6 +57,11 @@ class Keys:
             found = f"transform(ifNull(source_mac, ''), {macs}, {values}, '')" if known else "''"
             made[f"source_device_{attribute}"] = f"nullIf({found}, '')"
         return made
+
+    def _shared(self, address: str) -> str:
+        """Whether an address is in one of the networks that many people share; never null."""
+        tests = [f"ifNull({in_network(address, network)}, false)" for network in self.district.shared_networks]
+        return f"({' OR '.join(tests) or 'false'})"
 
     def _site(self, address: str) -> str:
         """Site of the smallest network that holds an address."""

@@ -208,7 +208,7 @@ def _of_query(day: Day, rules: RuleSet, name: str) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.servers
-@pytest.mark.parametrize("name", ["guessed-password", "mass-mail", "shared-device", "two-sites"])
+@pytest.mark.parametrize("name", ["guessed-password", "mass-mail", "new-device", "shared-device", "two-sites"])
 def test_a_rule_that_comes_along_finds_the_same_in_sql_over_a_day(day: Day, name: str) -> None:
     rules = load_rules()
     engine = _of_engine(day, rules)[name]
