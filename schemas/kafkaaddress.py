@@ -194,9 +194,7 @@ def _secret(path: str) -> str:
 
 @cache
 def _context(ca: str, certificate: str, key: str) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=None)
-    if ca:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if ca else ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     _load(context, ca, certificate, key)
     files = tuple(filter(None, (ca, certificate, key)))

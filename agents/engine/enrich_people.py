@@ -48,8 +48,9 @@ def people_columns(frame: pl.DataFrame, kind: EventKind, wanted: Sequence[str], 
     """
     made: dict[str, pl.Series] = {}
     roster = spelling.district.roster
+    shared = _shared_address(frame, spelling.district)
     if set(wanted) - {"source_address_shared"}:
-        person = _sender(frame, spelling) if kind is EventKind.MAIL else _at_device(frame, spelling)
+        person = _sender(frame, spelling) if kind is EventKind.MAIL else _at_device(frame, spelling, shared)
         made["person"] = person
         if {"person_roles", "person_site"} & set(wanted):
             names = [name for name in person.unique().to_list() if name is not None]
@@ -65,18 +66,18 @@ def people_columns(frame: pl.DataFrame, kind: EventKind, wanted: Sequence[str], 
             made["person_roles"] = found["roles"].fill_null([])
             made["person_site"] = found["site"]
         if "subject" in wanted:
-            made["subject"] = _subject(frame, kind, person, spelling.district)
+            made["subject"] = _subject(frame, kind, person, shared)
     if "source_address_shared" in wanted:
-        made["source_address_shared"] = _shared_address(frame, spelling.district)
+        made["source_address_shared"] = shared
     return frame.with_columns([made[name].alias(name) for name in wanted])
 
 
-def _subject(frame: pl.DataFrame, kind: EventKind, person: pl.Series, district: District) -> pl.Series:
+def _subject(frame: pl.DataFrame, kind: EventKind, person: pl.Series, shared: pl.Series) -> pl.Series:
     """Who or, where that is not known, what a rule is about: the device, else the address.
 
     An address that is many people's at once is nobody's: what several of them did must not add up to one who did it.
     """
-    named = frame.with_columns(_person=person, _many=_shared_address(frame, district))
+    named = frame.with_columns(_person=person, _many=shared)
     others = ("email_from_address",) if kind is EventKind.MAIL else ("source_mac", "source_ip")
     parts = []
     for name in others:
@@ -99,18 +100,17 @@ def _sender(frame: pl.DataFrame, spelling: Spelling) -> pl.Series:
     return pl.Series([cache.get(a) if a is not None else None for a in address.to_list()], dtype=pl.String)
 
 
-def _at_device(frame: pl.DataFrame, spelling: Spelling) -> pl.Series:
-    """Who logged in, else whose device it is."""
+def _at_device(frame: pl.DataFrame, spelling: Spelling, shared: pl.Series) -> pl.Series:
+    """Who logged in, else whose device it is; behind an address that is many people's nobody but who logged in."""
     named: list[str | None] = [None] * frame.height
     if "user_name" in frame.columns:
         named = spelling.keys("user_name", frame).to_list()
     devices = spelling.inventory.devices
     macs = frame["source_mac"].to_list() if "source_mac" in frame.columns else [None] * frame.height
-    shared = _shared_address(frame, spelling.district).to_list()
     sessions = _sessions(frame, spelling)
     cache: dict[str, str | None] = {}
     found: list[str | None] = []
-    for said, mac, many, session in zip(named, macs, shared, sessions, strict=True):
+    for said, mac, many, session in zip(named, macs, shared.to_list(), sessions, strict=True):
         name = said
         if name is None and not many:
             device = None if mac is None else devices.get(mac)

@@ -33,7 +33,9 @@ def keep(data: Path, copy: Path, say: Callable[[str], None]) -> None:
     now, before = _size(own / _FIRST), _size(copy / _FIRST)
     if now is None and before is None:
         return  # the first start; or so old that the first segment is gone: a snapshot stands for it
-    if before is not None and (now is None or now < before) and not list(own.glob("*.checkpoint")):
+    # A first segment that is there never became shorter by itself; one that is gone may have been deleted, being old.
+    gone = now is None and not list(own.glob("*.checkpoint"))
+    if before is not None and (gone or (now is not None and now < before)):
         say(f"Kafka's metadata had been cut off ({now or 0} bytes of {before}): put back as it was at the last start")
         _copy(copy, own)
     else:

@@ -35,7 +35,7 @@ OUTAGE_MS = DAY_MS  # Kafka, ClickHouse or an agent away for so long is to be ca
 REBUILD_MS = 60 * 60_000  # catching up after that
 ROOMY = 2 << 30  # bytes of disk below which one is warned
 SKEW_S = 5.0
-_KEEP, _CLEAN, _STAMP, _LARGEST = "retention.ms", "cleanup.policy", "message.timestamp.type", "max.message.bytes"
+_KEEP, _CLEAN, _LARGEST = "retention.ms", "cleanup.policy", "max.message.bytes"
 State = Literal["ok", "warning", "bad", "unknown"]
 
 

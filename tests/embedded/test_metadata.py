@@ -33,6 +33,26 @@ def test_a_log_that_was_cut_off_is_put_back_and_one_that_grew_is_copied(tmp_path
     assert said == ["Kafka's metadata had been cut off (0 bytes of 7): put back as it was at the last start"]
 
 
+def test_a_snapshot_beside_it_does_not_hide_that_it_was_cut_off(tmp_path: Path) -> None:
+    """Kafka makes one every hour; only where the first segment is gone altogether does it stand for it."""
+    said: list[str] = []
+    data, copy = tmp_path / "data", tmp_path / "copy"
+    (data / LOG).parent.mkdir(parents=True)
+    (data / LOG).write_bytes(b"1234567")
+    snapshot = (data / LOG).with_name("00000000000000000005-0000000001.checkpoint")
+    snapshot.write_bytes(b"snapshot")
+    metadata.keep(data, copy, said.append)
+    (data / LOG).write_bytes(b"12")
+    metadata.keep(data, copy, said.append)
+    assert (data / LOG).read_bytes() == b"1234567"
+    assert snapshot.read_bytes() == b"snapshot"
+    assert len(said) == 1
+    (data / LOG).unlink()
+    metadata.keep(data, copy, said.append)
+    assert not (data / LOG).exists()
+    assert len(said) == 1
+
+
 @pytest.mark.servers
 @pytest.mark.timeout(240)
 def test_a_kafka_whose_metadata_was_cut_off_has_its_topics_and_their_messages(tmp_path: Path) -> None:
