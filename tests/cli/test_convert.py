@@ -7,7 +7,7 @@ import json
 import random
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from agents.build import district_of, inventory_of, judge_of
+from agents.context.district import District
+from agents.context.inventory import Inventory
+from agents.engine.enrich import Enricher
 from agents.engine.pipeline import Pipeline, last_versions
 from agents.rules.columns import keyword_columns
 from agents.rules.compiled import Compiled
 from agents.rules.convert import Converter
+from agents.rules.convert_keys import Keys
 from agents.rules.examples import frame_of, read_example
 from agents.rules.loader import load_rules, parse_rules
 from agents.rules.model import RuleSet
@@ -205,6 +209,18 @@ def _of_query(day: Day, rules: RuleSet, name: str) -> list[tuple[Any, ...]]:
     names = f"group_key, first_seen, last_seen, opened_at, closed_at, count, {first}"
     found = day.store.execute(f"SELECT {names} FROM ({text})")
     return sorted((json.dumps(key, sort_keys=True), *rest) for key, *rest in found)
+
+
+@pytest.mark.servers
+def test_addresses_that_many_share_are_the_same_in_sql(pages: Pages) -> None:
+    column, inventory = "source_address_shared", Inventory.none()
+    district = replace(District(), shared_networks=("10.1.0.0/16", "2001:db8::/48"))
+    judged = Enricher(district, inventory).add(pages.frame, EventKind.PROXY, [column])
+    expected = judged.filter(pl.col(column))["event_id"].to_list()
+    said = Keys(district, inventory).derived(EventKind.PROXY)[column]
+    query = f"SELECT event_id FROM events_proxy FINAL WHERE {said} ORDER BY event_id"
+    assert [i for (i,) in pages.store.execute(query)] == expected
+    assert 100 < len(expected) < 1_400
 
 
 @pytest.mark.servers
