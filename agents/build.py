@@ -23,6 +23,7 @@ from agents.delivery.detect import DetectStage
 from agents.delivery.detectors import Detectors
 from agents.delivery.feed import Context, Feed
 from agents.delivery.identify import IdentifyStage
+from agents.delivery.letters import Flood
 from agents.delivery.notify import NotifyStage
 from agents.delivery.persist import PersistStages
 from agents.delivery.rulebook import Announced, Period, read_bundle
@@ -33,7 +34,7 @@ from agents.privacy.live import LiveNames
 from agents.rules.bundle import RuleSources
 from agents.rules.reading import Beside
 from agents.settings import AgentSettings, DistrictSettings
-from schemas.kinds import IDENTITY, SOURCES, EventKind
+from schemas.kinds import IDENTITY, RULES, SOURCES, EventKind
 
 StageFactory = Callable[[str, int], Stage]
 _KIND_OF = {kind.topic: kind for kind in EventKind}
@@ -110,7 +111,7 @@ def stage_factory(agent: str, settings: AgentSettings, home: Path) -> StageFacto
     if agent == "identify":
         return lambda topic, partition: IdentifyStage(topic, partition, _KIND_OF[topic])
     if agent == "persist":
-        return PersistStages(settings.clickhouse, stop, live)
+        return PersistStages(settings.clickhouse, stop, live, settings.refused_in_a_row)
     if agent == "notify":
         n, router = settings.notify, router_of(settings)
         wording = Wording(live, named=n.names, people=router.district.roster)
@@ -123,7 +124,7 @@ def stage_factory(agent: str, settings: AgentSettings, home: Path) -> StageFacto
     def load(period: Period) -> None:
         rules.ruleset(period.version)
 
-    topics = (SOURCES, IDENTITY) if agent == "detect" else (SOURCES,)
+    topics = (SOURCES, IDENTITY, RULES) if agent == "detect" else (SOURCES,)
     Feed(settings.kafka, context, topics=topics, prepare=load).start()
     context.wait_until_caught_up()
     load(rules.periods()[-1])
@@ -140,4 +141,5 @@ def stage_factory(agent: str, settings: AgentSettings, home: Path) -> StageFacto
         inventory=inventory.present,
         calendar=district.calendar,
         partition=(partition, settings.detection_partitions),
+        flood=Flood(settings.refused_in_a_row),
     )

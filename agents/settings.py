@@ -98,6 +98,7 @@ class AgentSettings(BaseModel):
         state_partitions: Partitions of every state topic.
         checkpoint_s: Seconds between checkpoints.
         session_timeout_s: Kafka session time-out.
+        refused_in_a_row: So many messages one after the other become dead letters; at the next one the agent ends.
         status: Folder for one status file a worker; None: none are written.
         rules: Folders and files of rules.
         collections: Folders and files of other people's Sigma rules, of which what cannot run here is left out.
@@ -115,6 +116,7 @@ class AgentSettings(BaseModel):
     state_partitions: int = 4
     checkpoint_s: float = 2.0
     session_timeout_s: float = 10.0
+    refused_in_a_row: int = 1_000
     status: Path | None = None
     rules: tuple[Path, ...] = ()
     collections: tuple[Path, ...] = ()

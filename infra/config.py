@@ -143,6 +143,9 @@ class Workers(BaseModel):
     notify: int = Field(default=1, ge=1, le=64)
     checkpoint_s: float = Field(default=2.0, gt=0)
     session_timeout_s: float = Field(default=10.0, ge=6)
+    refused_in_a_row: int = Field(
+        default=1_000, ge=1, description="Messages that are refused one after the other before an agent stops."
+    )
     rejudge_s: float = Field(default=300.0, ge=1, description="How often late leases and permits are looked for.")
 
 
@@ -253,6 +256,7 @@ class Config(BaseSettings):
             detection_partitions=self.kafka.detection_partitions,
             checkpoint_s=self.agents.checkpoint_s,
             session_timeout_s=self.agents.session_timeout_s,
+            refused_in_a_row=self.agents.refused_in_a_row,
             status=status,
             rules=self.rules.paths,
             collections=self.rules.collections,

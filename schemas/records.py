@@ -84,6 +84,23 @@ def decode_record(data: bytes, where: str = "") -> tuple[str, dict[str, Any]]:
     return known[0], record
 
 
+def decode_as(wanted: str, data: bytes, where: str = "") -> dict[str, Any]:
+    """Decode a record that must be of one schema.
+
+    Args:
+        wanted: Its name.
+        data: The message's value.
+        where: topic/partition/offset, for errors.
+
+    Raises:
+        CorruptBatchError: as `decode_record`, or it is of another one.
+    """
+    name, record = decode_record(data, where)
+    if name != wanted:
+        raise CorruptBatchError(f"a record of {name} in place of {wanted}", where=where)
+    return record
+
+
 @cache
 def _own(name: str) -> AvroSchema:
     return _rows.reader_schema(registry.schema(name))

@@ -14,7 +14,9 @@ from agents.engine.progress import Told
 from schemas.codec import check_batch, decode_batch
 from schemas.errors import CorruptBatchError, MissingRowsError
 from schemas.headers import BatchHeaders
+from schemas.kinds import DEAD_LETTERS, EventKind
 
+_SCHEMAS = {DEAD_LETTERS: "dead_letter", **{kind.topic: kind.value for kind in EventKind}}
 log = logging.getLogger(__name__)
 
 
@@ -26,17 +28,27 @@ class EventBatches:
         self._progress: dict[tuple[str, str], Told] = {}
         self.refused = 0
         self.repeats = 0
+        self.damage: CorruptBatchError | None = None  # why the message looked at last is refused for ever
 
     def headers(self, message: Message) -> BatchHeaders | None:
         """Headers of a message, or None where it is refused: counted, logged, passed over whole."""
+        self.damage = None
         try:
             headers = BatchHeaders.from_kafka(message.headers, where=message.where)
+            wanted = _SCHEMAS[message.topic]
+            if headers.schema != wanted:
+                raise CorruptBatchError(f"its header names {headers.schema[:40]!r}, not {wanted}", where=message.where)  # noqa: TRY301
             self.reader.check(headers, message.where)
         except (CorruptBatchError, MissingRowsError) as error:
-            self.refused += 1
-            log.warning("refused: %s", error)
+            self.refuse(error)
             return None
         return headers
+
+    def refuse(self, error: CorruptBatchError | MissingRowsError) -> None:
+        """Count a message that is passed over; rows that are missing come again, so that is no damage."""
+        self.refused += 1
+        self.damage = error if isinstance(error, CorruptBatchError) else None
+        log.warning("refused: %s", error)
 
     def read(
         self, message: Message, columns: Sequence[str] | None = None
@@ -60,8 +72,7 @@ class EventBatches:
                 else:
                     frame = decode_batch(headers, message.value, message.where, columns=columns)
             except CorruptBatchError as error:
-                self.refused += 1
-                log.warning("refused: %s", error)
+                self.refuse(error)
                 return None
             if frame is not None:
                 new = only_new(frame, mark)

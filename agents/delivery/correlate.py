@@ -11,6 +11,7 @@ from typing import Any
 from agents.context.calendar import Calendar
 from agents.delivery.checkpoints import Checkpoints, restored
 from agents.delivery.feed import Context
+from agents.delivery.letters import Flood, letter
 from agents.delivery.link import NOTHING, Link, RowMark
 from agents.delivery.rulebook import InForce, Period
 from agents.delivery.snapshots import META, unpack
@@ -33,6 +34,23 @@ BUCKETS = 32  # units of saving. Part of the state version.
 _PLACE = tuple[str, int, str]  # input topic, input partition, lane
 
 
+def decoded(link: Link, message: Message) -> list[tuple[int, KeyedRow]]:
+    """Rows of a message, each with the input offset of its event.
+
+    Raises:
+        CorruptBatchError: they are no detections, or not as many as its headers say.
+    """
+    if not link.count:
+        return []
+    frame = decode("detection", message.value, where=message.where)
+    told = sum(rows for _, rows in link.runs)
+    if not frame.height == link.count == told:
+        what = f"{frame.height} rows, {link.count} announced, of {told} events"
+        raise CorruptBatchError(what, where=message.where)
+    offsets = [offset for offset, rows in link.runs for _ in range(rows)]
+    return list(zip(offsets, rows_of(frame), strict=True))
+
+
 def bucket_of(rule_id: str, group_key: str) -> int:
     """Bucket of a key; stable across processes and releases."""
     return zlib.crc32(f"{rule_id}\0{group_key}".encode()) % BUCKETS
@@ -50,7 +68,9 @@ class CorrelateStage(Stage):
         inventory: bool,
         calendar: Calendar | None = None,
         partition: tuple[int, int] = (0, 1),
+        flood: Flood | None = None,
     ) -> None:
+        self._flood = Flood() if flood is None else flood
         self._in_force, self._context = rules, context
         self._periods: tuple[Period, ...] = ()
         self._versions = Versions()
@@ -89,13 +109,22 @@ class CorrelateStage(Stage):
 
     def handle(self, message: Message) -> Sequence[Output]:
         """Take rows and progress, then apply what the watermarks allow."""
+        try:
+            link = Link.from_kafka(message.headers, message.value, where=message.where)
+            rows = decoded(link, message)
+        except CorruptBatchError as error:
+            self.refused += 1
+            log.warning("refused: %s", error)
+            self._flood.refused(message, error)
+            self._applied = message.offset
+            return [letter(message, "correlate", error)]
+        self._flood.taken()
         records: list[dict[str, Any]] = []
-        link = self._accepted(message)
-        if link is not None:
+        if self._follows(message, link):
             self._context.wait_for_epoch(link.epoch, lambda: False)
             # After a restart: buckets that hold nothing yet come to where they were before they take anything.
             records = [] if self._times else self._advance()
-            records += self._rows(message, link)
+            records += self._rows(message, link, rows)
             self._progress.tell(link.topic, link.partition, link.lane, link.told)
             records += self._advance()
         self._applied = message.offset
@@ -106,29 +135,22 @@ class CorrelateStage(Stage):
         del now_s
         return self._outputs(self._advance())
 
-    def _accepted(self, message: Message) -> Link | None:
-        try:
-            link = Link.from_kafka(message.headers, message.value, where=message.where)
-        except CorruptBatchError as error:
-            self.refused += 1
-            log.warning("refused: %s", error)
-            return None
+    def _follows(self, message: Message, link: Link) -> bool:
         mark = self._marks.get((link.topic, link.partition, link.lane), NOTHING)
         if link.follows > mark:
             self.refused += 1
             log.warning("%s: rows after %s refused, the last seen are %s", message.where, link.follows, mark)
-            return None
-        return link
+            return False
+        return True
 
-    def _rows(self, message: Message, link: Link) -> list[dict[str, Any]]:
+    def _rows(self, message: Message, link: Link, rows: Sequence[tuple[int, KeyedRow]]) -> list[dict[str, Any]]:
         place = (link.topic, link.partition, link.lane)
         mark = self._marks.get(place, NOTHING)
         if not link.count or link.last <= mark:
             return []
-        offsets = [offset for offset, rows in link.runs for _ in range(rows)]
         shares: dict[int, list[KeyedRow]] = {}
         self._follow()
-        for offset, row in zip(offsets, rows_of(decode("detection", message.value)), strict=True):
+        for offset, row in rows:
             rule = self._versions.at(row.rule_id, row.row.t)
             bucket = bucket_of(*((row.rule_id, row.group_key) if rule is None else rule.kept_by(row.group_key)))
             if (offset, row.input_row) <= mark:
@@ -137,8 +159,8 @@ class CorrelateStage(Stage):
                 shares.setdefault(bucket, []).append(row)
         self._marks[place] = link.last
         records: list[dict[str, Any]] = []
-        for number, rows in shares.items():
-            records += self._buckets[number].take(rows)
+        for number, share in shares.items():
+            records += self._buckets[number].take(share)
         return records
 
     def _follow(self) -> bool:
@@ -208,6 +230,7 @@ class CorrelateStage(Stage):
             progress=progress,
             reached=self._reached(),
             reads=self._buckets[0].reads(),
+            row=self._flood.row,
         )
 
     def _reached(self) -> dict[str, list[int]]:
@@ -233,6 +256,7 @@ class CorrelateStage(Stage):
         self._applied = meta["applied"]
         self._marks = {(t, p, lane): RowMark(o, r) for t, p, lane, o, r in meta["marks"]}
         self._progress = ProgressTable.load(meta["progress"])
+        self._flood.row = meta.get("row", 0)  # the release before has none
 
     def _limits(self) -> Mapping[str, float]:
         """What rules could not do, in all and by rule: `left_early`, `left_early:mass-mail` and so on."""

@@ -258,7 +258,8 @@ class DetectStage(Stage):
     def tick(self, now_s: float) -> Sequence[Output]:
         """Rows whose facts have come, and progress to every partition that was not told yet."""
         del now_s
-        outputs = self._judge() if self._queue and self._queue[-1].waits else self._release() if self._queue else []
+        outputs = self._context.letters()
+        outputs += self._judge() if self._queue and self._queue[-1].waits else self._release() if self._queue else []
         for lane, q in self._untold():
             outputs.append(self._message(lane, q, b"", self._sent.get((lane, q), NOTHING), self._told[lane], ()))
         return outputs

@@ -10,24 +10,27 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 
+from agents.delivery.letters import letter
 from agents.delivery.link import NOTHING, Link, RowMark
-from agents.delivery.rulebook import Period, announced
-from agents.delivery.stage import Message
+from agents.delivery.rulebook import Period, announced, check_piece
+from agents.delivery.stage import Message, Output
 from agents.engine.identity import FactIndex
 from agents.engine.progress import ProgressTable, SourceInfo
 from schemas.codec import decode
 from schemas.errors import CorruptBatchError, RetryableError
 from schemas.headers import FOREVER
 from schemas.kafkaaddress import kafka_options
-from schemas.kinds import IDENTITY, SOURCES, EventKind
+from schemas.kinds import IDENTITY, RULES, SOURCES, EventKind
 
 log = logging.getLogger(__name__)
 FACTS_LANE = "facts"
+MAX_LETTERS = 1_000  # dead letters that wait until they are sent; of more it is only counted that they were refused
 PERMIT = "permit"  # event of a record on `aup.sources` that grants or revokes a permit
 
 
@@ -41,7 +44,11 @@ class Registry:
     epoch: int = -1
 
     def take(self, message: Message) -> None:
-        """Read one record; what cannot be read is logged and passed over."""
+        """Read one record.
+
+        Raises:
+            CorruptBatchError: it is none; it counts as an epoch all the same.
+        """
         self.epoch = max(self.epoch, message.offset)
         try:
             record = json.loads(message.value)
@@ -59,8 +66,9 @@ class Registry:
                 before = self.sources.get(key)
                 type_ = str(record.get("type", "" if before is None else before.type))
                 self.sources[key] = SourceInfo(key[0], EventKind(record["kind"]), key[1], event == "absent", type_)
-        except (ValueError, KeyError, TypeError) as error:
-            log.warning("%s: registry record cannot be read, passed over: %r", message.where, error)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            what = f"no record of sources, rules or permits ({type(error).__name__})"
+            raise CorruptBatchError(what, where=message.where) from error
 
     def reading(self, kinds: frozenset[EventKind], timeline: str = "") -> list[SourceInfo]:
         """Registered sources of some kinds in a timeline, by name."""
@@ -81,24 +89,36 @@ class Context:
     changed: threading.Condition = field(default_factory=threading.Condition)
     failed: BaseException | None = None
     caught_up: bool = False  # what was there when reading began is read
+    _letters: list[Output] = field(default_factory=list)
 
     def take(self, message: Message) -> None:
-        """One message of `aup.sources` or `aup.identity`."""
+        """One message of `aup.sources`, `aup.identity` or `aup.rules`; of rules only whether they are some."""
         with self.changed:
-            if message.topic == SOURCES:
-                self.registry.take(message)
-            else:
-                self._facts(message)
+            try:
+                if message.topic == SOURCES:
+                    self.registry.take(message)
+                elif message.topic == RULES:
+                    check_piece(message)
+                else:
+                    self._facts(message)
+            except CorruptBatchError as error:
+                self.refused += 1
+                log.warning("refused: %s", error)
+                if len(self._letters) < MAX_LETTERS:
+                    self._letters.append(letter(message, "detect", error))
             self.changed.notify_all()
 
+    def letters(self) -> list[Output]:
+        """Dead letters of what was refused since the last call. Not guarded, so that it can be asked often."""
+        if not self._letters:
+            return []
+        with self.changed:
+            told, self._letters = self._letters, []
+            return told
+
     def _facts(self, message: Message) -> None:
-        try:
-            link = Link.from_kafka(message.headers, message.value, where=message.where)
-            facts = decode("identity", message.value) if link.count else None
-        except CorruptBatchError as error:
-            self.refused += 1
-            log.warning("refused: %s", error)
-            return
+        link = Link.from_kafka(message.headers, message.value, where=message.where)
+        facts = decode("identity", message.value, where=message.where) if link.count else None
         place = (link.topic, link.partition)
         mark = self.marks.get(place, NOTHING)
         if link.follows > mark:
@@ -226,7 +246,8 @@ class Feed(threading.Thread):
         if self.context.caught_up and message.topic == SOURCES:
             before = self.context.periods()
             told = Registry(rules=before)
-            told.take(message)
+            with suppress(CorruptBatchError):  # `take` says so
+                told.take(message)
             for period in told.rules[len(before) :]:
                 self._prepare(period)
         self.context.take(message)

@@ -13,8 +13,8 @@ from agents.alerts.routing import Router
 from agents.alerts.webhook import Alerts
 from agents.delivery.snapshots import META, pack, unpack
 from agents.delivery.stage import Message, Output, Stage
-from schemas.errors import AupstreamError
-from schemas.records import decode_record
+from schemas.errors import CorruptBatchError
+from schemas.records import decode_as
 
 log = logging.getLogger(__name__)
 REMEMBERED = 100_000  # ids whose last status is kept; an older one that is revised is told again
@@ -38,9 +38,9 @@ class NotifyStage(Stage):
         """Tell a violation that is news."""
         self._applied = message.offset
         try:
-            _, violation = decode_record(message.value)
-        except AupstreamError as error:
-            log.warning("%s: record cannot be read, passed over: %s", message.where, error)
+            violation = decode_as("violation", message.value, message.where)
+        except CorruptBatchError as error:
+            log.warning("passed over: %s", error)  # persist makes a dead letter of it
             return ()
         if violation.get("shadow"):
             return ()  # its rule is being tried; should that end while it is open, the next version is news

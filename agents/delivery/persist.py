@@ -1,45 +1,35 @@
-"""persist: events, dead letters, ledger and violations to ClickHouse, one stage for one partition of one topic."""
+"""persist: events and dead letters to ClickHouse, one stage for one partition of one topic."""
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import polars as pl
+
 from agents.delivery.batches import EventBatches
+from agents.delivery.letters import MOST_IN_A_ROW, NOT_STORED, Flood, is_letter, letter, letter_of
+from agents.delivery.persist_records import PersistRecords, RecordGatherer, write_names
 from agents.delivery.reader import all_seen
 from agents.delivery.snapshots import META, pack, unpack
 from agents.delivery.stage import Message, Output, Stage
 from agents.privacy.live import LiveNames
-from agents.privacy.records import violation
 from agents.sinks.avro_columns import clickhouse_columns
-from agents.sinks.clickhouse import ClickHouse, insert_ledger, insert_names, insert_violations
-from schemas.codec import check_batch, decode
-from schemas.errors import AupstreamError, CorruptBatchError
+from agents.sinks.clickhouse import ClickHouse, RefusedValuesError
+from schemas.codec import check_batch, decode, encode
+from schemas.errors import CorruptBatchError
 from schemas.headers import BatchHeaders, Position
 from schemas.kinds import DEAD_LETTERS, LEDGER, VIOLATIONS
-from schemas.records import decode_record
+from schemas.registry import polars_schema
 
 log = logging.getLogger(__name__)
-GATHER_ROWS = 500  # single records gathered into one insert
+AGENT = "persist"
 GATHER_S = 0.25
 INSERT_ROWS = 50_000  # rows of containers gathered into one insert
 INSERT_BYTES = 6_000_000  # or so many bytes of them: a third more as text, below what servers take as one query
 INSERT_PARTS = 32  # or so many containers: 6 ms each up to there, 40 at 512, and at some 1,000 servers refuse the query
-
-
-class _PersistStage(Stage):
-    """What the two kinds of persisting share: they write before they count a message as applied."""
-
-    def __init__(self) -> None:
-        self._applied = -1
-
-    @property
-    def applied(self) -> int:
-        """Highest offset whose rows are in ClickHouse."""
-        return self._applied
 
 
 @dataclass(slots=True)
@@ -47,10 +37,11 @@ class _Held:
     """A message whose rows are not written yet: containers, none where it has none."""
 
     stage: PersistBatches
-    offset: int
+    message: Message
     headers: BatchHeaders | None
     values: Sequence[bytes]
     mark: Position | None
+    row: int  # of refused messages up to and with this one
 
 
 class Gatherer:
@@ -75,6 +66,12 @@ class Gatherer:
         self._held: list[_Held] = []
         self._rows = self._bytes = self._parts = 0
         self._since_s: float | None = None
+        self._letters: list[Output] = []
+
+    def letters(self) -> list[Output]:
+        """Dead letters of messages that ClickHouse refused since the last call."""
+        told, self._letters = self._letters, []
+        return told
 
     def add(self, held: _Held, rows: int) -> None:
         """Take a message; writes where enough has been gathered."""
@@ -108,38 +105,61 @@ class Gatherer:
 
     def write(self) -> None:
         """Insert everything held, then tell the stages."""
-        parts = [(value, h.mark) for h in self._held for value in h.values]
-        _write_names(self._store, self._names)
-        if parts:
-            self._store.insert_containers(self._table, self._columns, parts)
+        write_names(self._store, self._names)
+        try:
+            self._insert(self._held)
+        except RefusedValuesError:
+            self._insert_each()
         done, self._held = self._held, []
         self._rows = self._bytes = self._parts = 0
         self._since_s = None
         for held in done:
-            held.stage.written(held.offset, held.headers)
+            held.stage.written(held)
+
+    def _insert(self, held: Iterable[_Held]) -> None:
+        parts = [(value, h.mark) for h in held for value in h.values]
+        if parts:
+            self._store.insert_containers(self._table, self._columns, parts)
+
+    def _insert_each(self) -> None:
+        """One by one, so that what ClickHouse refuses keeps nothing else from being stored."""
+        for held in self._held:
+            try:
+                self._insert([held])
+            except RefusedValuesError as error:
+                log.warning("%s: %s", held.message.where, error)
+                self._letters += held.stage.refused(held.message, error)
 
     def drop(self, stage: PersistBatches) -> None:
         """Forget what a stage gave that is not written; its next owner reads it again."""
         self._held = [h for h in self._held if h.stage is not stage]
 
 
-def _write_names(store: ClickHouse, names: LiveNames | None) -> None:
-    """Before the rows that use them: what an analyst asks about can be unmasked."""
-    if names is not None:
-        insert_names(store, names.take_new())
+class PersistBatches(Stage):
+    """Containers of events or dead letters.
 
+    Args:
+        gatherer: Of the topic.
+        flood: Ends the agent where too many messages are refused.
+    """
 
-class PersistBatches(_PersistStage):
-    """Containers of events or dead letters."""
-
-    def __init__(self, gatherer: Gatherer) -> None:
-        super().__init__()
+    def __init__(self, gatherer: Gatherer, flood: Flood | None = None) -> None:
+        self._applied = -1
         self._gatherer = gatherer
+        self._flood = Flood() if flood is None else flood
+        self._row = 0  # of refused messages, as of `applied`
         self._live = EventBatches()
         self._written = EventBatches()
 
+    @property
+    def applied(self) -> int:
+        """Highest offset whose rows are in ClickHouse."""
+        return self._applied
+
     def handle(self, message: Message) -> Sequence[Output]:
-        """Check a batch and gather it."""
+        """Check a batch and gather it; what is refused becomes a dead letter."""
+        if message.topic == DEAD_LETTERS and is_letter(message):
+            return self._letter(message)
         headers, mark = self._live.headers(message), None
         values: Sequence[bytes] = ()
         if headers is not None:
@@ -149,35 +169,61 @@ class PersistBatches(_PersistStage):
                     check_batch(headers, message.value, message.where)
                     values = self._gatherer.prepared(headers, message.value, message.where)
                 except CorruptBatchError as error:
-                    self._live.refused += 1
-                    log.warning("refused: %s", error)
+                    self._live.refuse(error)
                     headers = None
+        outputs: list[Output] = []
         if headers is not None:
             self._live.accept(headers)
-        rows = headers.count if headers is not None and values else 0
-        self._gatherer.add(_Held(self, message.offset, headers, values, mark), rows)
-        return ()
+            self._flood.taken()
+        elif self._live.damage is not None:
+            outputs = self.refused(message, self._live.damage)
+        held = _Held(self, message, headers, values, mark, self._flood.row)
+        self._gatherer.add(held, headers.count if headers is not None and values else 0)
+        return outputs + self._gatherer.letters()
+
+    def _letter(self, message: Message) -> Sequence[Output]:
+        """A message that another agent refused."""
+        try:
+            row = letter_of(message)
+        except CorruptBatchError as error:
+            self._live.refuse(error)
+            outputs = self.refused(message, error)
+            self._gatherer.add(_Held(self, message, None, (), None, self._flood.row), 0)
+            return outputs + self._gatherer.letters()
+        value = encode("dead_letter", pl.DataFrame([row], schema=polars_schema("dead_letter")))
+        self._gatherer.add(_Held(self, message, None, (value,), None, self._flood.row), 1)
+        return self._gatherer.letters()
+
+    def refused(self, message: Message, error: CorruptBatchError | RefusedValuesError) -> list[Output]:
+        """A message as a dead letter.
+
+        Raises:
+            StateError: too many in a row.
+        """
+        self._flood.refused(message, error)
+        return [letter(message, AGENT, error, *([NOT_STORED] if isinstance(error, RefusedValuesError) else []))]
 
     def tick(self, now_s: float) -> Sequence[Output]:
         """Write what has waited long enough."""
         self._gatherer.tick(now_s)
-        return ()
+        return self._gatherer.letters()
 
-    def written(self, offset: int, headers: BatchHeaders | None) -> None:
+    def written(self, held: _Held) -> None:
         """A message's rows are in ClickHouse."""
-        self._applied = offset
-        if headers is not None:
-            self._written.accept(headers)
+        self._applied, self._row = held.message.offset, held.row
+        if held.headers is not None:
+            self._written.accept(held.headers)
 
     def snapshot(self) -> Mapping[str, bytes]:
         """One small part, as of `applied`."""
-        return {META: pack(applied=self._applied, batches=self._written.save())}
+        return {META: pack(applied=self._applied, batches=self._written.save(), row=self._row)}
 
     def restore(self, parts: Mapping[str, bytes]) -> None:
         """Take back `snapshot`."""
         if META in parts:
             plain = unpack(parts[META])
-            self._applied = plain["applied"]
+            self._applied, self._row = plain["applied"], plain.get("row", 0)  # the release before has no row
+            self._flood.row = self._row
             self._live = EventBatches.load(plain["batches"])
             self._written = EventBatches.load(plain["batches"])
 
@@ -190,113 +236,17 @@ class PersistBatches(_PersistStage):
         self._gatherer.drop(self)
 
 
-class RecordGatherer:
-    """Gathers the single records of one topic, from all its partitions in this process, into one insert.
-
-    An insert costs some 30 ms whatever is in it, and a violation waits for all of those before it: one for each
-    partition would make it wait four times as long. Not locked, as `Gatherer`.
-
-    Args:
-        store: Connection.
-        topic: `aup.violations` or `aup.ledger`.
-        names: Replaces names in violations; None: they are stored as they are.
-    """
-
-    def __init__(self, store: ClickHouse, topic: str, names: LiveNames | None = None) -> None:
-        self._store = store
-        self.decode: Callable[[bytes], Mapping[str, object]]
-        self._insert: Callable[[ClickHouse, list[Mapping[str, object]]], None]
-        self._decode: Callable[[bytes], Mapping[str, object]]
-        self._names = names if topic == VIOLATIONS else None
-        if topic == VIOLATIONS:
-            self._insert, self.decode = insert_violations, lambda value: decode_record(value)[1]
-        elif topic == LEDGER:
-            self._insert, self.decode = insert_ledger, json.loads
-        else:
-            raise ValueError(topic)
-        self._waiting: list[tuple[PersistRecords, int, Mapping[str, object] | None]] = []
-        self._since_s: float | None = None
-
-    def add(self, stage: PersistRecords, offset: int, record: Mapping[str, object] | None) -> None:
-        """Take a message (record None: it could not be read); writes where enough has been gathered."""
-        self._waiting.append((stage, offset, record))
-        if len(self._waiting) >= GATHER_ROWS:
-            self.write()
-
-    def tick(self, now_s: float) -> None:
-        """Write what has waited long enough."""
-        if self._names is not None:
-            self._names.tick(now_s)
-        if not self._waiting:
-            return
-        if self._since_s is None:
-            self._since_s = now_s
-        if now_s - self._since_s >= GATHER_S:
-            self.write()
-
-    def write(self) -> None:
-        """Insert everything gathered, then tell the stages."""
-        records = [record for _, _, record in self._waiting if record is not None]
-        if self._names is not None:
-            records = [violation(self._names.names, record) for record in records]
-            _write_names(self._store, self._names)
-        self._insert(self._store, records)
-        done, self._waiting, self._since_s = self._waiting, [], None
-        for stage, offset, _ in done:
-            stage.written(offset)
-
-    def drop(self, stage: PersistRecords) -> None:
-        """Forget what a stage gave that is not written; its next owner reads it again."""
-        self._waiting = [w for w in self._waiting if w[0] is not stage]
-
-
-class PersistRecords(_PersistStage):
-    """Single records (violations, ledger), gathered for a moment into one insert."""
-
-    def __init__(self, gatherer: RecordGatherer) -> None:
-        super().__init__()
-        self._gatherer = gatherer
-        self.refused = 0
-
-    def handle(self, message: Message) -> Sequence[Output]:
-        """Gather a record."""
-        record = None
-        try:
-            record = self._gatherer.decode(message.value)
-        except (AupstreamError, ValueError) as error:
-            self.refused += 1
-            log.warning("%s: record cannot be read, passed over: %s", message.where, error)
-        self._gatherer.add(self, message.offset, record)
-        return ()
-
-    def tick(self, now_s: float) -> Sequence[Output]:
-        """Write what has waited long enough."""
-        self._gatherer.tick(now_s)
-        return ()
-
-    def written(self, offset: int) -> None:
-        """A message's record is in ClickHouse."""
-        self._applied = offset
-
-    def snapshot(self) -> Mapping[str, bytes]:
-        """One small part."""
-        return {META: pack(applied=self._applied)}
-
-    def restore(self, parts: Mapping[str, bytes]) -> None:
-        """Take back `snapshot`."""
-        if META in parts:
-            self._applied = unpack(parts[META])["applied"]
-
-    def close(self) -> None:
-        """Forget what is not written."""
-        self._gatherer.drop(self)
-
-
 class PersistStages:
     """Makes the stages of one process; those of one topic share a connection."""
 
-    def __init__(self, dsn: str, stop: threading.Event, names: LiveNames | None = None) -> None:
-        self._dsn, self._stop, self._names = dsn, stop, names
+    def __init__(
+        self,
+        dsn: str,
+        stop: threading.Event,
+        names: LiveNames | None = None,
+        refused_in_a_row: int = MOST_IN_A_ROW,
+    ) -> None:
+        self._dsn, self._stop, self._names, self._most = dsn, stop, names, refused_in_a_row
         self._stores: dict[str, ClickHouse] = {}
         self._gatherers: dict[str, Gatherer] = {}
         self._records: dict[str, RecordGatherer] = {}
@@ -306,5 +256,6 @@ class PersistStages:
         del partition
         store = self._stores.setdefault(topic, ClickHouse(self._dsn, self._stop))
         if topic in (VIOLATIONS, LEDGER):
-            return PersistRecords(self._records.setdefault(topic, RecordGatherer(store, topic, self._names)))
-        return PersistBatches(self._gatherers.setdefault(topic, Gatherer(store, topic, self._names)))
+            gathered = self._records.setdefault(topic, RecordGatherer(store, topic, self._names))
+            return PersistRecords(gathered, Flood(self._most))
+        return PersistBatches(self._gatherers.setdefault(topic, Gatherer(store, topic, self._names)), Flood(self._most))

@@ -6,6 +6,7 @@ the announcement, whose offset is an epoch: a worker that knows the epoch has th
 
 from __future__ import annotations
 
+import re
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -15,15 +16,17 @@ from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 
+from agents.delivery.stage import Message
 from agents.rules.bundle import RuleSources, unpack_rules
 from agents.rules.model import RuleSet
-from schemas.errors import StateError
+from schemas.errors import CorruptBatchError, StateError
 from schemas.headers import NEVER
 from schemas.kafkaaddress import kafka_options
 from schemas.kinds import RULES
 
 MAX_PIECE = 900_000  # bytes of one message on `aup.rules`
 LOADED = 4  # rule sets kept in memory; an older one is read again when rows of its time come
+_PIECE = re.compile(rb"([0-9a-z]{1,64})#(\d{1,6})/(\d{1,6})")  # keys on the topic: version, number, of how many
 LOCAL = "local"  # name of the version that was never announced
 
 
@@ -57,6 +60,16 @@ def pieces(version: str, data: bytes) -> list[tuple[bytes, bytes]]:
     return [(f"{version}#{i}/{len(parts)}".encode(), part) for i, part in enumerate(parts)]
 
 
+def check_piece(message: Message) -> None:
+    """Refuse what carries no part of a bundle.
+
+    Raises:
+        CorruptBatchError: that is what it is.
+    """
+    if not _PIECE.fullmatch(message.key or b"") or not message.value:
+        raise CorruptBatchError("no piece of a rule set, by its key", where=message.where)
+
+
 def read_bundle(bootstrap: str, version: str) -> bytes:
     """The bundle of a version.
 
@@ -73,10 +86,9 @@ def read_bundle(bootstrap: str, version: str) -> bytes:
         end = consumer.end_offsets([place])[place]
         while consumer.position(place) < end:
             for record in consumer.poll(timeout_ms=500).get(place, []):
-                name, _, number = (record.key or b"").decode().partition("#")
-                if name == version:
-                    i, _, n = number.partition("/")
-                    found[int(i)], wanted = record.value or b"", int(n)
+                piece = _PIECE.fullmatch(record.key or b"")
+                if piece is not None and piece[1] == version.encode():
+                    found[int(piece[2])], wanted = record.value or b"", int(piece[3])
     finally:
         consumer.close()
     if set(found) != set(range(wanted)):

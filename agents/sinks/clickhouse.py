@@ -36,9 +36,21 @@ log = logging.getLogger(__name__)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Codes that say that the server is not ready, or busy: the same statement may succeed later.
 _TRANSIENT = frozenset({159, 160, 202, 203, 209, 210, 241, 242, 252, 999})
+# What it says of the values themselves, by the names in ClickHouse's list of error codes: CANNOT_PARSE_TEXT 6,
+# CANNOT_PARSE_INPUT_ASSERTION_FAILED 27, CANNOT_READ_ALL_DATA 33, CANNOT_PARSE_DATE 38, _DATETIME 41, TYPE_MISMATCH 53,
+# ARGUMENT_OUT_OF_BOUND 69, CANNOT_CONVERT_TYPE 70, CANNOT_PARSE_NUMBER 72, INCORRECT_DATA 117,
+# TOO_LARGE_STRING_SIZE 131, VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE 321, CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN 349,
+# CANNOT_EXTRACT_TABLE_STRUCTURE 636, STD_EXCEPTION 1001 (what its Avro library throws).
+_OF_DATA = frozenset({6, 27, 33, 38, 41, 53, 69, 70, 72, 117, 131, 321, 349, 636, 1001})
 # What the driver says of the values themselves: it would say so every time.
 _OF_VALUES = (UnknownTypeError, TypeMismatchError, CannotParseUuidError, CannotParseDomainError, TooLargeStringSize)
 Rows = list[tuple[Any, ...]]
+
+
+class RefusedValuesError(ServerError):
+    """ClickHouse or its driver refuses the values that are to be written, whoever asks and however often."""
+
+
 # Rows of one id are merged later like those of several inserts, not in the insert too: a fifth of its processor time.
 _AS_THEY_ARE = {"optimize_on_insert": 0}
 # Containers of earlier releases lack the newer columns.
@@ -55,7 +67,7 @@ def of_the_values(error: Error, where: str) -> ServerError | None:
     if not isinstance(error, _OF_VALUES):
         return None
     if not isinstance(error, UnknownTypeError):
-        return ServerError(f"values do not fit the statement: {error.message}", where=where)
+        return RefusedValuesError(f"values do not fit the statement: {error.message}", where=where)
     hint = "give the column one plain type, such as toFloat64(…) in each part of a UNION ALL, or toString(…)"
     return ServerError(f"the answer has a column that cannot be read: {error.message}", where=where, hint=hint)
 
@@ -98,7 +110,8 @@ class ClickHouse:
             if error.code in _TRANSIENT:
                 self._drop()
                 raise RetryableError(message, where=query[:80]) from error
-            raise ServerError(message, where=query[:80]) from error
+            refused = RefusedValuesError if error.code in _OF_DATA else ServerError
+            raise refused(message, where=query[:80]) from error
         except (NetworkError, SocketTimeoutError, EOFError, OSError) as error:
             self._drop()
             raise RetryableError(f"ClickHouse does not answer: {error}", hint="it is tried again") from error
@@ -185,12 +198,8 @@ def insert_names(store: ClickHouse, names: Iterable[Sealed]) -> None:
 
 
 def insert_ledger(store: ClickHouse, records: Iterable[Mapping[str, Any]]) -> None:
-    """Insert ledger records as collectors write them."""
-    store.insert_rows("ledger", _LEDGER, [tuple(r.get(name, _default(name)) for name in _LEDGER) for r in records])
-
-
-def _default(name: str) -> object:
-    return {"ignored": {}, "timeline": "", "sha256": "", "type": ""}.get(name, 0)
+    """Insert ledger records, whole."""
+    store.insert_rows("ledger", _LEDGER, [tuple(r[name] for name in _LEDGER) for r in records])
 
 
 def wait_until_ready(store: ClickHouse, say: Callable[[str], None]) -> None:

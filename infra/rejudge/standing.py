@@ -12,7 +12,7 @@ from agents.engine.pipeline import last_versions
 from schemas.errors import AupstreamError, ServerError
 from schemas.kafkaaddress import kafka_options
 from schemas.kinds import VIOLATIONS
-from schemas.records import decode_record, encode_record
+from schemas.records import decode_as, encode_record
 
 _SILENT_POLLS = 60
 _WAIT_S = 30
@@ -44,7 +44,7 @@ def _records(kafka: str) -> Iterable[dict[str, object]]:
                 raise ServerError("Kafka gives no more messages", where=VIOLATIONS)
             for message in (m for batch in polled.values() for m in batch):
                 try:
-                    yield decode_record(message.value)[1]
+                    yield decode_as("violation", message.value or b"")
                 except AupstreamError:
                     continue  # counted by those who read it live
     finally:

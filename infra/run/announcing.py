@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -16,7 +17,7 @@ from agents.delivery.rulebook import Period, announcement, pieces
 from agents.delivery.stage import Message
 from agents.rules.bundle import Bundle, RuleSources, pack_rules
 from schemas.codec import decode
-from schemas.errors import AupstreamError, ConfigError, ServerError
+from schemas.errors import AupstreamError, ConfigError, CorruptBatchError, ServerError
 from schemas.headers import FOREVER, NEVER, BatchHeaders
 from schemas.jsonutil import canonical
 from schemas.kafkaaddress import kafka_options
@@ -82,7 +83,8 @@ def registry(kafka: str) -> Registry:
     """All that `aup.sources` says so far. Raises `KafkaError`."""
     found = Registry()
     for message in _messages(kafka, [TopicPartition(SOURCES, 0)], None):
-        found.take(message)
+        with suppress(CorruptBatchError):  # detect makes a dead letter of it
+            found.take(message)
     return found
 
 

@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Sequence
 
-from agents.delivery.persist import PersistRecords, RecordGatherer
+from agents.delivery.persist_records import PersistRecords, RecordGatherer
 from agents.delivery.stage import Message
 from agents.sinks.clickhouse import ClickHouse, Rows
 from schemas.kinds import LEDGER
