@@ -89,7 +89,7 @@ class Collector:
         self._kind = normaliser.kind
         self._ledger = Ledger(config.name, config.type, config.timeline)
         self._intake = Intake(config, normaliser, self._ledger)
-        self._out = Outbox(config, self._kind, sink, settings.epoch, state["sent"] if state else None)
+        self._out = Outbox(config, self._kind, sink, settings, state["sent"] if state else None)
         self._pending: _Pending | None = None
         self._saved: Mapping[str, Any] = {}
         self._saved_us: int | None = None

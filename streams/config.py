@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from schemas.errors import ConfigError
 from schemas.kinds import EventKind
+from schemas.sealing import Sealer
 from streams.normalisers import registry
 from streams.normalisers.abstract import NormaliserSettings
 from streams.normalisers.custom.spec import FormatSpec
@@ -135,6 +136,7 @@ class CollectorSettings:
         save_every_us: The position is saved at most this long after it has moved.
         save_every_bytes: Or after so many bytes of content.
         read_lines: Lines taken in one step at most.
+        seal: Seals the lines of dead letters; None: they travel as they were logged.
     """
 
     epoch: int
@@ -142,6 +144,7 @@ class CollectorSettings:
     save_every_us: int = 5_000_000
     save_every_bytes: int = 64 << 20
     read_lines: int = 10_000
+    seal: Sealer | None = None
 
 
 def is_wide(encoding: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from schemas.codec import encode
@@ -13,7 +14,7 @@ from schemas.jsonutil import canonical
 from schemas.kinds import DEAD_LETTERS, LEDGER, EventKind
 from streams.abstract import BatchSink, Message
 from streams.batches import Batcher, BatchSettings, BatchState
-from streams.config import SourceConfig
+from streams.config import CollectorSettings, SourceConfig
 from streams.intake import Made
 
 SECOND = 1_000_000
@@ -28,15 +29,21 @@ class Outbox:
         config: The source.
         kind: Kind of its events.
         sink: Where messages go.
-        epoch: Offset of the newest record on `aup.sources` that is known.
+        settings: What is the same for all collectors.
         state: `save` of an earlier run, or None.
     """
 
     def __init__(
-        self, config: SourceConfig, kind: EventKind, sink: BatchSink, epoch: int, state: Mapping[str, Any] | None
+        self,
+        config: SourceConfig,
+        kind: EventKind,
+        sink: BatchSink,
+        settings: CollectorSettings,
+        state: Mapping[str, Any] | None,
     ) -> None:
         self.ticket = 0  # of the last message submitted
-        self._config, self._sink, self._epoch = config, sink, epoch
+        self._config, self._sink = config, sink
+        self._epoch, self._sealer = settings.epoch, settings.seal
         sent = _loaded(state["batches"]) if state else {}
         self.events = self._batcher(kind.topic, kind.value, sent.get(kind.topic))
         self.rejected = self._batcher(DEAD_LETTERS, "dead_letter", sent.get(DEAD_LETTERS))
@@ -79,7 +86,8 @@ class Outbox:
         for rows in made.events:
             self._submit(self.events.add(rows, now_us))
         for rows in made.rejected:
-            self._submit(self.rejected.add(rows, now_us))
+            sealed = rows if self._sealer is None else replace(rows, frame=self._sealer.frame(rows.frame))
+            self._submit(self.rejected.add(sealed, now_us))
 
     def flush(self) -> None:
         """Send all rows that wait."""

@@ -53,13 +53,13 @@ class Gatherer:
     Args:
         store: Connection.
         topic: An event topic or that of the dead letters.
-        names: Replaces names in events; None: they are stored as logged. Dead letters are always as logged, and for
-            operators only.
+        names: Replaces names in events; None: they are stored as logged. Lines of dead letters are
+            sealed with its key.
     """
 
     def __init__(self, store: ClickHouse, topic: str, names: LiveNames | None = None) -> None:
         kind = topic.rpartition(".")[2]
-        self._names = None if topic == DEAD_LETTERS else names
+        self._names, self._letters_only = names, topic == DEAD_LETTERS
         self._store = store
         self._table = "dead_letters" if topic == DEAD_LETTERS else f"events_{kind}"
         self._columns = clickhouse_columns("dead_letter" if topic == DEAD_LETTERS else kind)
@@ -90,7 +90,14 @@ class Gatherer:
         """
         if self._names is None or not headers.count:
             return (value,)
+        if self._letters_only:
+            return (self.sealed(decode(headers.schema, value, None, where)),)
         return self._names.containers(headers.schema, decode(headers.schema, value, None, where))
+
+    def sealed(self, letters: pl.DataFrame) -> bytes:
+        """A container of dead letters, the lines sealed of those that are not yet."""
+        sealer = None if self._names is None else self._names.sealer
+        return encode("dead_letter", letters if sealer is None else sealer.frame(letters))
 
     def tick(self, now_s: float) -> None:
         """Write what has waited long enough; what holds no rows waits for nothing."""
@@ -190,7 +197,7 @@ class PersistBatches(Stage):
             outputs = self.refused(message, error)
             self._gatherer.add(_Held(self, message, None, (), None, self._flood.row), 0)
             return outputs + self._gatherer.letters()
-        value = encode("dead_letter", pl.DataFrame([row], schema=polars_schema("dead_letter")))
+        value = self._gatherer.sealed(pl.DataFrame([row], schema=polars_schema("dead_letter")))
         self._gatherer.add(_Held(self, message, None, (value,), None, self._flood.row), 1)
         return self._gatherer.letters()
 

@@ -17,6 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from schemas.errors import ConfigError
+from schemas.sealing import Sealer
 
 _LINE = re.compile(r"([0-9a-f]{4}) ([0-9a-f]{64}) (\S+)")
 _HEAD = "# Keys of aupstream's pseudonyms, the newest last. Keep this file secret, and keep a copy of it.\n"
@@ -54,6 +55,11 @@ class Keyring:
     def newest(self) -> Key:
         """The one that new pseudonyms are made with."""
         return self.keys[-1]
+
+    def sealer(self, key_id: str = "") -> Sealer | None:
+        """What seals lines with the newest key, or opens those sealed with a key; None: that key is not here."""
+        key = self.by_id(key_id) if key_id else self.newest
+        return None if key is None else Sealer(key.id, key.derived(b"dead letters"))
 
     def by_id(self, key_id: str) -> Key | None:
         """The key of an id."""

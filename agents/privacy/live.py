@@ -36,7 +36,9 @@ class LiveNames:
         self._changed = self._stamp()
         self._looked_s = self._began_s = -1.0
         self._left: list[Sealed] = []
-        self.names = Names(Pseudonymiser(read(path)), district)
+        keyring = read(path)
+        self.names = Names(Pseudonymiser(keyring), district)
+        self.sealer = keyring.sealer()
 
     def tick(self, now_s: float) -> None:
         """Look at the key file now and then; a file that is wrong changes nothing and is told in the log."""
@@ -57,6 +59,7 @@ class LiveNames:
         # What is new under the old key must still be written: it may be in rows that wait.
         self._left = self.take_new()
         self.names = Names(Pseudonymiser(keyring), self._district)
+        self.sealer = keyring.sealer()
         log.info("pseudonyms are made with key %s from now on", keyring.newest.id)
 
     def take_new(self) -> list[Sealed]:

@@ -116,7 +116,9 @@ def list_letters(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List lines that could not be read, by source and position.
+    """List lines that could not be read, by source and position; sealed ones without what they say.
+
+    Messages that an agent refused are among them: their source is `kafka:` and the topic, their offset that of Kafka.
 
     Example: `aupstream deadletters list --reason bad_time`
     """
@@ -128,17 +130,22 @@ def list_letters(
 def show_letter(
     event_id: Annotated[str, typer.Argument(metavar="ID", help="Its id, or the start of it.")],
     *,
+    reason: ReasonOption = "",
+    case: CaseOption = "",
     config: ConfigOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show one line that could not be read: all that is known of it, secrets masked.
 
-    Example: `aupstream deadletters show 4e4cfcc64fb77a01000000000202`
+    Such a line may say anything of anybody, so it is stored sealed: it is shown for a reason, which is kept in the same
+    log as those of `aupstream unmask`. Without --reason everything but the line is shown.
+
+    Example: `aupstream deadletters show 4e4cfcc64fb77a01000000000202 --reason "the proxy was updated, what is new?"`
     """
     from infra.cli.letters import show  # noqa: PLC0415 - heavy
 
-    show(event_id, config, data, as_json=as_json)
+    show(event_id, (reason, case), config, data, as_json=as_json)
 
 
 def status(*, config: ConfigOption = None, data: DataOption = None, as_json: JsonOption = False) -> None:

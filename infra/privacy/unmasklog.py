@@ -52,8 +52,8 @@ class Request:
     """What somebody wants to know.
 
     Attributes:
-        action: unmask or find.
-        asked: Pseudonyms.
+        action: What is done, such as unmask, find, or read dead letter.
+        asked: Pseudonyms, or ids of dead letters.
         reason: Why.
         case_id: Of the case that it is for; empty: none.
     """

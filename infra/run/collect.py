@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from agents.privacy.keys import ensure
 from infra.config import load
 from infra.run.health import Health
 from infra.run.knock import knock
@@ -92,7 +93,8 @@ def collect(config_file: Path | None) -> int:
     knock(config.kafka.address)
     epoch = register_all(sources, config.kafka.address)
     sink, metrics = KafkaSink(config.kafka.address), Metrics()
-    settings = CollectorSettings(epoch=epoch, today=datetime.now(UTC).date())
+    seal = ensure(config.privacy.keys(config.data)).sealer() if config.privacy.on else None
+    settings = CollectorSettings(epoch=epoch, today=datetime.now(UTC).date(), seal=seal)
     collectors = [
         Collector(s, make_source(s), sink, settings, positions=PositionFile(paths.positions, s.name), metrics=metrics)
         for s in sources

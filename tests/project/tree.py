@@ -25,7 +25,8 @@ MAY_IMPORT = {
 # Layer 0 is what everybody imports, so what it needs everybody needs: the Avro libraries and the columns.
 SCHEMAS_MAY_USE = {"avro", "fastavro", "numpy", "polars", "polars_avro", "pyarrow", "pydantic"}
 # How Kafka is reached is one contract for those who write and those who read; its client wants a base class for tokens.
-SCHEMAS_MAY_USE_IN = {"schemas/kafkaaddress.py": {"kafka"}}
+# Sealed bytes are a contract too: collectors seal them, persist seals what agents refuse, the command opens them.
+SCHEMAS_MAY_USE_IN = {"schemas/kafkaaddress.py": {"kafka"}, "schemas/sealing.py": {"cryptography"}}
 # The engine is handed its time and its rows: it knows no clock, no chance, no network and no file.
 ENGINE_MAY_NOT_USE = {
     *("aiokafka", "asyncio", "clickhouse_driver", "faust", "httpx", "kafka", "mode", "multiprocessing", "os"),
