@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agents.context.calendar_settings import CalendarSettings
 from schemas.kinds import DEAD_LETTERS, DETECTIONS, LEDGER, VIOLATIONS, EventKind
+from schemas.logs import LogSettings
 
 AGENTS = ("identify", "detect", "correlate", "persist", "notify")
 
@@ -105,6 +106,7 @@ class AgentSettings(BaseModel):
         pipelines: Folders and files of Sigma processing pipelines.
         shadow: Ids of rules that record and notify nobody.
         keys: File with the keys of pseudonyms; None: names are stored and told as they are.
+        logs: How the process logs.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -125,3 +127,4 @@ class AgentSettings(BaseModel):
     keys: Path | None = None
     district: DistrictSettings = DistrictSettings()
     notify: NotifySettings = NotifySettings()
+    logs: LogSettings = LogSettings()

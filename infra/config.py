@@ -23,6 +23,7 @@ from infra.listening import Listener, expanded, listening
 from infra.privacy_settings import Privacy, resolve_keys
 from schemas.errors import AupstreamError, ConfigError, Errors
 from schemas.kafkaaddress import KafkaAddress
+from schemas.logs import LogSettings
 from streams.config import SourceConfig
 from streams.listen.settings import ListenerConfig
 from streams.normalisers.custom.spec import FormatSpec
@@ -198,6 +199,7 @@ class Config(BaseSettings):
     notify: NotifySettings = NotifySettings()
     health: Health = Health()
     privacy: Privacy = Privacy()
+    logs: LogSettings = LogSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -264,6 +266,7 @@ class Config(BaseSettings):
             shadow=self.rules.shadow,
             district=self.district,
             notify=self.notify,
+            logs=self.logs,
             keys=self.privacy.keys(self.data) if self.privacy.on else None,
         )
 

@@ -79,7 +79,7 @@ def run(
 
 
 def _log_failure(collector: Collector, error: AupstreamError) -> None:
-    log.error("source %s stopped: %s", collector.config.name, error)
+    log.error("source %s stopped: %s", collector.config.name, error, extra={"source": collector.config.name})
 
 
 def _say_problem(collector: Collector, told: dict[str, str]) -> None:
@@ -87,4 +87,5 @@ def _say_problem(collector: Collector, told: dict[str, str]) -> None:
     text = str(collector.problem or "")
     if told.get(collector.config.name, "") != text:
         told[collector.config.name] = text
-        log.warning("source %s: %s", collector.config.name, text or "reading again")
+        name = collector.config.name
+        log.warning("source %s: %s", name, text or "reading again", extra={"source": name})

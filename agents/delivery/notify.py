@@ -40,7 +40,7 @@ class NotifyStage(Stage):
         try:
             violation = decode_as("violation", message.value, message.where)
         except CorruptBatchError as error:
-            log.warning("passed over: %s", error)  # persist makes a dead letter of it
+            log.warning("passed over: %s", error, extra=message.fields)  # persist makes a dead letter of it
             return ()
         if violation.get("shadow"):
             return ()  # its rule is being tried; should that end while it is open, the next version is news
@@ -51,7 +51,8 @@ class NotifyStage(Stage):
         if violation["status"] != before and (violation["status"] in TOLD or before in TOLD):
             routed = self._router.route(violation)
             for one in routed.withheld:
-                log.info("violation %s: %s (%s) is not told of it", violation["id"], one.address, one.why)
+                # Not who: log files are read by more people than alerts are.
+                log.info("violation %s: somebody is not told of it: %s", violation["id"], one.why)
             self._alerts.send(violation, [one.address for one in routed.recipients])
         return ()
 

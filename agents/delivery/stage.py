@@ -42,15 +42,24 @@ class Message:
         """topic/partition/offset, for errors."""
         return f"{self.topic}/{self.partition}/{self.offset}"
 
+    @property
+    def fields(self) -> dict[str, object]:
+        """The same, for a log line's `extra`."""
+        return {"topic": self.topic, "partition": self.partition, "offset": self.offset}
+
 
 class Output(NamedTuple):
-    """One message to send. `partition` None: by the key."""
+    """One message to send. `partition` None: by the key.
+
+    `inputs` are the offsets of the input messages that it comes of, where somebody downstream is to know.
+    """
 
     topic: str
     partition: int | None
     value: bytes
     headers: Headers = ()
     key: bytes | None = None
+    inputs: Sequence[int] = ()
 
 
 class Stage(ABC):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from typer.core import TyperGroup
 
 from infra.cli.output import OutputError, ReaderGoneError, flush, printable
 from schemas.errors import AupstreamError, Errors
+from schemas.logs import as_json
 
 FINDINGS, USAGE, BAD_RULES, TROUBLE = 1, 2, 3, 4
 
@@ -55,6 +57,9 @@ class Commands(TyperGroup):
 
 def say_error(text: str) -> None:
     """One error on standard error."""
+    if as_json():
+        logging.getLogger("aupstream.command").error(printable(text))
+        return
     typer.echo(f"{typer.style('error:', fg=typer.colors.RED, bold=True)} {_lines(text)}", err=True)
 
 

@@ -7,6 +7,7 @@ Everything goes out as UTF-8 whatever the locale says.
 from __future__ import annotations
 
 import json
+import logging
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from uuid import UUID
 import typer
 
 from schemas.errors import AupstreamError
+from schemas.logs import as_json
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -43,6 +45,9 @@ def on_terminal() -> bool:
 
 def talk(sentence: str) -> None:
     """Say what is being done, on standard error."""
+    if as_json():
+        logging.getLogger("aupstream.command").info(printable(sentence))
+        return
     typer.echo(printable(sentence), err=True)
 
 

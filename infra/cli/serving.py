@@ -25,6 +25,7 @@ from infra.embedded import ANALYST, EmbeddedServers, Endpoints, Layout
 from infra.run.paths import DataPaths
 from infra.run.system import ROOT, System, cache_folder
 from schemas.errors import AupstreamError, ConfigError, ServerError
+from schemas.logs import configure
 
 _POLL_S = 1.0
 _SAY_EVERY_S = 5.0
@@ -59,6 +60,14 @@ def terminable(clean_up: Callable[[], None]) -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+def _chosen(process: str, config: Path | None, data: Path | None) -> Chosen:
+    """The configuration; from here on the process says what it does in JSON where that is asked for."""
+    chosen = choose(config, data)
+    if chosen.config.logs.format == "json":
+        configure(process, chosen.config.logs)
+    return chosen
+
+
 def up(config: Path | None, data: Path | None) -> None:
     """Embedded servers in the foreground.
 
@@ -66,7 +75,7 @@ def up(config: Path | None, data: Path | None) -> None:
         ConfigError: the configuration has servers of its own.
         EmbeddedError: they cannot be started.
     """
-    chosen = choose(config, data)
+    chosen = _chosen("up", config, data)
     if chosen.config.kafka.address and chosen.config.clickhouse.dsn:
         hint = "remove kafka.bootstrap and clickhouse.dsn to use the embedded ones"
         raise ConfigError("the configuration names Kafka and ClickHouse of its own", where="up", hint=hint)
@@ -107,7 +116,7 @@ def run(config: Path | None, data: Path | None, *, once: bool) -> None:
         ConfigError: there is no source, or one that cannot be read here.
         ServerError: something does not start, or with `once` a source could not be read.
     """
-    chosen = choose(config, data)
+    chosen = _chosen("run", config, data)
     _check_sources(chosen, stdin=False)
     if once:
         _refuse_followed(chosen)
@@ -186,7 +195,7 @@ def agents(config: Path | None, data: Path | None) -> None:
     Raises:
         ServerError: the servers do not run.
     """
-    chosen = choose(config, data)
+    chosen = _chosen("agents", config, data)
     kafka_of(chosen)
     system = System(chosen.config, chosen.file, talk)
     with terminable(system.stop):

@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from infra.embedded.logs import bound
+
 FIRST_S = 60.0  # after the start, when everything else has come up
 
 
@@ -40,6 +42,7 @@ class Again:
                 yield f"judging again ended with {code} and is tried again in {self._each_s:.0f} s (log: {self._log})"
         if self._process is None and now >= self._next_s:
             self._next_s = now + self._each_s
+            bound(self._log)
             with self._log.open("ab") as log:
                 self._process = subprocess.Popen(
                     self._argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=Path(__file__).parents[2]

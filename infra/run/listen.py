@@ -21,6 +21,7 @@ from infra.config import load
 from infra.run.health import Health
 from infra.run.paths import DataPaths
 from schemas.errors import AupstreamError
+from schemas.logs import LogSettings, configure
 from schemas.metrics import Metrics
 from streams.listen.listener import Listener
 from streams.listen.settings import ListenerConfig
@@ -71,6 +72,7 @@ async def listen(config_file: Path | None) -> None:
         AupstreamError: the configuration is wrong, or an address cannot be listened on.
     """
     config = load(config_file)
+    configure("listen", config.logs)
     configs = config.listening()
     paths = DataPaths(config.data.absolute())
     paths.make()
@@ -113,7 +115,7 @@ def _clock() -> int:
 
 def main(argv: list[str]) -> int:
     """Run as a process."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    configure("listen", LogSettings.inherited())
     try:
         asyncio.run(listen(Path(argv[0]) if argv and argv[0] else None))
     except AupstreamError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -13,10 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from infra.embedded.logs import bound
+
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 15.0
 STEADY_S = 30.0  # a process that ran so long starts again at once, with the first pause
-LOG_BYTES = 20_000_000  # a process log over this is moved aside at the next start; one older is kept
+LOG_BYTES = 20_000_000  # a process log over this is moved aside, while the process goes on; one older is kept
+LOOK_AT_LOGS_S = 10.0
 _PR_SET_PDEATHSIG = 1
 
 
@@ -62,6 +66,7 @@ class Supervisor:
     def __init__(self, logs: Path) -> None:
         self._logs = logs
         self._children: dict[str, _Child] = {}
+        self._looked_s = 0.0
         logs.mkdir(parents=True, exist_ok=True)
 
     def start(self, spec: Spec) -> None:
@@ -73,6 +78,7 @@ class Supervisor:
         """Start again what ended; what happened, as sentences. One that ended with a final code is left alone."""
         happened = []
         now = time.monotonic()
+        self._bound_logs(now)
         for child in self._children.values():
             if child.process is None:
                 if child.code is None and now >= child.again_s:
@@ -158,10 +164,22 @@ class Supervisor:
             )
 
     def _open_log(self, name: str) -> BinaryIO:
-        path = self.log_of(name)
-        if path.exists() and path.stat().st_size > LOG_BYTES:
-            path.replace(path.with_suffix(".log.1"))
-        return path.open("ab")
+        self._bound_log(name)
+        return self.log_of(name).open("ab")
+
+    def _bound_logs(self, now_s: float) -> None:
+        if now_s - self._looked_s >= LOOK_AT_LOGS_S:
+            self._looked_s = now_s
+            for name in self._children:
+                self._bound_log(name)
+
+    def _bound_log(self, name: str) -> None:
+        """Keep a log within its size; on a full disk without a copy of what goes, since that is what has to stop."""
+        try:
+            bound(self.log_of(name), LOG_BYTES)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.truncate(self.log_of(name), 0)
 
 
 def _die_with_parent() -> None:

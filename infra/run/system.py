@@ -261,6 +261,7 @@ class System:
             "AUPSTREAM_KAFKA__BOOTSTRAP": self.kafka,
             "AUPSTREAM_DATA": str(self.paths.folder),
             "AUPSTREAM_HEALTH__LISTEN": OFF,  # it is this process that answers
+            **self._config.logs.environment(),
             "POLARS_MAX_THREADS": "1",
         }
         self.processes.start(Spec(COLLECT, argv, env, ROOT, frozenset({0, 2, 4})))
@@ -269,6 +270,7 @@ class System:
         """Start the process that takes lines from the network; before the rest, since what is not heard is lost."""
         argv = [sys.executable, "-m", "infra.run.listen", "" if self._file is None else str(self._file.absolute())]
         env = {"AUPSTREAM_DATA": str(self.paths.folder), "AUPSTREAM_HEALTH__LISTEN": OFF}
+        env |= self._config.logs.environment()
         self.processes.start(Spec(LISTEN, argv, env, ROOT, frozenset({0, 2})))
 
     def poll(self) -> list[str]:

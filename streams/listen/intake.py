@@ -96,7 +96,8 @@ class Reception:
         now = time.monotonic()
         if now - self._said_s.get(what, -SAY_EVERY_S) >= SAY_EVERY_S:
             self._said_s[what] = now
-            log.warning("listener %s: %d %s", self.config.name, self._untold.pop(what), what)
+            name = self.config.name
+            log.warning("listener %s: %d %s", name, self._untold.pop(what), what, extra={"listener": name})
 
     def _sorted(self, messages: Iterable[bytes], sender: str) -> dict[int, list[bytes]]:
         parts: dict[int, list[bytes]] = {}

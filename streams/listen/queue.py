@@ -157,5 +157,7 @@ class SpoolQueue:
 
     def _say(self, problem: InputError | None) -> None:
         if str(problem or "") != str(self.problem or ""):
-            log.warning("%s", problem or f"the spool of source {self.source} is written again")
+            log.warning(
+                "%s", problem or f"the spool of source {self.source} is written again", extra={"source": self.source}
+            )
         self.problem = problem
