@@ -35,6 +35,7 @@ from agents.rules.bundle import RuleSources
 from agents.rules.reading import Beside
 from agents.settings import AgentSettings, DistrictSettings
 from schemas.kinds import IDENTITY, RULES, SOURCES, EventKind
+from schemas.metrics import Metrics
 
 StageFactory = Callable[[str, int], Stage]
 _KIND_OF = {kind.topic: kind for kind in EventKind}
@@ -93,13 +94,14 @@ def router_of(settings: AgentSettings) -> Router:
     return Router(district_of(settings.district), inventory_of(settings.district), routes, teams)
 
 
-def stage_factory(agent: str, settings: AgentSettings, home: Path) -> StageFactory:
+def stage_factory(agent: str, settings: AgentSettings, home: Path, metrics: Metrics) -> StageFactory:
     """What makes the stages of one agent in this process; starts the context feed where the agent needs one.
 
     Args:
         agent: One of `AGENTS`.
         settings: What the process was told.
         home: Folder of the worker's own, for rules that are announced.
+        metrics: Counted into.
 
     Raises:
         Errors: rules or context files are wrong.
@@ -111,11 +113,11 @@ def stage_factory(agent: str, settings: AgentSettings, home: Path) -> StageFacto
     if agent == "identify":
         return lambda topic, partition: IdentifyStage(topic, partition, _KIND_OF[topic])
     if agent == "persist":
-        return PersistStages(settings.clickhouse, stop, live, settings.refused_in_a_row)
+        return PersistStages(settings.clickhouse, stop, live, metrics, settings.refused_in_a_row)
     if agent == "notify":
         n, router = settings.notify, router_of(settings)
         wording = Wording(live, named=n.names, people=router.district.roster)
-        return lambda *_: NotifyStage(Alerts(n.webhook, n.timeout_s, n.tries, stop, wording), router)
+        return lambda *_: NotifyStage(Alerts(n.webhook, n.timeout_s, n.tries, stop, wording, metrics), router)
     district, inventory = district_of(settings.district), inventory_of(settings.district)
     context = Context(settings.event_partitions)
     local = RuleSources(settings.rules, Beside(settings.collections, settings.pipelines), settings.shadow)
@@ -131,7 +133,13 @@ def stage_factory(agent: str, settings: AgentSettings, home: Path) -> StageFacto
     if agent == "detect":
         detectors = Detectors(rules, lambda ruleset: Detector(ruleset, district, inventory))
         return lambda topic, partition: DetectStage(
-            topic, partition, _KIND_OF[topic], detectors, context, partitions=settings.detection_partitions
+            topic,
+            partition,
+            _KIND_OF[topic],
+            detectors,
+            context,
+            partitions=settings.detection_partitions,
+            counted=metrics,
         )
     judge = judge_of(settings.district, district, context.permits)
     return lambda _, partition: CorrelateStage(
@@ -142,4 +150,5 @@ def stage_factory(agent: str, settings: AgentSettings, home: Path) -> StageFacto
         calendar=district.calendar,
         partition=(partition, settings.detection_partitions),
         flood=Flood(settings.refused_in_a_row),
+        counted=metrics,
     )

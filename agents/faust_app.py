@@ -30,8 +30,10 @@ import faust  # noqa: E402
 from faust.types import TP  # noqa: E402
 
 from agents.delivery.faust_settings import Token, faust_settings  # noqa: E402
+from agents.delivery.journey import Journey, Seen  # noqa: E402
 from agents.delivery.snapshots import Place, Writer, read_state  # noqa: E402
 from agents.delivery.stage import Message, Output, Stage  # noqa: E402
+from agents.delivery.status import write_status  # noqa: E402
 from agents.delivery.watchdog import Watchdog  # noqa: E402
 from agents.settings import INPUTS, AgentSettings  # noqa: E402
 from schemas.kafkaaddress import OAUTH, KafkaAddress  # noqa: E402
@@ -49,6 +51,7 @@ class Slot:
     """One assigned input partition."""
 
     stage: Stage
+    journey: Journey
     writer: Writer
     next: int
     unacked: deque[tuple[int, Any]] = field(default_factory=deque)
@@ -61,8 +64,11 @@ class Slot:
 class Runtime:
     """Feeds stages with messages, sends what they return, and checkpoints."""
 
-    def __init__(self, app: Any, agent: str, settings: AgentSettings, make: StageFactory, name: str) -> None:
+    def __init__(
+        self, app: Any, agent: str, settings: AgentSettings, make: StageFactory, name: str, seen: Seen
+    ) -> None:
         self._app, self._agent, self._settings, self._make, self._name = app, agent, settings, make, name
+        self._seen = seen
         self._slots: dict[TP, Slot] = {}
         self._lock = asyncio.Lock()  # around {change state, hand outputs to the producer} and around capture
         self._checkpointing = asyncio.Lock()
@@ -74,6 +80,7 @@ class Runtime:
         self.joined = False  # the group has said which partitions are this worker's; read by the watchdog
         self.handled = 0
         self.checkpoint_s = 0.0
+        self.checkpoint_at = time.time()
 
     async def on_event(self, event: Any) -> None:
         """One message: skip a repeat, go back for a gap, else handle it."""
@@ -94,7 +101,7 @@ class Runtime:
             message = Message(
                 tp.topic, tp.partition, offset, event.message.value or b"", event.message.headers or (), None, more
             )
-            outputs = await asyncio.to_thread(slot.stage.handle, message)
+            outputs = await asyncio.to_thread(slot.journey.handle, slot.stage, message)
             slot.next = offset + 1
             slot.moved_s = time.monotonic()
             slot.unacked.append((offset, event))
@@ -139,8 +146,8 @@ class Runtime:
         times a second, waits longer for a processor than it works, and messages wait behind them.
         """
         async with self._lock:
-            stages = [] if self._stopping else [slot.stage for slot in self._slots.values()]
-            await self._send(await asyncio.to_thread(_tick_all, stages, time.monotonic()), self._sent)
+            slots = [] if self._stopping else list(self._slots.values())
+            await self._send(await asyncio.to_thread(_tick_all, slots, time.monotonic()), self._sent)
 
     async def checkpoint(self) -> None:
         """Save what is applied: sends first, then changed parts, then `meta`, then what that makes needless goes.
@@ -157,6 +164,7 @@ class Runtime:
             await asyncio.gather(*self._awaited)
             self._awaited = []
             if not captured:
+                self.checkpoint_at = time.time()  # nothing to save: all is
                 return
             lots = [slot.writer.checkpoint(parts) for slot, _, parts in captured]
             await self._write([o for parts, _, _ in lots for o in parts])
@@ -168,7 +176,7 @@ class Runtime:
                 while slot.unacked and slot.unacked[0][0] <= applied:
                     slot.unacked.popleft()[1].ack()
             await self._app.consumer.commit()
-            self.checkpoint_s = time.monotonic() - started
+            self.checkpoint_s, self.checkpoint_at = time.monotonic() - started, time.time()
 
     def _capture(self) -> list[tuple[Slot, int, Mapping[str, bytes]]]:
         """What every slot that moved has applied, and its parts; in one hop to the worker thread."""
@@ -211,7 +219,8 @@ class Runtime:
             stage = self._make(place.topic, place.partition)
             await asyncio.to_thread(stage.restore, parts)
             writer = Writer(self._state_topic, s.state_partitions, place, epoch + 1)
-            slot = Slot(stage, writer, stage.applied + 1, saved=stage.applied, moved_s=time.monotonic())
+            journey = Journey(self._agent, place.topic, place.partition, self._seen.traces, self._seen.metrics)
+            slot = Slot(stage, journey, writer, stage.applied + 1, saved=stage.applied, moved_s=time.monotonic())
             slot.cleanup = writer.forget(found[place])
             made[TP(place.topic, place.partition)] = slot
         async with self._lock:
@@ -238,6 +247,8 @@ class Runtime:
             "handled": self.handled,
             "sending": sum(not f.done() for f in (*self._sent, *self._awaited)) + self._lock.locked(),
             "checkpoint_s": round(self.checkpoint_s, 4),
+            "checkpoint_at": self.checkpoint_at,
+            "metrics": self._seen.metrics.snapshot(),
             "inputs": slots,
         }
 
@@ -269,7 +280,9 @@ def crash(why: str, error: BaseException | None = None) -> None:
     os._exit(CRASHED)
 
 
-def build(agent: str, instance: int, settings: AgentSettings, make: StageFactory, home: Path) -> Any:
+def build(
+    agent: str, instance: int, settings: AgentSettings, make: StageFactory, home: Path, seen: Seen | None = None
+) -> Any:
     """The Faust app of one agent.
 
     Args:
@@ -278,6 +291,7 @@ def build(agent: str, instance: int, settings: AgentSettings, make: StageFactory
         settings: What the process was told.
         make: Makes the stage of an input partition.
         home: Folder for Faust's own files; its parent exists.
+        seen: What the process counts and traces; None: nothing of it is asked for.
     """
     app = _App(
         f"aup-{agent}",
@@ -286,7 +300,7 @@ def build(agent: str, instance: int, settings: AgentSettings, make: StageFactory
         **faust_settings(f"{agent}-{instance}", settings),
     )
     name = f"{agent}-{instance}"
-    runtime = Runtime(app, agent, settings, make, name)
+    runtime = Runtime(app, agent, settings, make, name, seen or Seen())
     app.aup_runtime = runtime
     source = app.topic(*INPUTS[agent], key_type=bytes, value_type=bytes)
 
@@ -332,8 +346,8 @@ class _App(faust.App):
         await super().on_stop()
 
 
-def _tick_all(stages: Iterable[Stage], now_s: float) -> list[Output]:
-    return [output for stage in stages for output in stage.tick(now_s)]
+def _tick_all(slots: Iterable[Slot], now_s: float) -> list[Output]:
+    return [output for slot in slots for output in slot.journey.tick(slot.stage, now_s)]
 
 
 async def _or_crash(what: str, work: Awaitable[Any]) -> None:
@@ -374,18 +388,9 @@ def _add_tasks(app: Any, runtime: Runtime, settings: AgentSettings) -> None:
                 write_status(settings.status, runtime.figures())
 
 
-def write_status(folder: Path, figures: Mapping[str, Any]) -> None:
-    """Replace a worker's status file."""
-    import json
-
-    path = folder / f"{figures['worker']}.json"
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps({**figures, "at": time.time()}))
-    temporary.replace(path)
-
-
 def run(app: Any) -> None:
     """Run the worker until SIGTERM; returns never."""
     Watchdog(lambda: app.aup_runtime.joined, app.aup_runtime.broken, crash).start()
     worker = faust.Worker(app, loglevel="WARNING", redirect_stdouts=False, quiet=True, override_logging=False)
+    worker.spinner = None  # it writes its escapes between the lines of the log
     worker.execute_from_commandline()

@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agents.context.calendar_settings import CalendarSettings
 from schemas.kinds import DEAD_LETTERS, DETECTIONS, LEDGER, VIOLATIONS, EventKind
-from schemas.logs import LogSettings
+from schemas.logsettings import LogSettings
+from schemas.traces import TraceSettings
 
 AGENTS = ("identify", "detect", "correlate", "persist", "notify")
 
@@ -107,6 +108,7 @@ class AgentSettings(BaseModel):
         shadow: Ids of rules that record and notify nobody.
         keys: File with the keys of pseudonyms; None: names are stored and told as they are.
         logs: How the process logs.
+        traces: Where spans of traced batches go.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -128,3 +130,4 @@ class AgentSettings(BaseModel):
     district: DistrictSettings = DistrictSettings()
     notify: NotifySettings = NotifySettings()
     logs: LogSettings = LogSettings()
+    traces: TraceSettings = TraceSettings()

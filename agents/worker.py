@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gc
-import logging
 import os
 import sys
 from pathlib import Path
+
+from schemas.logs import configure
+from schemas.metrics import Metrics
+from schemas.traces import tracing
 
 # Rows make no cycles: looking for some after every 700 new objects cost a quarter of correlate's time.
 COLLECT = (50_000, 20, 50)  # for gc.set_threshold
@@ -17,18 +20,19 @@ def main(argv: list[str]) -> None:
     agent, instance, settings_file, home = argv
     os.environ.setdefault("POLARS_MAX_THREADS", "1")  # more processes, not more threads
     gc.set_threshold(*COLLECT)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    for noisy in ("aiokafka", "kafka", "faust", "mode"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
 
     from agents.build import stage_factory  # noqa: PLC0415  # after the environment is set
     from agents.settings import AgentSettings  # noqa: PLC0415  # after the environment is set
 
     settings = AgentSettings.model_validate_json(Path(settings_file).read_text())
-    make = stage_factory(agent, settings, Path(home))
+    configure(f"{agent}-{instance}", settings.logs)
+    metrics = Metrics()
+    make = stage_factory(agent, settings, Path(home), metrics)
     from agents import faust_app  # noqa: PLC0415  # after the environment is set
+    from agents.delivery.journey import Seen  # noqa: PLC0415  # likewise
 
-    faust_app.run(faust_app.build(agent, int(instance), settings, make, Path(home)))
+    seen = Seen(metrics, tracing(settings.traces, f"{agent}-{instance}", metrics))
+    faust_app.run(faust_app.build(agent, int(instance), settings, make, Path(home), seen))
 
 
 if __name__ == "__main__":

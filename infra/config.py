@@ -23,7 +23,8 @@ from infra.listening import Listener, expanded, listening
 from infra.privacy_settings import Privacy, resolve_keys
 from schemas.errors import AupstreamError, ConfigError, Errors
 from schemas.kafkaaddress import KafkaAddress
-from schemas.logs import LogSettings
+from schemas.logsettings import LogSettings
+from schemas.traces import TraceSettings
 from streams.config import SourceConfig
 from streams.listen.settings import ListenerConfig
 from streams.normalisers.custom.spec import FormatSpec
@@ -200,6 +201,7 @@ class Config(BaseSettings):
     health: Health = Health()
     privacy: Privacy = Privacy()
     logs: LogSettings = LogSettings()
+    traces: TraceSettings = TraceSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -267,6 +269,7 @@ class Config(BaseSettings):
             district=self.district,
             notify=self.notify,
             logs=self.logs,
+            traces=self.traces,
             keys=self.privacy.keys(self.data) if self.privacy.on else None,
         )
 

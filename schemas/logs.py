@@ -10,46 +10,21 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 import sys
 import threading
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
-
-from pydantic import BaseModel, ConfigDict
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-Format = Literal["text", "json"]
-Level = Literal["debug", "info", "warning", "error"]
-FORMAT_VARIABLE, LEVEL_VARIABLE = "AUPSTREAM_LOGS__FORMAT", "AUPSTREAM_LOGS__LEVEL"
+    from schemas.logsettings import Format, LogSettings
+
 _PASSWORD = re.compile(r"(\w://[^\s:/@]*):[^\s/@]+@")
 _CHATTY = ("aiokafka", "kafka", "faust", "mode", "httpx", "httpcore", "urllib3", "jgo")  # below warnings
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _FIRST = ("time", "level", "logger", "process", "event")
-
-
-class LogSettings(BaseModel):
-    """`[logs]`: what processes write of themselves."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: Format = "text"
-    level: Level = "info"
-
-    def environment(self) -> dict[str, str]:
-        """Variables that tell a process that is started the same."""
-        return {FORMAT_VARIABLE: self.format, LEVEL_VARIABLE: self.level}
-
-    @staticmethod
-    def inherited() -> LogSettings:
-        """What the environment says, until the configuration is read; what it says wrongly is the configuration's."""
-        text, level = os.environ.get(FORMAT_VARIABLE), os.environ.get(LEVEL_VARIABLE)
-        settings = LogSettings(format="json" if text == "json" else "text")
-        known = ("debug", "info", "warning", "error")
-        return settings.model_copy(update={"level": level}) if level in known else settings
 
 
 class JsonFormatter(logging.Formatter):

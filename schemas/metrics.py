@@ -7,14 +7,19 @@ that sums stay right and only the breakdown is lost.
 
 from __future__ import annotations
 
+import math
+import re
 import threading
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
 MAX_SERIES = 1_000
 OTHER = "other"
+_PART = re.compile(r"_(bucket|sum|count)$")
+_BOUND = re.compile(r'le="([^"]*)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +28,20 @@ class Metric:
 
     Attributes:
         name: As Prometheus has it: unit in the name, `_total` at the end of a counter.
-        kind: A counter only grows within a process; a gauge is what it is now.
+        kind: A counter only grows within a process; a gauge is what it is now; a histogram counts what is observed
+            by `le`, the upper bound of its bucket.
         unit: What one is: `lines`, `seconds`, `bytes` …
         help: One sentence.
         labels: Labels that it may carry; one that is not given is empty.
+        buckets: Upper bounds of a histogram, ascending; +Inf is not named.
     """
 
     name: str
-    kind: Literal["counter", "gauge"]
+    kind: Literal["counter", "gauge", "histogram"]
     unit: str
     help: str
     labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
 
 
 _DECLARED: dict[str, Metric] = {}
@@ -59,6 +67,11 @@ def gauge(name: str, unit: str, text: str, *labels: str) -> Metric:
     return _declare(Metric(name, "gauge", unit, text, labels))
 
 
+def histogram(name: str, unit: str, text: str, buckets: tuple[float, ...]) -> Metric:
+    """Declare a histogram."""
+    return _declare(Metric(name, "histogram", unit, text, buckets=buckets))
+
+
 # fmt: off
 # collectors
 LINES_READ = counter("aup_lines_read_total", "lines", "Lines read.", "source")
@@ -67,11 +80,12 @@ DEAD_LETTERS = counter("aup_dead_letters_total", "lines", "Lines that could not 
 IGNORED = counter("aup_ignored_total", "lines", "Lines that are no events by design.", "source", "reason")
 LATE_ROWS = counter("aup_late_rows_total", "rows", "Rows older than the source's lateness allows.", "source")
 TIME_SUSPECT_ROWS = counter("aup_time_suspect_rows_total", "rows", "Rows far ahead of their source's time.", "source")
-OPEN_JOINS = gauge("aup_open_joins", "joins", "Joins that wait for more lines.", "source")
+OPEN_LINES = gauge("aup_open_lines", "lines", "Lines read that wait for others, undecided.", "source")
+SOURCE_TIME = gauge("aup_source_time_seconds", "seconds", "Event time of the newest row, since 1970 UTC.", "source")
 BATCHES_SENT = counter("aup_batches_sent_total", "batches", "Batches that Kafka acknowledged.", "topic")
 BYTES_SENT = counter("aup_bytes_sent_total", "bytes", "Bytes of those batches.", "topic")
-SEND_RETRIES = counter("aup_send_retries_total", "batches", "Sends that failed and were gone back to.", "topic")
-BACKLOG = gauge("aup_backlog_bytes", "bytes", "Bytes of batches not yet acknowledged.", "source")
+SEND_RETRIES = counter("aup_send_retries_total", "sends", "Times that sending failed and was gone back to.")
+BACKLOG = gauge("aup_backlog_bytes", "bytes", "Bytes of batches not yet acknowledged.")
 UNREAD_BYTES = gauge("aup_unread_bytes", "bytes", "Bytes of older files that came too late to be read.", "source")
 # listeners
 RECEIVED = counter("aup_received_total", "lines", "Lines received and taken into a spool.", "listener", "source")
@@ -93,8 +107,10 @@ WATERMARK = gauge("aup_watermark_seconds", "seconds", "Event time reached, since
 LAG = gauge("aup_lag_rows", "rows", "Rows, or messages where rows are not known, still to be read.", "agent", "topic")
 STATE_KEYS = gauge("aup_state_keys", "keys", "Group keys that state is kept for.", "agent", "rule")
 EVICTIONS = counter("aup_evictions_total", "keys", "Kept things given up at a limit.", "agent", "what")
+TIME_LAG = gauge("aup_lag_seconds", "seconds", "Event time that a source is ahead of an agent.", "agent", "source")
 REORDER_ROWS = gauge("aup_reorder_rows", "rows", "Rows that wait for the watermark.", "agent")
 CHECKPOINT_SECONDS = gauge("aup_checkpoint_seconds", "seconds", "Time that the last checkpoint took.", "agent")
+CHECKPOINT_AGE = gauge("aup_checkpoint_age_seconds", "seconds", "Time since the oldest worker's last one.", "agent")
 CHECKPOINT_BYTES = gauge("aup_checkpoint_bytes", "bytes", "Bytes of the last checkpoint.", "agent")
 WORKER_UP = gauge("aup_worker_up", "workers", "1 for a worker that has told of itself within ten seconds.", "worker")
 HANDLED = counter("aup_messages_handled_total", "messages", "Messages that a worker has handled.", "worker")
@@ -103,6 +119,13 @@ ROWS_WRITTEN = counter("aup_rows_written_total", "rows", "Rows handed to ClickHo
 STORE_RETRIES = counter("aup_store_retries_total", "statements", "Statements tried again, ClickHouse being away.")
 ALERTS_SENT = counter("aup_alerts_sent_total", "alerts", "Alerts delivered.", "channel")
 ALERTS_FAILED = counter("aup_alerts_failed_total", "alerts", "Alerts given up.", "channel")
+LATENCY = histogram(
+    "aup_latency_seconds", "seconds", "From the reading of a violation's newest line to the violation in ClickHouse.",
+    (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 40, 60, 120, 300, 900, 3_600),
+)
+# traces
+SPANS_SENT = counter("aup_spans_sent_total", "spans", "Spans that the endpoint of traces has taken.")
+SPANS_DROPPED = counter("aup_spans_dropped_total", "spans", "Spans given up, the endpoint being away or too slow.")
 # fmt: on
 
 Key = tuple[str, ...]  # label values in the metric's own order
@@ -114,6 +137,7 @@ class Metrics:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._values: dict[str, dict[Key, float]] = {}
+        self._observed: dict[str, list[float]] = {}  # of a histogram: by bucket, not added up, and the sum at last
 
     def add(self, metric: Metric, amount: float = 1, **labels: str) -> None:
         """Count up.
@@ -141,6 +165,19 @@ class Metrics:
             series, key = self._series(metric, key)
             series[key] = value
 
+    def observe(self, metric: Metric, value: float) -> None:
+        """Count a value of a histogram.
+
+        Raises:
+            ValueError: it is none.
+        """
+        if metric.kind != "histogram":
+            raise ValueError(f"{metric.name}: only of a histogram is something observed")
+        with self._lock:
+            counts = self._observed.setdefault(metric.name, [0.0] * (len(metric.buckets) + 2))
+            counts[bisect_left(metric.buckets, value)] += 1
+            counts[-1] += value
+
     def value(self, metric: Metric, **labels: str) -> float:
         """A value; 0 where nothing was counted or set."""
         key = _key(metric, labels)
@@ -151,11 +188,15 @@ class Metrics:
         """All values, by name with its labels as the exposition has them: `aup_ignored_total{reason="empty"}`."""
         with self._lock:
             copy = {name: dict(series) for name, series in self._values.items()}
-        return {
+            observed = {name: list(counts) for name, counts in self._observed.items()}
+        plain = {
             f"{name}{_label_text(DECLARED[name], key)}": value
             for name in sorted(copy)
             for key, value in sorted(copy[name].items())
         }
+        for name, counts in sorted(observed.items()):
+            plain |= _histogram(DECLARED[name], counts)
+        return plain
 
     def exposition(self) -> str:
         """Prometheus text format 0.0.4, metrics without a value left out."""
@@ -170,8 +211,8 @@ def exposition(series: Mapping[str, float]) -> str:
     """Prometheus text format 0.0.4 of values as `Metrics.snapshot` gives them; names that are not declared left out."""
     lines: list[str] = []
     told = ""
-    for one, value in sorted(series.items(), key=lambda item: (item[0].partition("{")[0], item[0])):
-        name = one.partition("{")[0]
+    for one, value in sorted(series.items(), key=lambda item: _order(item[0])):
+        name = family(one)
         if name not in DECLARED:
             continue  # of a release that knows more
         if name != told:
@@ -179,6 +220,29 @@ def exposition(series: Mapping[str, float]) -> str:
             lines += [f"# HELP {name} {_escaped(metric.help)} Unit: {metric.unit}.", f"# TYPE {name} {metric.kind}"]
         lines.append(f"{one} {_number(value)}")
     return "".join(f"{line}\n" for line in lines)
+
+
+def family(series: str) -> str:
+    """Name of the metric that a series belongs to: of a histogram's too."""
+    name = series.partition("{")[0]
+    stem = _PART.sub("", name)
+    return stem if name not in DECLARED and stem in DECLARED else name
+
+
+def _order(series: str) -> tuple[str, str, float, str]:
+    """By metric; a histogram's buckets by their bounds, which a scraper wants."""
+    bound = _BOUND.search(series)
+    return family(series), series.partition("{")[0], float(bound[1]) if bound else 0.0, series
+
+
+def _histogram(metric: Metric, counts: Sequence[float]) -> Iterator[tuple[str, float]]:
+    """Series of one: buckets added up, sum and count."""
+    running = 0.0
+    for bound, count in zip((*metric.buckets, math.inf), counts[:-1], strict=True):
+        running += count
+        yield f'{metric.name}_bucket{{le="{"+Inf" if bound == math.inf else _number(bound)}"}}', running
+    yield f"{metric.name}_sum", counts[-1]
+    yield f"{metric.name}_count", running
 
 
 def _key(metric: Metric, labels: Mapping[str, str]) -> Key:

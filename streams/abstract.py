@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from schemas.headers import BatchHeaders
 
@@ -18,6 +18,7 @@ class Message:
         value: The bytes; empty for a marker.
         headers: Of a batch or marker; None for a record that has none.
         key: Of a record; None for batches and markers.
+        read_us: When the oldest line of a batch was read: wall clock, microseconds UTC.
     """
 
     topic: str
@@ -25,6 +26,7 @@ class Message:
     value: bytes
     headers: BatchHeaders | None = None
     key: bytes | None = None
+    read_us: int | None = field(default=None, compare=False)
 
     @property
     def size(self) -> int:

@@ -128,14 +128,15 @@ class Batcher:
             return []
         parts = self._waiting
         rows = parts[0] if len(parts) == 1 else _joined(parts)
+        since = self._since
         self._waiting, self._count, self._since = [], 0, None
-        return self._batches(rows)
+        return self._batches(rows, since)
 
-    def _batches(self, rows: Rows) -> list[Message]:
+    def _batches(self, rows: Rows, since: int | None) -> list[Message]:
         value = self._encoded(rows)
         if value is None:
             middle = len(rows) // 2
-            return self._batches(rows.part(0, middle)) + self._batches(rows.part(middle, len(rows)))
+            return self._batches(rows.part(0, middle), since) + self._batches(rows.part(middle, len(rows)), since)
         partition = partition_of(self._settings.source, self._block, self._settings.partitions)
         last = Position(int(rows.offsets[-1]), int(rows.subs[-1]))
         state = self.state
@@ -162,7 +163,7 @@ class Batcher:
             epoch=self.epoch,
             newest=state.maximum,
         )
-        return [Message(self._settings.topic, partition, value, headers)]
+        return [Message(self._settings.topic, partition, value, headers, read_us=since)]
 
     def _encoded(self, rows: Rows) -> bytes | None:
         """The container; None where it is too large and the rows can be split. A single row goes as it is."""

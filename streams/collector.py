@@ -112,6 +112,11 @@ class Collector:
         return self._ledger.open_lines
 
     @property
+    def newest(self) -> int | None:
+        """Event time that the source has come to, microseconds since 1970 UTC; None before its first row."""
+        return self._intake.stamps.maximum
+
+    @property
     def offset(self) -> int:
         """Place behind the last line read, in its generation."""
         return self._intake.offset
@@ -379,6 +384,7 @@ class Collector:
                     self.config.name,
                     self._intake.generation,
                     self._intake.offset,
+                    extra={"source": self.config.name},
                 )
 
     def _check_same(self, state: Mapping[str, Any]) -> None:

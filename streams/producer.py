@@ -20,8 +20,11 @@ from kafka.errors import (
 )
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_never, wait_exponential
 
+from schemas import metrics as names
 from schemas.errors import ConfigError, RetryableError, ServerError
 from schemas.kafkaaddress import kafka_options
+from schemas.metrics import Metrics
+from schemas.traces import Span, Traces, travelling
 from streams.abstract import BatchSink, Message
 
 try:
@@ -69,6 +72,8 @@ class KafkaSink(BatchSink):
         max_in_flight: Bytes not acknowledged at which `has_room` turns False.
         delivery_timeout_s: How long one message is tried before going back.
         options: Further settings of kafka-python (security, client id).
+        metrics: Counted into.
+        traces: Which batches are traced; takes their spans.
     """
 
     def __init__(
@@ -78,7 +83,10 @@ class KafkaSink(BatchSink):
         max_in_flight: int = MAX_IN_FLIGHT,
         delivery_timeout_s: float = 30.0,
         options: dict[str, Any] | None = None,
+        metrics: Metrics | None = None,
+        traces: Traces | None = None,
     ) -> None:
+        self._metrics, self._traces = metrics or Metrics(), traces or Traces()
         self.retries = 0  # times that sending went back
         self._bootstrap, self._max, self._timeout_s = bootstrap, max_in_flight, delivery_timeout_s
         self._options = options or {}
@@ -155,7 +163,7 @@ class KafkaSink(BatchSink):
         while self._handed < len(self._queue):
             waiting = self._queue[self._handed]
             message = waiting.message
-            headers = message.headers.to_kafka() if message.headers is not None else []
+            headers = _headers(message, self._traces)
             waiting.future = self._opened().send(
                 message.topic, message.value, key=message.key, headers=headers, partition=message.partition
             )
@@ -171,8 +179,31 @@ class KafkaSink(BatchSink):
             self._bytes -= sent.message.size
             self._acknowledged += 1
             self._failures = 0
+            self._report(sent.message, now_us)
+        self._metrics.set(names.BACKLOG, self._bytes)
         if self._failures == 0:
             self._logged_us = None
+
+    def _report(self, message: Message, now_us: int) -> None:
+        """Count what is safe, and end the span of a traced batch."""
+        self._metrics.add(names.BATCHES_SENT, topic=message.topic)
+        self._metrics.add(names.BYTES_SENT, len(message.value), topic=message.topic)
+        headers = message.headers
+        context = self._traces.begin(headers) if self._traces.on and headers is not None else None
+        if context is None or headers is None or headers.first is None or headers.last is None:
+            return
+        about: dict[str, str | int] = {
+            "aup.source": headers.source,
+            "aup.generation": headers.generation,
+            "aup.first_offset": headers.first.offset,
+            "aup.last_offset": headers.last.offset,
+            "aup.rows": headers.count,
+            "messaging.system": "kafka",
+            "messaging.destination.name": message.topic,
+            "messaging.destination.partition.id": str(message.partition),
+        }
+        start = now_us if message.read_us is None else min(message.read_us, now_us)
+        self._traces.record(Span("collect", context, None, start * 1_000, now_us * 1_000, about))
 
     def _go_back(self, error: BaseException, now_us: int) -> None:
         """The oldest message failed: send it and all behind it again, whatever became of those, with a new producer."""
@@ -183,6 +214,7 @@ class KafkaSink(BatchSink):
             sent.future = None
         self._handed = 0
         self.retries += 1
+        self._metrics.add(names.SEND_RETRIES)
         self._back_off(error, now_us)
 
     def _back_off(self, error: BaseException, now_us: int) -> None:
@@ -223,6 +255,14 @@ class KafkaSink(BatchSink):
             }
             self._producer = KafkaProducer(**{**settings, **self._options})
         return self._producer
+
+
+def _headers(message: Message, traces: Traces) -> list[tuple[str, bytes]]:
+    """Headers of a message, with when it was read, and its trace where it has one."""
+    if message.headers is None:
+        return []
+    span = traces.begin(message.headers)
+    return message.headers.to_kafka() + travelling(message.read_us, () if span is None else (span,))
 
 
 def flush(sink: BatchSink, ticket: int, clock: Callable[[], int], timeout_s: float) -> bool:

@@ -13,6 +13,8 @@ from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_a
 from tenacity.stop import stop_when_event_set
 
 from agents.alerts.wording import Wording
+from schemas import metrics as names
+from schemas.metrics import Metrics
 
 log = logging.getLogger("aupstream.alert")
 
@@ -45,10 +47,17 @@ class Alerts:
         tries: At most.
         stop: Set to give up waiting.
         wording: Whom an alert may name.
+        metrics: Counted into.
     """
 
     def __init__(
-        self, webhook: str | None, timeout_s: float, tries: int, stop: threading.Event, wording: Wording
+        self,
+        webhook: str | None,
+        timeout_s: float,
+        tries: int,
+        stop: threading.Event,
+        wording: Wording,
+        metrics: Metrics | None = None,
     ) -> None:
         self._webhook, self._wording = webhook, wording
         self._client = httpx.Client(timeout=timeout_s)
@@ -57,6 +66,7 @@ class Alerts:
             wait=wait_random_exponential(multiplier=0.5, max=30),
             stop=stop_after_attempt(tries) | stop_when_event_set(stop),
         )
+        self._metrics = metrics or Metrics()
         self.sent = 0
         self.failed = 0
 
@@ -68,14 +78,19 @@ class Alerts:
             recipients: Mail addresses of those who are to be told; the receiver of the webhook passes it on to them.
         """
         alert = alert_of(violation, self._wording) | {"recipients": list(recipients)}
-        log.warning("alert %s", " ".join(f"{k}={v}" for k, v in alert.items() if k != "title"))
+        # Who is told stands in the log only where the log is all that tells.
+        left = ("title",) if self._webhook is None else ("title", "recipients")
+        about = {"violation": alert["id"], "rule": alert["rule_id"]}
+        log.warning("alert %s", " ".join(f"{k}={v}" for k, v in alert.items() if k not in left), extra=about)
         if self._webhook is None:
             return
         try:
             self._retrying(self._post, alert)
             self.sent += 1
+            self._metrics.add(names.ALERTS_SENT, channel="webhook")
         except RetryError as error:
             self.failed += 1
+            self._metrics.add(names.ALERTS_FAILED, channel="webhook")
             why = error.last_attempt.exception()
             log.error("alert %s was not delivered to the webhook: %s", alert["id"], why)  # noqa: TRY400  # no fault of ours
 

@@ -10,10 +10,10 @@ import polars as pl
 
 from agents.delivery.reader import Reader, all_seen, only_new
 from agents.delivery.stage import Message
-from agents.engine.progress import Told
+from agents.engine.progress import PROGRESS, Told
 from schemas.codec import check_batch, decode_batch
 from schemas.errors import CorruptBatchError, MissingRowsError
-from schemas.headers import BatchHeaders
+from schemas.headers import NEVER, BatchHeaders
 from schemas.kinds import DEAD_LETTERS, EventKind
 
 _SCHEMAS = {DEAD_LETTERS: "dead_letter", **{kind.topic: kind.value for kind in EventKind}}
@@ -26,7 +26,8 @@ class EventBatches:
     def __init__(self) -> None:
         self.reader = Reader()
         self._progress: dict[tuple[str, str], Told] = {}
-        self.refused = 0
+        self.refused = 0  # missing and damaged ones
+        self.corrupt = 0
         self.repeats = 0
         self.damage: CorruptBatchError | None = None  # why the message looked at last is refused for ever
 
@@ -40,15 +41,16 @@ class EventBatches:
                 raise CorruptBatchError(f"its header names {headers.schema[:40]!r}, not {wanted}", where=message.where)  # noqa: TRY301
             self.reader.check(headers, message.where)
         except (CorruptBatchError, MissingRowsError) as error:
-            self.refuse(error)
+            self.refuse(message, error)
             return None
         return headers
 
-    def refuse(self, error: CorruptBatchError | MissingRowsError) -> None:
-        """Count a message that is passed over; rows that are missing come again, so that is no damage."""
+    def refuse(self, message: Message, error: CorruptBatchError | MissingRowsError) -> None:
+        """Count a message that is passed over whole; rows that are missing come again, so that is no damage."""
         self.refused += 1
+        self.corrupt += isinstance(error, CorruptBatchError)
         self.damage = error if isinstance(error, CorruptBatchError) else None
-        log.warning("refused: %s", error)
+        log.warning("refused: %s", error, extra=message.fields)
 
     def read(
         self, message: Message, columns: Sequence[str] | None = None
@@ -72,7 +74,7 @@ class EventBatches:
                 else:
                     frame = decode_batch(headers, message.value, message.where, columns=columns)
             except CorruptBatchError as error:
-                self.refuse(error)
+                self.refuse(message, error)
                 return None
             if frame is not None:
                 new = only_new(frame, mark)
@@ -93,6 +95,14 @@ class EventBatches:
         ends = [n for n in (headers.newest, before.newest if before else None) if n is not None]
         told = Told(headers.source, headers.timeline, progress, min(starts, default=None), max(ends, default=None))
         self._progress[key] = told
+
+    def figures(self) -> dict[str, float]:
+        """Figures for metrics: what was refused and what was there before, and how far each live source is."""
+        told = (t for t in self.told() if not t.timeline and t.progress > NEVER)
+        progress = {f"{PROGRESS}{t.source}": t.progress / 1e6 for t in told}
+        missing = self.refused - self.corrupt
+        counts = {"refused": self.refused, "missing": missing, "corrupt": self.corrupt, "repeats": self.repeats}
+        return {**counts, **progress}
 
     def told(self) -> list[Told]:
         """How far every source is that this partition has told of, by name."""

@@ -11,6 +11,7 @@ from typing import Any
 from agents.context.calendar import Calendar
 from agents.delivery.checkpoints import Checkpoints, restored
 from agents.delivery.feed import Context
+from agents.delivery.journey import Origins
 from agents.delivery.letters import Flood, letter
 from agents.delivery.link import NOTHING, Link, RowMark
 from agents.delivery.rulebook import InForce, Period
@@ -22,11 +23,13 @@ from agents.engine.episodes import Judge
 from agents.engine.keystore import HOT_KEYS
 from agents.engine.progress import ProgressTable
 from agents.engine.rows import KeyedRow, rows_of
+from schemas import metrics
 from schemas.codec import decode
 from schemas.errors import CorruptBatchError
 from schemas.headers import FOREVER, NEVER
 from schemas.ids import key_partition
 from schemas.kinds import VIOLATIONS, EventKind
+from schemas.metrics import Metrics
 from schemas.records import encode_record
 
 log = logging.getLogger(__name__)
@@ -57,9 +60,9 @@ def bucket_of(rule_id: str, group_key: str) -> int:
 
 
 class CorrelateStage(Stage):
-    """See `Stage`. Only the live timeline has windows yet; rows of others wait for their own stage to be built."""
+    """See `Stage`. Windows are of the live timeline; rows of others come stamped late, see `DetectStage`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a stage, each given once
         self,
         rules: InForce,
         judge: Judge,
@@ -69,9 +72,10 @@ class CorrelateStage(Stage):
         calendar: Calendar | None = None,
         partition: tuple[int, int] = (0, 1),
         flood: Flood | None = None,
+        counted: Metrics | None = None,
     ) -> None:
         self._flood = Flood() if flood is None else flood
-        self._in_force, self._context = rules, context
+        self._in_force, self._context, self._metrics = rules, context, counted or Metrics()
         self._periods: tuple[Period, ...] = ()
         self._versions = Versions()
         first = rules.periods()[0]
@@ -97,8 +101,9 @@ class CorrelateStage(Stage):
         self._marks: dict[_PLACE, RowMark] = {}
         self._progress = ProgressTable()
         self._times: Mapping[tuple[str, int], RuleTime] = {}
+        self._origins = Origins()
         self._applied = -1
-        self.refused = self.repeats = 0
+        self.refused = self.corrupt = self.repeats = 0
         self._periods = (first,)
         self._follow()
 
@@ -114,7 +119,8 @@ class CorrelateStage(Stage):
             rows = decoded(link, message)
         except CorruptBatchError as error:
             self.refused += 1
-            log.warning("refused: %s", error)
+            self.corrupt += 1
+            log.warning("refused: %s", error, extra=message.fields)
             self._flood.refused(message, error)
             self._applied = message.offset
             return [letter(message, "correlate", error)]
@@ -139,7 +145,8 @@ class CorrelateStage(Stage):
         mark = self._marks.get((link.topic, link.partition, link.lane), NOTHING)
         if link.follows > mark:
             self.refused += 1
-            log.warning("%s: rows after %s refused, the last seen are %s", message.where, link.follows, mark)
+            what = "%s: rows after %s refused, the last seen are %s"
+            log.warning(what, message.where, link.follows, mark, extra=message.fields)
             return False
         return True
 
@@ -149,14 +156,17 @@ class CorrelateStage(Stage):
         if not link.count or link.last <= mark:
             return []
         shares: dict[int, list[KeyedRow]] = {}
+        ids: list[str] = []
         self._follow()
         for offset, row in rows:
+            ids.append(row.row.event_id)
             rule = self._versions.at(row.rule_id, row.row.t)
             bucket = bucket_of(*((row.rule_id, row.group_key) if rule is None else rule.kept_by(row.group_key)))
             if (offset, row.input_row) <= mark:
                 self.repeats += 1
             elif message.offset > self._bucket_applied[bucket]:
                 shares.setdefault(bucket, []).append(row)
+        self._origins.note(message.offset, ids)
         self._marks[place] = link.last
         records: list[dict[str, Any]] = []
         for number, share in shares.items():
@@ -215,7 +225,14 @@ class CorrelateStage(Stage):
         )
 
     def _outputs(self, records: Iterable[dict[str, Any]]) -> list[Output]:
-        return [Output(VIOLATIONS, None, encode_record("violation", r), (), r["id"].encode()) for r in records]
+        return [self._output(record) for record in records]
+
+    def _output(self, record: Mapping[str, Any]) -> Output:
+        newest = max(record["evidence"], key=lambda e: (e["timestamp"], e["event_id"]), default=None)
+        # A later version tells of what the watermark has passed, and not of a line that was read just now.
+        inputs = () if newest is None or record["version"] > 1 else self._origins.of(newest["event_id"])
+        self._metrics.add(metrics.VIOLATIONS, rule=record["rule_id"], status=record["status"])
+        return Output(VIOLATIONS, None, encode_record("violation", record), (), record["id"].encode(), inputs)
 
     def snapshot(self) -> Mapping[str, bytes]:
         """See `checkpoints`: what changed in the buckets, some of them whole, and `meta`."""
@@ -279,6 +296,9 @@ class CorrelateStage(Stage):
             **self._limits(),
             "repeats": self.repeats,
             "refused": self.refused,
+            "missing": self.refused - self.corrupt,
+            "corrupt": self.corrupt,
+            **self._progress.figures(),
             "checkpoint_bytes": self._checkpoints.bytes,
             "checkpoint_whole": self._checkpoints.whole,
             "checkpoint_changes": self._checkpoints.changes,

@@ -24,10 +24,12 @@ from agents.delivery.rulebook import Period
 from agents.delivery.snapshots import META, pack, unpack
 from agents.delivery.stage import Message, Output, Stage
 from agents.engine.progress import Told
+from schemas import metrics
 from schemas.codec import decode_batch, encode
 from schemas.headers import NEVER, BatchHeaders
 from schemas.ids import key_partition
 from schemas.kinds import DETECTIONS, EventKind
+from schemas.metrics import Metrics
 
 log = logging.getLogger(__name__)
 LANES = ("immediate", "attributed")
@@ -73,6 +75,7 @@ class DetectStage(Stage):
         detectors: Apply the stateless parts of the rules in force; shared by all stages of the process.
         context: Registered sources and facts; shared too.
         partitions: Partitions of `aup.detections`.
+        counted: Metrics to count into.
     """
 
     def __init__(  # the parts of a stage, each given once at the composition root
@@ -84,7 +87,9 @@ class DetectStage(Stage):
         context: Context,
         *,
         partitions: int,
+        counted: Metrics | None = None,
     ) -> None:
+        self._metrics = counted or Metrics()
         self._topic, self._partition, self._kind = topic, partition, kind
         self._detectors, self._context, self._partitions = detectors, context, partitions
         self._periods: tuple[Period, ...] = ()
@@ -213,6 +218,7 @@ class DetectStage(Stage):
         """
         shares: dict[int, list[tuple[int, pl.DataFrame]]] = {}
         for part in parts:
+            self._count(part.made)
             rows, place = in_order([(made.frame, self._places(made)) for made in part.made])
             for q in place.unique().to_list():
                 mine = rows.filter(place == q)
@@ -230,6 +236,11 @@ class DetectStage(Stage):
                 outputs.append(self._message(lane, q, value, last, news, runs))
                 self._sent[lane, q] = last
         return outputs
+
+    def _count(self, made: Sequence[DetectionRows]) -> None:
+        for rows in made:
+            for rule, number in rows.frame["rule_id"].value_counts().iter_rows():
+                self._metrics.add(metrics.DETECTIONS, number, rule=rule)
 
     def _places(self, part: DetectionRows) -> pl.Series:
         """Output partition of each row."""
@@ -253,7 +264,7 @@ class DetectStage(Stage):
             runs=runs,
         )
         self._said[lane, q] = told
-        return Output(DETECTIONS, q, value, link.to_kafka())
+        return Output(DETECTIONS, q, value, link.to_kafka(), inputs=[offset for offset, _ in runs])
 
     def tick(self, now_s: float) -> Sequence[Output]:
         """Rows whose facts have come, and progress to every partition that was not told yet."""
@@ -292,8 +303,8 @@ class DetectStage(Stage):
         return {
             "waiting": self._waiting,
             "untold": len(self._untold()),
-            "refused": self._live.refused,
-            "repeats": self._live.repeats,
+            **self._live.figures(),
+            "facts_evicted": self._context.facts.evicted,
             "rules_behind": self._behind,
             **self._detectors.figures(),
         }

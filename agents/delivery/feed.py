@@ -103,7 +103,7 @@ class Context:
                     self._facts(message)
             except CorruptBatchError as error:
                 self.refused += 1
-                log.warning("refused: %s", error)
+                log.warning("refused: %s", error, extra=message.fields)
                 if len(self._letters) < MAX_LETTERS:
                     self._letters.append(letter(message, "detect", error))
             self.changed.notify_all()

@@ -61,6 +61,10 @@ class IdentifyStage(Stage):
         self._sent, self._said = last, told
         return [Output(IDENTITY, 0, value, link.to_kafka(), f"{self._topic}/{self._partition}".encode())]
 
+    def figures(self) -> Mapping[str, float]:
+        """Figures for metrics."""
+        return self._batches.figures()
+
     def snapshot(self) -> Mapping[str, bytes]:
         """One small part."""
         return {META: pack(applied=self._applied, batches=self._batches.save(), sent=list(self._sent))}

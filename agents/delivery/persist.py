@@ -22,6 +22,7 @@ from schemas.codec import check_batch, decode, encode
 from schemas.errors import CorruptBatchError
 from schemas.headers import BatchHeaders, Position
 from schemas.kinds import DEAD_LETTERS, LEDGER, VIOLATIONS
+from schemas.metrics import Metrics
 from schemas.registry import polars_schema
 
 log = logging.getLogger(__name__)
@@ -117,6 +118,7 @@ class Gatherer:
             self._insert(self._held)
         except RefusedValuesError:
             self._insert_each()
+        self._store.count(self._table, self._rows)
         done, self._held = self._held, []
         self._rows = self._bytes = self._parts = 0
         self._since_s = None
@@ -134,7 +136,7 @@ class Gatherer:
             try:
                 self._insert([held])
             except RefusedValuesError as error:
-                log.warning("%s: %s", held.message.where, error)
+                log.warning("%s: %s", held.message.where, error, extra=held.message.fields)
                 self._letters += held.stage.refused(held.message, error)
 
     def drop(self, stage: PersistBatches) -> None:
@@ -176,7 +178,7 @@ class PersistBatches(Stage):
                     check_batch(headers, message.value, message.where)
                     values = self._gatherer.prepared(headers, message.value, message.where)
                 except CorruptBatchError as error:
-                    self._live.refuse(error)
+                    self._live.refuse(message, error)
                     headers = None
         outputs: list[Output] = []
         if headers is not None:
@@ -193,7 +195,7 @@ class PersistBatches(Stage):
         try:
             row = letter_of(message)
         except CorruptBatchError as error:
-            self._live.refuse(error)
+            self._live.refuse(message, error)
             outputs = self.refused(message, error)
             self._gatherer.add(_Held(self, message, None, (), None, self._flood.row), 0)
             return outputs + self._gatherer.letters()
@@ -236,7 +238,7 @@ class PersistBatches(Stage):
 
     def figures(self) -> Mapping[str, float]:
         """Figures for metrics."""
-        return {"refused": self._live.refused}
+        return self._live.figures()
 
     def close(self) -> None:
         """Forget what is not written."""
@@ -251,9 +253,11 @@ class PersistStages:
         dsn: str,
         stop: threading.Event,
         names: LiveNames | None = None,
+        metrics: Metrics | None = None,
         refused_in_a_row: int = MOST_IN_A_ROW,
     ) -> None:
-        self._dsn, self._stop, self._names, self._most = dsn, stop, names, refused_in_a_row
+        self._dsn, self._stop, self._names, self._metrics = dsn, stop, names, metrics or Metrics()
+        self._most = refused_in_a_row
         self._stores: dict[str, ClickHouse] = {}
         self._gatherers: dict[str, Gatherer] = {}
         self._records: dict[str, RecordGatherer] = {}
@@ -261,7 +265,7 @@ class PersistStages:
     def __call__(self, topic: str, partition: int) -> Stage:
         """The stage of an input partition."""
         del partition
-        store = self._stores.setdefault(topic, ClickHouse(self._dsn, self._stop))
+        store = self._stores.setdefault(topic, ClickHouse(self._dsn, self._stop, self._metrics))
         if topic in (VIOLATIONS, LEDGER):
             gathered = self._records.setdefault(topic, RecordGatherer(store, topic, self._names))
             return PersistRecords(gathered, Flood(self._most))

@@ -132,7 +132,7 @@ class RecordGatherer:
             try:
                 self._write([waiting])
             except RefusedValuesError as error:
-                log.warning("%s: %s", waiting.message.where, error)
+                log.warning("%s: %s", waiting.message.where, error, extra=waiting.message.fields)
                 self._letters += waiting.stage.refused_as(waiting.message, error, NOT_STORED)
 
     def drop(self, stage: PersistRecords) -> None:
@@ -168,7 +168,7 @@ class PersistRecords(Stage):
             self._flood.taken()
         except CorruptBatchError as error:
             self.refused += 1
-            log.warning("refused: %s", error)
+            log.warning("refused: %s", error, extra=message.fields)
             outputs = self.refused_as(message, error, CORRUPT)
         self._gatherer.add(_Waiting(self, message, record, self._flood.row))
         return outputs + self._gatherer.letters()
@@ -204,7 +204,7 @@ class PersistRecords(Stage):
 
     def figures(self) -> Mapping[str, float]:
         """Figures for metrics."""
-        return {"refused": self.refused}
+        return {"refused": self.refused, "corrupt": self.refused}
 
     def close(self) -> None:
         """Forget what is not written."""

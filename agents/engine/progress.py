@@ -13,6 +13,8 @@ from typing import Any
 from schemas.headers import FOREVER, NEVER
 from schemas.kinds import NETWORK_LOGINS, EventKind
 
+PROGRESS = "progress_s:"  # and a source's name: the figure of how far a stage is with it, in event time
+
 
 @dataclass(frozen=True, slots=True)
 class SourceInfo:
@@ -76,6 +78,11 @@ class ProgressTable:
             return NEVER
         topic = source.kind.topic
         return min((places.get((topic, p, lane), NEVER) for p in range(partitions)), default=NEVER)
+
+    def figures(self) -> dict[str, float]:
+        """How far each live source is, seconds since 1970 UTC: the least that was told; one without a row is not."""
+        least = {source: min(places.values()) for (source, timeline), places in self.told.items() if not timeline}
+        return {f"{PROGRESS}{source}": at / 1e6 for source, at in least.items() if at > NEVER}
 
     def covered(self, progress: Mapping[SourceInfo, int]) -> int | None:
         """Event time up to which it is known what came, microseconds; None where that is not known.

@@ -25,12 +25,14 @@ from clickhouse_driver.errors import (
     TypeMismatchError,
     UnknownTypeError,
 )
-from tenacity import Retrying, before_sleep_log, retry_if_exception_type, wait_random_exponential
+from tenacity import RetryCallState, Retrying, before_sleep_log, retry_if_exception_type, wait_random_exponential
 from tenacity.stop import stop_when_event_set
 
 from agents.privacy.pseudonyms import Sealed
+from schemas import metrics as names
 from schemas.errors import RetryableError, ServerError
 from schemas.headers import Position
+from schemas.metrics import Metrics
 
 log = logging.getLogger(__name__)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -78,18 +80,27 @@ class ClickHouse:
     Args:
         dsn: clickhouse-driver DSN.
         stop: Set to give up waiting; the call then raises `RetryableError`.
+        metrics: Counted into.
     """
 
-    def __init__(self, dsn: str, stop: threading.Event) -> None:
-        self._dsn, self._stop = dsn, stop
+    def __init__(self, dsn: str, stop: threading.Event, metrics: Metrics | None = None) -> None:
+        self._dsn, self._stop, self._metrics = dsn, stop, metrics or Metrics()
         self._client: Client | None = None
         self._retrying = Retrying(
             retry=retry_if_exception_type((RetryableError,)),
             wait=wait_random_exponential(multiplier=0.2, max=5),
             stop=stop_when_event_set(stop),
-            before_sleep=before_sleep_log(log, logging.WARNING),
+            before_sleep=self._again,
             reraise=True,
         )
+
+    def _again(self, state: RetryCallState) -> None:
+        self._metrics.add(names.STORE_RETRIES)
+        before_sleep_log(log, logging.WARNING)(state)
+
+    def count(self, table: str, rows: int) -> None:
+        """Rows of a table are confirmed."""
+        self._metrics.add(names.ROWS_WRITTEN, rows, table=table)
 
     def execute(self, query: str, data: object = None, **options: Any) -> Any:
         """Run a statement, again and again while the server is away or busy.
@@ -156,6 +167,7 @@ class ClickHouse:
         """Insert rows of plain values."""
         if rows:
             self.execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES", rows)
+            self.count(table, len(rows))
 
     def close(self) -> None:
         """Give up the connection."""

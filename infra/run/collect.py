@@ -22,8 +22,12 @@ from infra.config import load
 from infra.run.health import Health
 from infra.run.knock import knock
 from infra.run.paths import DataPaths
+from schemas import metrics as names
 from schemas.errors import AupstreamError
+from schemas.logs import configure
+from schemas.logsettings import LogSettings
 from schemas.metrics import Metrics
+from schemas.traces import tracing
 from streams.collector import Collector, CollectorSettings
 from streams.positions import PositionFile
 from streams.producer import KafkaSink
@@ -50,12 +54,17 @@ class _Status(threading.Thread):
 
     def write(self) -> None:
         """Replace the file."""
+        for c in self._collectors:
+            self._metrics.set(names.OPEN_LINES, c.open_lines, source=c.config.name)
+            if c.newest is not None:
+                self._metrics.set(names.SOURCE_TIME, c.newest / 1e6, source=c.config.name)
         sources = {
             c.config.name: {
                 "type": c.config.type,
                 "path": c.config.path,
                 "done": c.done,
                 "problem": str(c.problem or ""),
+                **({} if c.newest is None else {"newest_s": c.newest / 1e6}),
             }
             for c in self._collectors
         }
@@ -84,6 +93,7 @@ def collect(config_file: Path | None) -> int:
         AupstreamError: configuration or saved positions are wrong.
     """
     config = load(config_file)
+    configure("collect", config.logs)
     sources = config.collectors()
     paths = DataPaths(config.data.absolute())
     paths.make()
@@ -92,7 +102,9 @@ def collect(config_file: Path | None) -> int:
         signal.signal(number, lambda *_: stop.set())
     knock(config.kafka.address)
     epoch = register_all(sources, config.kafka.address)
-    sink, metrics = KafkaSink(config.kafka.address), Metrics()
+    metrics = Metrics()
+    traces = tracing(config.traces, "collect", metrics)
+    sink = KafkaSink(config.kafka.address, metrics=metrics, traces=traces)
     seal = ensure(config.privacy.keys(config.data)).sealer() if config.privacy.on else None
     settings = CollectorSettings(epoch=epoch, today=datetime.now(UTC).date(), seal=seal)
     collectors = [
@@ -108,12 +120,13 @@ def collect(config_file: Path | None) -> int:
 
     def note(collector: Collector, error: AupstreamError) -> None:
         failed.append(collector.config.name)
-        log.error("source %s stopped: %s", collector.config.name, error)
+        log.error("source %s stopped: %s", collector.config.name, error, extra={"source": collector.config.name})
 
     try:
         clean = run(collectors, stop, _clock, failed=note)
     finally:
         health.stop()
+        traces.close()
         over.set()
         status.join()
         status.write()
@@ -123,8 +136,7 @@ def collect(config_file: Path | None) -> int:
 
 def main(argv: list[str]) -> int:
     """Run as a process."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("kafka").setLevel(logging.WARNING)
+    configure("collect", LogSettings.inherited())
     collect_garbage_seldom()
     try:
         return collect(Path(argv[0]) if argv and argv[0] else None)

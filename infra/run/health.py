@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
+from agents.engine.progress import PROGRESS
 from infra.run.drain import statuses
 from schemas import metrics as m
 from schemas.errors import ConfigError
@@ -27,7 +28,9 @@ _TEXT = "text/plain; charset=utf-8"
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 # Figures of an input partition that become a gauge of its agent, added up.
 _SUMS = (("pending", m.REORDER_ROWS), ("keys", m.STATE_KEYS), ("checkpoint_bytes", m.CHECKPOINT_BYTES))
-_COUNTS = (("repeats", m.REPEATS_DROPPED), ("refused", m.MISSING_REFUSED))
+_COUNTS = (("repeats", m.REPEATS_DROPPED), ("missing", m.MISSING_REFUSED), ("corrupt", m.CORRUPT_BATCHES))
+# Figures of what rules gave up at a limit, and what that is called.
+_GIVEN_UP = (("left_early", "window rows"), ("new_values_missed", "known values"))
 
 
 class Health:
@@ -119,22 +122,40 @@ class Health:
 
 
 def series(told: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-    """Values by series: what collectors and listeners count themselves, and what agents' figures say."""
+    """Values by series: what processes count themselves, and what agents' figures say."""
+    told = list(told)
     found: dict[str, float] = {}
     made = Metrics()
     by_agent: dict[str, list[tuple[str, Mapping[str, Any]]]] = defaultdict(list)
     for status in told:
-        worker, agent = str(status["worker"]), str(status["agent"])
-        made.set(m.WORKER_UP, 1, worker=worker)
+        made.set(m.WORKER_UP, 1, worker=str(status["worker"]))
         for name, value in status.get("metrics", {}).items():
             found[name] = found.get(name, 0) + value
         if "handled" in status:
-            made.add(m.HANDLED, status["handled"], worker=worker)
-            made.set(m.CHECKPOINT_SECONDS, status["checkpoint_s"], agent=agent)
-        by_agent[agent] += [(place.rpartition("/")[0], of) for place, of in status.get("inputs", {}).items()]
+            _worker(made, status)
+        inputs = status.get("inputs", {}).items()
+        by_agent[str(status["agent"])] += [(place.rpartition("/")[0], figures) for place, figures in inputs]
+    newest = {
+        name: s["newest_s"] for status in told for name, s in status.get("sources", {}).items() if "newest_s" in s
+    }
     for agent, inputs in by_agent.items():
         _agent(made, agent, inputs)
+        _time_lag(made, agent, [figures for _, figures in inputs], newest)
     return {**found, **made.snapshot()}
+
+
+def _worker(made: Metrics, status: Mapping[str, Any]) -> None:
+    """What one worker says of itself."""
+    agent = str(status["agent"])
+    made.add(m.HANDLED, status["handled"], worker=str(status["worker"]))
+    made.set(m.CHECKPOINT_SECONDS, status["checkpoint_s"], agent=agent)
+    if "checkpoint_at" in status:
+        age = status["at"] - status["checkpoint_at"]
+        made.set(m.CHECKPOINT_AGE, max(age, made.value(m.CHECKPOINT_AGE, agent=agent)), agent=agent)
+    # The facts are the process's: each of its partitions tells the same number.
+    facts = [figures["facts_evicted"] for figures in status["inputs"].values() if "facts_evicted" in figures]
+    if facts:
+        made.add(m.EVICTIONS, max(facts), agent=agent, what="facts")
 
 
 def _agent(made: Metrics, agent: str, inputs: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
@@ -143,8 +164,11 @@ def _agent(made: Metrics, agent: str, inputs: Sequence[tuple[str, Mapping[str, A
     for topic, figures in inputs:
         lag[topic] += max(0, (figures.get("end") or 0) - figures.get("next", 0))
         for name, metric in _COUNTS:
-            if figures.get(name):
+            if name in figures:
                 made.add(metric, figures[name], topic=topic)
+        for name, what in _GIVEN_UP:
+            if name in figures:
+                made.add(m.EVICTIONS, figures[name], agent=agent, what=what)
     for topic, behind in lag.items():
         made.set(m.LAG, behind, agent=agent, topic=topic)
     for name, metric in _SUMS:
@@ -153,3 +177,15 @@ def _agent(made: Metrics, agent: str, inputs: Sequence[tuple[str, Mapping[str, A
     marks = [figures["watermark_s"] for _, figures in inputs if figures.get("watermark_s") is not None]
     if marks:
         made.set(m.WATERMARK, min(marks), agent=agent)
+
+
+def _time_lag(made: Metrics, agent: str, inputs: Iterable[Mapping[str, Any]], newest: Mapping[str, float]) -> None:
+    """How far collectors are ahead of an agent, by source: of its partitions the slowest counts."""
+    reached: dict[str, float] = {}
+    for figures in inputs:
+        for name, value in figures.items():
+            if name.startswith(PROGRESS):
+                source = name.removeprefix(PROGRESS)
+                reached[source] = min(value, reached.get(source, value))
+    for source in reached.keys() & newest.keys():
+        made.set(m.TIME_LAG, max(0.0, round(newest[source] - reached[source], 3)), agent=agent, source=source)

@@ -21,7 +21,8 @@ from infra.config import load
 from infra.run.health import Health
 from infra.run.paths import DataPaths
 from schemas.errors import AupstreamError
-from schemas.logs import LogSettings, configure
+from schemas.logs import configure
+from schemas.logsettings import LogSettings
 from schemas.metrics import Metrics
 from streams.listen.listener import Listener
 from streams.listen.settings import ListenerConfig

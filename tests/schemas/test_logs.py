@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from schemas.logs import LogSettings, formatter, masked
+from schemas.logs import formatter, masked
+from schemas.logsettings import LogSettings
 
 PROGRAM = """
 import logging, threading, warnings
-from schemas.logs import LogSettings, configure
+from schemas.logs import configure
+from schemas.logsettings import LogSettings
 configure("detect-0", LogSettings(format={form!r}, level={level!r}))
 logging.getLogger("aupstream.agent").info("two\\nlines", extra={{"topic": "t", "partition": 1, "offset": 7}})
 logging.getLogger("aiokafka").info("chatter")
