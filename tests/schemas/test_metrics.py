@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import ast
 import re
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from schemas import metrics
-from schemas.metrics import DEAD_LETTERS, DECLARED, IGNORED, LINES_READ, MAX_SERIES, WATERMARK, Metrics
+from schemas.metrics import DEAD_LETTERS, DECLARED, IGNORED, LATENCY, LINES_READ, MAX_SERIES, WATERMARK, Metrics
+from tests.project.tree import ROOT, modules, text_of
 
 ASKED_FOR = """
 aup_lines_read_total aup_events_total aup_dead_letters_total aup_ignored_total aup_late_rows_total
@@ -17,6 +20,27 @@ aup_state_keys aup_evictions_total aup_checkpoint_seconds aup_checkpoint_bytes
 
 def test_the_metrics_that_others_count_on_are_declared() -> None:
     assert set(ASKED_FOR.split()) <= set(DECLARED)
+
+
+def test_the_table_names_every_metric_with_all_that_is_declared_of_it_and_no_other() -> None:
+    table = (ROOT / "schemas/METRICS.md").read_text("utf-8")
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line.startswith("| `")
+    ]
+    assert rows == [[f"`{m.name}`", m.kind, ", ".join(m.labels), m.unit, m.help] for m in DECLARED.values()]
+
+
+def test_every_metric_is_counted_or_set_somewhere() -> None:
+    names = {name for name, value in vars(metrics).items() if isinstance(value, metrics.Metric)}
+    used = {
+        node.attr if isinstance(node, ast.Attribute) else node.id
+        for path in modules()
+        if path.parts[0] != "tests" and path != Path("schemas/metrics.py")
+        for node in ast.walk(ast.parse(text_of(path)))
+        if isinstance(node, (ast.Attribute, ast.Name))
+    }
+    assert len(names) == len(DECLARED)
+    assert names <= used
 
 
 def test_every_metric_is_named_as_prometheus_wants_it_and_documented() -> None:
@@ -86,6 +110,22 @@ def test_beyond_the_limit_of_labels_the_sum_stays_right() -> None:
     assert len(values.snapshot()) == MAX_SERIES + 1
 
 
+def test_a_histogram_counts_by_bucket_and_is_told_in_the_order_of_their_bounds() -> None:
+    values = Metrics()
+    for seconds in (0.1, 0.2, 9.0, 10.0, 99_999.0):
+        values.observe(LATENCY, seconds)
+    lines = values.exposition().splitlines()
+    assert lines[1] == "# TYPE aup_latency_seconds histogram"
+    buckets = [line for line in lines if "_bucket" in line]
+    assert [line.split('"')[1] for line in buckets] == [*(f"{b:g}" for b in LATENCY.buckets), "+Inf"]
+    counts = {line.split('"')[1]: int(line.rpartition(" ")[2]) for line in buckets}
+    assert [counts[bound] for bound in ("0.1", "0.25", "5", "10", "3600", "+Inf")] == [1, 2, 2, 4, 4, 5]
+    assert {line for line in lines if "bucket" not in line and line[0] != "#"} == {
+        "aup_latency_seconds_count 5",
+        "aup_latency_seconds_sum 100018.3",
+    }
+
+
 def test_misuse_is_refused() -> None:
     values = Metrics()
     with pytest.raises(ValueError, match="only a counter"):
@@ -94,6 +134,8 @@ def test_misuse_is_refused() -> None:
         values.add(LINES_READ, -1)
     with pytest.raises(ValueError, match="only a gauge"):
         values.set(LINES_READ, 1)
+    with pytest.raises(ValueError, match="only of a histogram"):
+        values.observe(LINES_READ, 1)
     with pytest.raises(ValueError, match="has the labels"):
         values.add(LINES_READ, 1, colour="red")
     with pytest.raises(ValueError, match="declared twice"):
