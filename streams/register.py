@@ -91,10 +91,20 @@ def register_all(sources: Iterable[SourceConfig], bootstrap: str, *, topic: str 
     new = missing(wanted, records)
     if not new:
         return newest
+    return write(new, bootstrap, topic=topic)
+
+
+def retire(source: SourceConfig, bootstrap: str) -> None:
+    """Say that a source has ended for good. Raises `KafkaError` where Kafka does not take it."""
+    write([{**registration(source), "event": "retired"}], bootstrap)
+
+
+def write(records: Iterable[Record], bootstrap: str, *, topic: str = SOURCES) -> int:
+    """Write records about sources; gives the offset of the last. Raises `KafkaError` where Kafka does not take them."""
     producer = KafkaProducer(**kafka_options(bootstrap), acks="all", enable_idempotence=True)
     try:
-        key = {id(r): f"{r['source']}\0{r['timeline']}".encode() for r in new}
-        sent = [producer.send(topic, canonical(r).encode(), key=key[id(r)], partition=0) for r in new]
+        keyed = [(f"{r['source']}\0{r['timeline']}".encode(), canonical(r).encode()) for r in records]
+        sent = [producer.send(topic, value, key=key, partition=0) for key, value in keyed]
         return max(int(future.get(timeout=30).offset) for future in sent)
     finally:
         producer.close(timeout=5)

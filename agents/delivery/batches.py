@@ -88,6 +88,8 @@ class EventBatches:
     def accept(self, headers: BatchHeaders) -> None:
         """Remember the mark and the progress that a message tells."""
         self.reader.advance(headers)
+        if headers.timeline:
+            return  # nobody waits for it
         key = (headers.source, headers.timeline)
         before = self._progress.get(key)
         progress = headers.progress if before is None else max(before.progress, headers.progress)

@@ -122,7 +122,9 @@ class DetectStage(Stage):
             self._epoch = max(self._epoch, self._context.epoch())
             entry.headers = headers
             if frame is not None and not frame.is_empty():
-                entry.frame = self._whole(message, headers, frame)
+                whole = self._whole(message, headers, frame)
+                # What is read in a timeline of its own comes after its time was judged: no window may take it.
+                entry.frame = whole.with_columns(late=pl.lit(True)) if headers.timeline else whole
                 self._joined += frame.height
         self._queue.append(entry)
         if message.more and self._joined < joining.MAX_ROWS and self._density < joining.DENSE:

@@ -6,6 +6,8 @@ import logging
 import zlib
 from collections.abc import Mapping, Sequence
 
+import polars as pl
+
 from agents.delivery.batches import EventBatches
 from agents.delivery.feed import FACTS_LANE
 from agents.delivery.link import NOTHING, Link, RowMark
@@ -40,6 +42,8 @@ class IdentifyStage(Stage):
         if read is None:
             return ()
         headers, frame = read
+        if frame is not None and headers.timeline:  # as late ones: judging again believes them, and nothing before
+            frame = frame.with_columns(late=pl.lit(True))
         facts = None if frame is None else facts_of(frame, self._kind)
         value, last = b"", self._sent
         if facts is not None and not facts.is_empty():

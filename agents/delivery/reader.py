@@ -17,6 +17,8 @@ from schemas.headers import BatchHeaders, Mark, Position
 
 GENERATIONS_KEPT = 64  # marks of older contents of a source go; a repeat of those rows would be taken as new
 
+TIMELINES_KEPT = 64  # of backfills and replays, of all sources together
+
 Marks = dict[tuple[str, str], dict[str, Position]]
 
 
@@ -53,10 +55,18 @@ class Reader:
         if headers.last is None:
             return
         seen = self.marks.setdefault((headers.source, headers.timeline), {})
+        if headers.timeline and not seen:
+            self._forget_timelines()
         known = seen.pop(headers.generation, None)
         seen[headers.generation] = headers.last if known is None else max(known, headers.last)
         while len(seen) > GENERATIONS_KEPT:
             seen.pop(next(iter(seen)))
+
+    def _forget_timelines(self) -> None:
+        """Old backfills go; should one of their batches come once more, its rows are the same rows again."""
+        others = [key for key in self.marks if key[1]]
+        for key in others[: max(0, len(others) - TIMELINES_KEPT)]:
+            del self.marks[key]
 
     def save(self) -> list[list[Any]]:
         """Plain values for a snapshot."""

@@ -21,10 +21,9 @@ from schemas.kinds import EventKind
 _MOST = 20  # problems of one sort that are listed
 _PLACE = "source, timeline, generation, chunk"
 _TOTALS = """
-SELECT source, any(type) AS log_type, sum(lines) AS lines, sum(in_events) AS in_events, sum(events) AS events,
-    sum(dead_letters) AS dead_letters, sum(open_joins) AS open_joins, sumMap(ignored) AS ignored, sum(late) AS late,
-    sum(time_suspect) AS time_suspect, count() AS chunks, countIf(NOT final) AS open_chunks
-FROM ledger_now GROUP BY source ORDER BY source
+SELECT source, log_type, lines, in_events, events, dead_letters, open_joins, ignored, late, time_suspect, chunks,
+    open_chunks
+FROM ledger_sources ORDER BY source
 """
 _BROKEN = f"""
 SELECT {_PLACE}, lines, in_events, dead_letters, ignored, open_joins, final FROM ledger_now
@@ -36,7 +35,7 @@ SELECT {_PLACE}, before, first_offset FROM (
     SELECT {_PLACE}, first_offset, lagInFrame(end_offset, 1, toUInt64(0)) OVER (
         PARTITION BY source, timeline, generation ORDER BY chunk ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS before
-    FROM ledger_now
+    FROM ledger_now WHERE NOT startsWith(timeline, 'replay-')
 ) WHERE first_offset != before ORDER BY {_PLACE} LIMIT {_MOST}
 """  # noqa: S608 - likewise
 _DEAD = "SELECT log_source AS source, count() AS rows FROM dead_letters FINAL WHERE stage = 'normalise' GROUP BY source"

@@ -20,8 +20,7 @@ MAX_DAYS = 400
 _HOURS = "SELECT log_source, kind, hour, events, late FROM source_hours WHERE hour >= %(begin)s AND hour < %(end)s"
 _RANGE = "SELECT min(hour) AS oldest, max(hour) AS newest FROM source_hours"
 _READ = """
-SELECT source, any(type) AS type, sum(dead_letters) / sum(lines) AS unread FROM ledger_now
-GROUP BY source HAVING sum(lines) > 0
+SELECT source, log_type AS type, dead_letters / lines AS unread FROM ledger_sources WHERE lines > 0
 """
 
 

@@ -18,7 +18,7 @@ from schemas.errors import ConfigError, CorruptBatchError, InputError
 
 COLUMNS = (
     "event_id log_source format stage reason detail timestamp log_generation log_offset raw_length masked "
-    "sealed_with raw"
+    "stored_at sealed_with raw"
 ).split()
 _SHORT = 100  # characters of a line that a list shows
 _AT_ONCE = 10_000  # ids in one entry of the unmask log

@@ -15,9 +15,10 @@ def register(app: typer.Typer) -> None:
     app.command()(violations)
     app.command()(sql)
     app.command()(audit)
-    letters = typer.Typer(no_args_is_help=True, help="Look at lines that could not be read.")
+    letters = typer.Typer(no_args_is_help=True, help="Look at lines that could not be read, and read them again.")
     letters.command("list")(list_letters)
     letters.command("show")(show_letter)
+    letters.command("replay")(replay_letters)
     app.add_typer(letters, name="deadletters")
     app.command()(status)
     app.command()(doctor)
@@ -146,6 +147,36 @@ def show_letter(
     from infra.cli.letters import show  # noqa: PLC0415 - heavy
 
     show(event_id, (reason, case), config, data, as_json=as_json)
+
+
+def replay_letters(  # noqa: PLR0913 - options
+    event_id: Annotated[
+        list[str] | None, typer.Argument(metavar="ID…", help="Ids or starts of them; without any, all of the sources.")
+    ] = None,
+    *,
+    source: Annotated[list[str] | None, typer.Option("--source", help="Only of this source; repeatable.")] = None,
+    why_not: Annotated[
+        list[str] | None, typer.Option("--because", help="Only those that were not read for this; repeatable.")
+    ] = None,
+    reason: ReasonOption = "",
+    case: CaseOption = "",
+    rejudge: Annotated[bool, typer.Option("--rejudge", help="Judge the windows again that it touches.")] = False,
+    config: ConfigOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Read lines again that could not be read, once their format is configured rightly.
+
+    While everything runs. The events get the ids that they would have had; rules without a window judge them at once;
+    the ledger moves the lines from dead letters to events. Windows that were judged without them stay as they are: it
+    is said which those are, and --rejudge judges them again. What still cannot be read stays where it is.
+
+    Example: `aupstream deadletters replay --source badge --reason "the pattern was wrong" --rejudge`
+    """
+    from infra.cli.replaying import Asked, run  # noqa: PLC0415 - heavy
+
+    asked = Asked(tuple(source or ()), tuple(why_not or ()), tuple(event_id or ()), (reason, case), rejudge)
+    run(asked, config, data, as_json=as_json)
 
 
 def status(*, config: ConfigOption = None, data: DataOption = None, as_json: JsonOption = False) -> None:

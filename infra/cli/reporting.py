@@ -21,8 +21,7 @@ from schemas.kafkaaddress import kafka_options
 
 _ANSWER_MS = 3_000
 _SOURCES = """
-SELECT source, any(type) AS log_type, sum(lines) AS lines, sum(events) AS events, sum(dead_letters) AS dead_letters,
-    sum(open_joins) AS open_joins, sum(late) AS late FROM ledger_now GROUP BY source ORDER BY source
+SELECT source, log_type, lines, events, dead_letters, open_joins, late FROM ledger_sources ORDER BY source
 """
 _LETTERS = "SELECT reason, count() AS rows FROM dead_letters FINAL GROUP BY reason ORDER BY reason"
 _VIOLATIONS = "SELECT status, count() AS rows FROM violations_now GROUP BY status ORDER BY status"

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from infra.cli.configuration import ConfigOption, DataOption, JsonOption
+from infra.cli.judging import TimezoneOption, YearOption
 from infra.cli.privacy import ReasonOption
 
 
@@ -15,6 +16,33 @@ def register(app: typer.Typer) -> None:
     app.command()(coverage)
     app.command()(whois)
     app.command()(rejudge)
+    app.command()(backfill)
+
+
+def backfill(  # noqa: PLR0913 - options
+    sources: Annotated[
+        list[str], typer.Argument(metavar="[NAME=]TYPE:FILE…", help="Old logs, e.g. proxy=squid:/old/access.log.7.gz")
+    ],
+    *,
+    timezone: TimezoneOption = None,
+    year: YearOption = None,
+    rejudge: Annotated[bool, typer.Option("--rejudge", help="Judge the windows again that it touches.")] = False,
+    reason: ReasonOption = "",
+    config: ConfigOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Read old logs while everything runs: those of a time when nothing read them.
+
+    Each in a timeline of its own, so that nothing that was judged waits for it or is changed by it. Rules without a
+    window judge its events at once; the windows that were judged without them are named, and --rejudge judges them
+    again. A log that was read before is refused. One that was cut off goes on where it was.
+
+    Example: `aupstream backfill proxy=squid:/mnt/old/access.log --rejudge --reason "the collector was down in May"`
+    """
+    from infra.cli.backfilling import Asked, run  # noqa: PLC0415 - heavy
+
+    run(Asked(tuple(sources), timezone, year, reason, rejudge), config, data, as_json=as_json)
 
 
 def coverage(

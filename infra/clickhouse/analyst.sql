@@ -14,6 +14,7 @@ GRANT SELECT ON evidence TO aupstream_analyst;
 GRANT SELECT ON evidence_now TO aupstream_analyst;
 GRANT SELECT ON ledger TO aupstream_analyst;
 GRANT SELECT ON ledger_now TO aupstream_analyst;
+GRANT SELECT ON ledger_sources TO aupstream_analyst;
 GRANT SELECT ON retention_runs TO aupstream_analyst;
 GRANT SELECT ON source_hours TO aupstream_analyst;
 GRANT SELECT ON holds_now TO aupstream_analyst;

@@ -28,6 +28,7 @@ SEEN = (
     "evidence",
     "evidence_now",
     "ledger_now",
+    "ledger_sources",
     "dead_letters_now",
     "source_hours",
 )

@@ -1,0 +1,102 @@
+"""What `aupstream backfill` does: reads old logs in a timeline of their own."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from infra.cli.configuration import Chosen, choose
+from infra.cli.naming import Wishes, check_files, named
+from infra.cli.output import file_size, json_line, line, progress, talk
+from infra.cli.reading import zone_of
+from infra.cli.reading_again import judge_again, tell
+from infra.cli.serving import kafka_of
+from infra.cli.store import Store, dsn_of
+from infra.cli.unmasking import need_reason
+from infra.replay.sending import Sent, send
+from infra.replay.storing import wait_until_stored
+from infra.run.paths import DataPaths
+from schemas.errors import InputError
+from streams.config import SourceConfig
+from streams.positions import PositionFile
+from streams.sources.make import make_source
+
+TIMELINE = "backfill-"
+_READ = "SELECT DISTINCT timeline FROM ledger_now WHERE source = %(source)s AND generation = %(generation)s"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The command's options."""
+
+    sources: tuple[str, ...]
+    timezone: str | None
+    year: int | None
+    reason: str
+    rejudge: bool
+
+
+def run(asked: Asked, config: Path | None, data: Path | None, *, as_json: bool) -> None:
+    """Read old logs, wait until they are stored, and say which windows that touches.
+
+    Raises:
+        ConfigError: a log is named wrongly, or there is no reason for judging again.
+        InputError: a log cannot be read, or has been.
+        ServerError: a server does not answer, or what was sent is not stored.
+    """
+    if asked.rejudge:
+        need_reason(asked.reason, "backfill")
+    chosen = choose(config, data)
+    wishes = Wishes(zone_of(asked.timezone) if asked.timezone else None, asked.year, chosen.config.formats)
+    zone = ZoneInfo(chosen.config.district.timezone)
+    wanted = named(asked.sources, chosen.config.collectors(), zone, wishes)
+    check_files(wanted)
+    kafka, store = kafka_of(chosen), Store(dsn_of(chosen))
+    made: list[Sent] = []
+    try:
+        for source in wanted:
+            sent = _read(chosen, kafka, store, source)
+            made.append(sent)
+            told = {"source": source.name, "file": source.path, "events": sent.count, "unreadable": len(sent.rejected)}
+            json_line(told) if as_json else line("\t".join(f"{name} {value}" for name, value in told.items()))
+        spans = tell(chosen, made)
+    finally:
+        store.close()
+    if asked.rejudge:
+        judge_again(spans, asked.reason, config, data, as_json=as_json)
+
+
+def _read(chosen: Chosen, kafka: str, store: Store, source: SourceConfig) -> Sent:
+    place = f"{source.type}\0{Path(source.path).resolve()}"
+    timeline = TIMELINE + hashlib.blake2b(place.encode(), digest_size=8).hexdigest()
+    wanted = replace(source, mode="once", timeline=timeline)
+    positions = PositionFile(DataPaths(chosen.config.data.absolute()).positions, wanted.name, timeline)
+    talk(f"reading {source.path} as {source.name} ({source.type})")
+    with progress("reading", file_size([Path(source.path)])) as bar:
+        sent = send(
+            chosen.config, kafka, wanted, make_source(wanted, progress=bar),
+            positions=positions, refuse=_refusing(store, wanted, resumed=positions.path.exists()),
+        )  # fmt: skip
+    with progress("storing", sent.count, size=False) as bar:
+        wait_until_stored(store, sent, (wanted.name, timeline), bar)
+    positions.path.unlink(missing_ok=True)  # another log may lie there one day
+    return sent
+
+
+def _refusing(store: Store, wanted: SourceConfig, *, resumed: bool) -> Callable[[str], None]:
+    """Refuses content that the source has read before, unless it is this reading that was cut off."""
+
+    def refuse(generation: str) -> None:
+        found = store.rows(_READ, {"source": wanted.name, "generation": generation})
+        before = {row["timeline"] or "live" for row in found} - ({wanted.timeline} if resumed else set())
+        if before:
+            raise InputError(
+                f"this log has been read ({', '.join(sorted(before))}): its content is {generation}",
+                where=wanted.path,
+                hint="nothing was sent; `aupstream rejudge` judges again what is stored",
+            )
+
+    return refuse

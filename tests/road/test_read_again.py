@@ -1,0 +1,120 @@
+"""Old logs and dead letters are read while all runs: what was judged stands, and judging again believes all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import Ran, aupstream
+from tests.road.scene import WITHIN_S, Scene, backtest, simulated
+from tests.road.stored import Stored
+
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(600)]
+
+GOOD = r"^(?<when>\S+ \S+) door (?<door>\S+) user=(?<user>\S*) (?<result>\w+)$"
+
+
+def _standing(stored: Stored) -> dict[str, str]:
+    """Status by id of what stands."""
+    rows = stored.rows("SELECT id, status FROM violations_now WHERE status != 'withdrawn'")
+    return dict(rows)
+
+
+def _judged(scene: Scene) -> dict[str, str]:
+    return {r["id"]: r["status"] for r in backtest(scene.config)}
+
+
+@pytest.mark.parametrize("kind", ["mail", "dhcp"])
+def test_a_log_that_nobody_read_is_read_later_and_judging_again_finds_what_a_backtest_of_all_finds(
+    tmp_path: Path, kind: str
+) -> None:
+    scene = simulated(tmp_path, seed=5, lines=12_000)
+    everything = _judged(scene)
+    unread = {s.name: s for s in scene.config.collectors() if s.kind == kind}
+    scene.change(sources=lambda some: [s for s in some if s.get("name", s["type"]) not in unread])
+    names = [f"{s.name}={s.type}:{s.path}" for s in unread.values()]
+    with scene.running() as system:
+        system.wait_until_drained(within_s=WITHIN_S)
+        stored = Stored(system)
+        before = _standing(stored)
+        assert before == _judged(scene)
+        ran = aupstream("backfill", *names, "-c", scene.file, "--json")
+        assert ran.code == 0, ran.err
+        assert sum(row["events"] for row in ran.objects) > 20
+        assert "judged without these" in ran.err
+        system.wait_until_drained(within_s=WITHIN_S)
+        during = _standing(stored)
+        assert during.items() >= before.items(), "what was judged stands as it was"
+        again = aupstream("backfill", *names, "-c", scene.file)
+        assert (again.code, "has been read" in again.err) == (4, True)
+        spans = ran.err.split("aupstream rejudge ")[1].split(' --reason "')[0].split()
+        judged = aupstream("rejudge", *spans, "--reason", "nobody read it", "-c", scene.file)
+        assert judged.code == 0, judged.err
+        system.wait_until_drained(within_s=WITHIN_S)
+        assert _standing(stored) == everything
+        assert len(everything) > len(before)
+        stored.close()
+        audit = aupstream("audit", "-c", scene.file)
+        assert audit.code == 0, audit.out + audit.err
+
+
+def _badges(folder: Path) -> str:
+    lines = [
+        f"17/04/2026 09:{n // 60:02d}:{n % 60:02d} door D{n % 3} user=u{n % 7} {'denied' if n % 4 == 0 else 'ok'}"
+        for n in range(200)
+    ]
+    lines[50] = "no line of a door at all"
+    (folder / "badge.log").write_text("".join(line + "\n" for line in lines))
+    return str(folder / "badge.log")
+
+
+def _format(pattern: str) -> dict[str, object]:
+    time = {"field": "when", "format": "%d/%m/%Y %H:%M:%S", "timezone": "America/Denver"}
+    return {
+        "kind": "login",
+        "syntax": "regex",
+        "pattern": pattern,
+        "time": time,
+        "fields": {"user_name": "user", "event_action": {"value": "login"}},
+    }
+
+
+def _replay(scene: Scene, *more: object) -> Ran:
+    return aupstream("deadletters", "replay", *more, "-c", scene.file, "--json")
+
+
+def test_lines_that_could_not_be_read_are_read_again_and_the_ledger_moves_them(tmp_path: Path) -> None:
+    scene = simulated(tmp_path, seed=5, lines=2_000)
+    path = _badges(tmp_path)
+    scene.change(
+        sources=lambda some: [*some, {"type": "badge", "path": path, "mode": "once"}],
+        formats={"badge": _format(GOOD.replace(r"\w+", "ok"))},
+        privacy={"pseudonyms": True},
+    )
+    with scene.running() as system:
+        system.wait_until_drained(within_s=WITHIN_S)
+        stored = Stored(system)
+        assert stored.held("dead_letters")["badge"] == (51, 51)
+        assert stored.ledger()["badge"].in_events == 149
+        assert "--reason" in _replay(scene).err
+        scene.change(formats={"badge": _format(GOOD)})
+        ran = _replay(scene, "--source", "badge", "--reason", "the pattern left out who was denied")
+        assert ran.code == 0, ran.err
+        assert ran.objects == [{"source": "badge", "lines": 51, "events": 50, "unreadable": 1}]
+        assert stored.held("dead_letters")["badge"] == (1, 1)
+        rows = stored.rows("SELECT event_id FROM events_login FINAL WHERE log_source = 'badge' ORDER BY event_id")
+        alone = aupstream("normalise", "--source", "badge", path, "-c", scene.file).objects
+        assert [i for (i,) in rows] == sorted(event["event_id"] for event in alone)
+        audit = aupstream("audit", "--json", "-c", scene.file)
+        assert audit.code == 0, audit.out
+        [badge] = [s for s in audit.objects[0]["sources"] if s["source"] == "badge"]
+        assert (badge["lines"], badge["in_events"], badge["dead_letters"], badge["events_stored"]) == (200, 199, 1, 199)
+        [kept] = aupstream("unmask", "--log", "--json", "-c", scene.file).objects
+        assert (kept["action"], len(kept["asked"])) == ("replay dead letters", 51)
+        once_more = _replay(scene, "--source", "badge", "--reason", "is it any better?")
+        assert once_more.objects == [{"source": "badge", "lines": 1, "events": 0, "unreadable": 1}]
+        assert aupstream("audit", "-c", scene.file).code == 0
+        nothing = _replay(scene, "--source", "nobody", "--reason", "x")
+        assert (nothing.code, "no such dead letters" in nothing.err) == (4, True)
+        stored.close()
