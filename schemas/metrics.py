@@ -19,7 +19,7 @@ from typing import Literal
 MAX_SERIES = 1_000
 OTHER = "other"
 _PART = re.compile(r"_(bucket|sum|count)$")
-_BOUND = re.compile(r'le="([^"]*)"')
+_BOUND = re.compile(r'_bucket\{le="([^"]*)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +75,8 @@ def histogram(name: str, unit: str, text: str, buckets: tuple[float, ...]) -> Me
 # fmt: off
 # collectors
 LINES_READ = counter("aup_lines_read_total", "lines", "Lines read.", "source")
-EVENTS = counter("aup_events_total", "events", "Events made of lines, or read by an agent.", "source", "kind")
-DEAD_LETTERS = counter("aup_dead_letters_total", "lines", "Lines that could not be processed.", "source", "reason")
+EVENTS = counter("aup_events_total", "events", "Events made of lines.", "source", "kind")
+DEAD_LETTERS = counter("aup_dead_letters_total", "lines", "Lines or messages that cannot be read.", "source", "reason")
 IGNORED = counter("aup_ignored_total", "lines", "Lines that are no events by design.", "source", "reason")
 LATE_ROWS = counter("aup_late_rows_total", "rows", "Rows older than the source's lateness allows.", "source")
 TIME_SUSPECT_ROWS = counter("aup_time_suspect_rows_total", "rows", "Rows far ahead of their source's time.", "source")

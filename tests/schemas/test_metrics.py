@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 
 from schemas import metrics
-from schemas.metrics import DEAD_LETTERS, DECLARED, IGNORED, LATENCY, LINES_READ, MAX_SERIES, WATERMARK, Metrics
+from schemas.metrics import (
+    DEAD_LETTERS,
+    DECLARED,
+    DETECTIONS,
+    IGNORED,
+    LATENCY,
+    LINES_READ,
+    MAX_SERIES,
+    WATERMARK,
+    Metrics,
+)
 from tests.project.tree import ROOT, modules, text_of
 
 ASKED_FOR = """
@@ -76,7 +86,7 @@ def test_the_exposition_is_prometheus_text() -> None:
     values.add(LINES_READ, 1_000_000_000_000)
     values.add(DEAD_LETTERS, 2, reason='bad "time"\n\\')
     assert values.exposition() == (
-        "# HELP aup_dead_letters_total Lines that could not be processed. Unit: lines.\n"
+        "# HELP aup_dead_letters_total Lines or messages that cannot be read. Unit: lines.\n"
         "# TYPE aup_dead_letters_total counter\n"
         'aup_dead_letters_total{reason="bad \\"time\\"\\n\\\\"} 2\n'
         "# HELP aup_lines_read_total Lines read. Unit: lines.\n"
@@ -84,6 +94,9 @@ def test_the_exposition_is_prometheus_text() -> None:
         "aup_lines_read_total 1000000000000\n"
     )
     assert Metrics().exposition() == ""
+    values = Metrics()
+    values.add(DETECTIONS, rule="guessed-password")  # a label whose name ends as that of a histogram's bound
+    assert values.exposition().endswith('\naup_detections_total{rule="guessed-password"} 1\n')
 
 
 def test_threads_lose_no_count() -> None:
