@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from agents.delivery.stage import Message, Output, Stage
 from schemas import metrics as names
-from schemas.kinds import VIOLATIONS
+from schemas.kinds import DEAD_LETTERS, VIOLATIONS
 from schemas.metrics import Metrics
 from schemas.traces import Span, SpanContext, Traces, read_us, travelling
 
@@ -89,7 +89,12 @@ class Journey:
 
     def _on(self, outputs: Iterable[Output]) -> list[Output]:
         """Outputs with headers that say where they came from."""
-        return [self._with_origin(output) if output.inputs else output for output in outputs]
+        told = []
+        for output in outputs:
+            if output.topic == DEAD_LETTERS:
+                self._metrics.add(names.DEAD_LETTERS, source=f"kafka:{self._topic}", reason=self._agent)
+            told.append(self._with_origin(output) if output.inputs else output)
+        return told
 
     def _with_origin(self, output: Output) -> Output:
         origins = [origin for offset in output.inputs if (origin := self._known.get(offset)) is not None]

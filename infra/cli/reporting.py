@@ -14,6 +14,7 @@ from infra.cli.failures import TROUBLE
 from infra.cli.output import json_line, table, talk
 from infra.cli.store import Store, dsn_of, embedded
 from infra.run.drain import Drain, agent_partitions, statuses
+from infra.run.health import newest_of, time_lags
 from infra.run.knock import knock
 from infra.run.paths import DataPaths
 from schemas.errors import AupstreamError
@@ -42,7 +43,8 @@ def _report(chosen: Chosen) -> dict[str, Any]:
     paths = DataPaths(chosen.config.data.absolute())
     own = embedded(chosen)
     kafka = chosen.config.kafka.address or ("" if own is None else own.kafka)
-    workers = [_worker(s) for s in statuses(paths.status)]
+    told = list(statuses(paths.status))
+    workers = [_worker(s, newest_of(told)) for s in told]
     servers = {"kafka": _kafka(kafka), "clickhouse": {"address": "", "ok": False, "detail": ""}}
     report: dict[str, Any] = {"data": str(paths.folder), "servers": servers, "workers": workers, "to_do": {}}
     if servers["kafka"]["ok"]:
@@ -63,7 +65,8 @@ def _report(chosen: Chosen) -> dict[str, Any]:
     return report
 
 
-def _worker(status: dict[str, Any]) -> dict[str, Any]:
+def _worker(status: dict[str, Any], newest: dict[str, float]) -> dict[str, Any]:
+    """`lag_s`: event time that collectors are ahead, by source; `saved_s`: age of its last checkpoint."""
     behind = sum(
         max(0, (place.get("end") or 0) - place.get("applied", -1) - 1) for place in status.get("inputs", {}).values()
     )
@@ -72,6 +75,8 @@ def _worker(status: dict[str, Any]) -> dict[str, Any]:
         "pid": status["pid"],
         "inputs": len(status.get("inputs", {})),
         "behind": behind,
+        "lag_s": time_lags(status.get("inputs", {}).values(), newest),
+        "saved_s": round(status["at"] - status["checkpoint_at"], 1) if "checkpoint_at" in status else None,
         "age_s": round(status["age_s"], 1),
     }
 
@@ -127,8 +132,9 @@ def _show(report: dict[str, Any]) -> None:
     servers = report["servers"].items()
     table(("server", "address", "answers", ""), [(n, s["address"], s["ok"], s["detail"]) for n, s in servers])
     if report["workers"]:
-        columns = ("worker", "pid", "inputs", "behind", "age_s")
-        table(columns, [[w[c] for c in columns] for w in report["workers"]], title="workers")
+        columns = ("worker", "pid", "inputs", "behind", "lag_s", "saved_s", "age_s")
+        shown = [w | {"lag_s": max(w["lag_s"].values(), default=None)} for w in report["workers"]]
+        table(columns, [[w[c] for c in columns] for w in shown], title="workers")
     else:
         talk("no worker runs on this data folder")
     if report["sources"]:

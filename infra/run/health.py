@@ -135,12 +135,11 @@ def series(told: Iterable[Mapping[str, Any]]) -> dict[str, float]:
             _worker(made, status)
         inputs = status.get("inputs", {}).items()
         by_agent[str(status["agent"])] += [(place.rpartition("/")[0], figures) for place, figures in inputs]
-    newest = {
-        name: s["newest_s"] for status in told for name, s in status.get("sources", {}).items() if "newest_s" in s
-    }
+    newest = newest_of(told)
     for agent, inputs in by_agent.items():
         _agent(made, agent, inputs)
-        _time_lag(made, agent, [figures for _, figures in inputs], newest)
+        for source, seconds in time_lags([figures for _, figures in inputs], newest).items():
+            made.set(m.TIME_LAG, seconds, agent=agent, source=source)
     return {**found, **made.snapshot()}
 
 
@@ -179,13 +178,18 @@ def _agent(made: Metrics, agent: str, inputs: Sequence[tuple[str, Mapping[str, A
         made.set(m.WATERMARK, min(marks), agent=agent)
 
 
-def _time_lag(made: Metrics, agent: str, inputs: Iterable[Mapping[str, Any]], newest: Mapping[str, float]) -> None:
-    """How far collectors are ahead of an agent, by source: of its partitions the slowest counts."""
+def newest_of(told: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """Event time that collectors have come to, by source; seconds since 1970 UTC."""
+    sources = {name: about for status in told for name, about in status.get("sources", {}).items()}
+    return {name: about["newest_s"] for name, about in sources.items() if "newest_s" in about}
+
+
+def time_lags(inputs: Iterable[Mapping[str, Any]], newest: Mapping[str, float]) -> dict[str, float]:
+    """How many seconds of event time collectors are ahead, by source: of the partitions the slowest counts."""
     reached: dict[str, float] = {}
     for figures in inputs:
         for name, value in figures.items():
             if name.startswith(PROGRESS):
                 source = name.removeprefix(PROGRESS)
                 reached[source] = min(value, reached.get(source, value))
-    for source in reached.keys() & newest.keys():
-        made.set(m.TIME_LAG, max(0.0, round(newest[source] - reached[source], 3)), agent=agent, source=source)
+    return {s: max(0.0, round(newest[s] - reached[s], 3)) for s in sorted(reached.keys() & newest.keys())}
