@@ -94,6 +94,21 @@ def router_of(settings: AgentSettings) -> Router:
     return Router(district_of(settings.district), inventory_of(settings.district), routes, teams)
 
 
+def _plain_factory(agent: str, settings: AgentSettings, metrics: Metrics) -> StageFactory:
+    """Of the agents that need no rules."""
+    stop = threading.Event()
+    live = None
+    if agent != "identify" and settings.keys is not None:
+        live = LiveNames(settings.keys, district_of(settings.district))
+    if agent == "identify":
+        return lambda topic, partition: IdentifyStage(topic, partition, _KIND_OF[topic])
+    if agent == "persist":
+        return PersistStages(settings.clickhouse, stop, live, metrics, settings.refused_in_a_row)
+    n, router = settings.notify, router_of(settings)
+    wording = Wording(live, named=n.names, people=router.district.roster)
+    return lambda *_: NotifyStage(Alerts(n.webhook, n.timeout_s, n.tries, stop, wording, metrics), router)
+
+
 def stage_factory(agent: str, settings: AgentSettings, home: Path, metrics: Metrics) -> StageFactory:
     """What makes the stages of one agent in this process; starts the context feed where the agent needs one.
 
@@ -106,18 +121,8 @@ def stage_factory(agent: str, settings: AgentSettings, home: Path, metrics: Metr
     Raises:
         Errors: rules or context files are wrong.
     """
-    stop = threading.Event()
-    live = None
-    if agent in ("persist", "notify") and settings.keys is not None:
-        live = LiveNames(settings.keys, district_of(settings.district))
-    if agent == "identify":
-        return lambda topic, partition: IdentifyStage(topic, partition, _KIND_OF[topic])
-    if agent == "persist":
-        return PersistStages(settings.clickhouse, stop, live, metrics, settings.refused_in_a_row)
-    if agent == "notify":
-        n, router = settings.notify, router_of(settings)
-        wording = Wording(live, named=n.names, people=router.district.roster)
-        return lambda *_: NotifyStage(Alerts(n.webhook, n.timeout_s, n.tries, stop, wording, metrics), router)
+    if agent in ("identify", "persist", "notify"):
+        return _plain_factory(agent, settings, metrics)
     district, inventory = district_of(settings.district), inventory_of(settings.district)
     context = Context(settings.event_partitions)
     local = RuleSources(settings.rules, Beside(settings.collections, settings.pipelines), settings.shadow)
@@ -149,6 +154,6 @@ def stage_factory(agent: str, settings: AgentSettings, home: Path, metrics: Metr
         inventory=inventory.present,
         calendar=district.calendar,
         partition=(partition, settings.detection_partitions),
-        flood=Flood(settings.refused_in_a_row),
         counted=metrics,
+        flood=Flood(settings.refused_in_a_row),
     )

@@ -113,7 +113,7 @@ class Collector:
 
     @property
     def newest(self) -> int | None:
-        """Event time that the source has come to, microseconds since 1970 UTC; None before its first row."""
+        """Event time that it has come to, microseconds since 1970 UTC; None before its first row."""
         return self._intake.stamps.maximum
 
     @property
@@ -379,13 +379,9 @@ class Collector:
             found = self._source.seek(self._intake.generation, self._intake.offset if start is None else start)
             self._rehash_until = self._intake.offset if found and start is not None else None
             if not found:
-                log.warning(
-                    "source %s: the content in which reading stopped is gone; what was behind %s:%d is not read",
-                    self.config.name,
-                    self._intake.generation,
-                    self._intake.offset,
-                    extra={"source": self.config.name},
-                )
+                what = "source %s: the content in which reading stopped is gone; what was behind %s:%d is not read"
+                name = self.config.name
+                log.warning(what, name, self._intake.generation, self._intake.offset, extra={"source": name})
 
     def _check_same(self, state: Mapping[str, Any]) -> None:
         """Refuse the state of something else.

@@ -76,7 +76,6 @@ class CorrelateStage(Stage):
     ) -> None:
         self._flood = Flood() if flood is None else flood
         self._in_force, self._context, self._metrics = rules, context, counted or Metrics()
-        self._periods: tuple[Period, ...] = ()
         self._versions = Versions()
         first = rules.periods()[0]
         self._versions.follow(first.start, rules.ruleset(first.version))
@@ -96,15 +95,12 @@ class CorrelateStage(Stage):
             )
             for number in range(BUCKETS)
         ]
-        self._checkpoints = Checkpoints(self._buckets)
-        self._bucket_applied = [-1] * BUCKETS
+        self._checkpoints, self._bucket_applied = Checkpoints(self._buckets), [-1] * BUCKETS
         self._marks: dict[_PLACE, RowMark] = {}
-        self._progress = ProgressTable()
         self._times: Mapping[tuple[str, int], RuleTime] = {}
-        self._origins = Origins()
-        self._applied = -1
+        self._progress, self._origins, self._applied = ProgressTable(), Origins(), -1
         self.refused = self.corrupt = self.repeats = 0
-        self._periods = (first,)
+        self._periods: tuple[Period, ...] = (first,)
         self._follow()
 
     @property

@@ -26,7 +26,12 @@ MAY_IMPORT = {
 SCHEMAS_MAY_USE = {"avro", "fastavro", "numpy", "polars", "polars_avro", "pyarrow", "pydantic"}
 # How Kafka is reached is one contract for those who write and those who read; its client wants a base class for tokens.
 # Sealed bytes are a contract too: collectors seal them, persist seals what agents refuse, the command opens them.
-SCHEMAS_MAY_USE_IN = {"schemas/kafkaaddress.py": {"kafka"}, "schemas/sealing.py": {"cryptography"}}
+# Spans are sent alike by collectors and agents; OpenTelemetry is imported only where traces are on.
+SCHEMAS_MAY_USE_IN = {
+    "schemas/kafkaaddress.py": {"kafka"},
+    "schemas/sealing.py": {"cryptography"},
+    "schemas/traceexport.py": {"opentelemetry"},
+}
 # The engine is handed its time and its rows: it knows no clock, no chance, no network and no file.
 ENGINE_MAY_NOT_USE = {
     *("aiokafka", "asyncio", "clickhouse_driver", "faust", "httpx", "kafka", "mode", "multiprocessing", "os"),

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -132,3 +134,10 @@ def test_what_comes_while_the_queue_is_full_is_dropped_and_counted(monkeypatch: 
     exporter.close()
     exporter.join(30)
     assert metrics.value(SPANS_SENT) == 11
+
+
+def test_opentelemetry_is_imported_only_where_traces_are_on() -> None:
+    code = "import sys; import agents.faust_app, infra.run.collect, streams.producer; from schemas.traces import *; "
+    code += "tracing(TraceSettings(), 'x', Metrics()); print(sorted(m for m in sys.modules if 'telemetry' in m))"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "[]\n"
