@@ -148,6 +148,9 @@ class Workers(BaseModel):
     refused_in_a_row: int = Field(
         default=1_000, ge=1, description="Messages that are refused one after the other before an agent stops."
     )
+    source_absent_after_s: float = Field(
+        default=600.0, ge=10, description="A source that is not heard of for so long, while Kafka is there, is absent."
+    )
     rejudge_s: float = Field(default=300.0, ge=1, description="How often late leases and permits are looked for.")
 
 

@@ -28,6 +28,7 @@ NETWORK_LOGINS = frozenset(
 DEAD_LETTERS = "aup.dead-letters"  # batches of dead letters, same headers as events
 LEDGER = "aup.ledger"  # one JSON record a chunk, written once all its lines are decided
 SOURCES = "aup.sources"  # one partition: registrations and absences; its offsets are the registry epochs
+HEARTBEATS = "aup.heartbeats"  # one partition, compacted: which collectors live, and how far their sources are
 RULES = "aup.rules"  # one partition: the files of announced rule sets, in pieces, keyed by version and number
 IDENTITY = "aup.identity"  # facts and their progress, one partition, read whole by every worker
 DETECTIONS = "aup.detections"  # batches of detections, internal

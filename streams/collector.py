@@ -97,8 +97,9 @@ class Collector:
         self._dirty = True  # something has changed since the last save
         self._untold = True  # or since the last provisional records of the ledger
         self._rehash_until: int | None = None
-        self._finished = False
+        self.finished = False
         self._stopping = False
+        self.stepped_us: int | None = None  # wall clock at the last step: whether anybody reads
         self.done = False  # the content has ended, or `stop` was asked for, and everything is safe
         self._quiet_us: int | None = None
         self._anchor: tuple[int | None, int] | None = None  # maximum and wall clock at the last line
@@ -150,6 +151,7 @@ class Collector:
         """
         if self.done:
             return False
+        self.stepped_us = now_us
         self._sink.poll(now_us)
         did = self._settle()
         return self._work(now_us) or did
@@ -159,12 +161,12 @@ class Collector:
         if self.done:
             return True
         if self._pending is None:
-            if self._finished or self._stopping:
+            if self.finished or self._stopping:
                 self._end()
             elif self._sink.has_room:
                 did = self._read(now_us)
         self._out.linger(now_us)
-        if self._sink.has_room and not self._finished and not self._stopping:
+        if self._sink.has_room and not self.finished and not self._stopping:
             self._out.tell(now_us, idle=self._is_idle(now_us))
         self._out.hand_on()
         return did
@@ -236,7 +238,7 @@ class Collector:
         self._close_held(now_us)
         self._ledger.generation_ended()
         self._emit(Made(), now_us)
-        self._finished = True
+        self.finished = True
 
     def _close_held(self, now_us: int) -> None:
         """Decide rows that wait for later lines; the outcome is kept before they are sent, since the clock made it."""
@@ -291,12 +293,12 @@ class Collector:
 
     def _end(self) -> None:
         """Everything read is made safe; then `done`."""
-        if not self._finished and (self._intake.held or self._rehash_until is not None):
+        if not self.finished and (self._intake.held or self._rehash_until is not None):
             self._out.flush()  # rows that wait for later lines are read again by the next run
             self._pending = _Pending(self._out.ticket, dict(self._saved), last=True)
             return
         self._out.flush()
-        if self._finished:
+        if self.finished:
             self._out.tell_end()
         self._out.hand_on()
         self._capture(clean=True, last=True)
@@ -332,7 +334,7 @@ class Collector:
             "sent": self._out.save(),
             "ledger": self._ledger.save(),
             "source_state": self._source.save(),
-            "finished": self._finished,
+            "finished": self.finished,
             "clean": clean,
         }
 
@@ -373,8 +375,8 @@ class Collector:
         self._intake.load(state["intake"], state["decisions"])
         self._ledger.load(state["ledger"])
         self._source.load(state["source_state"])
-        self._finished = bool(state["finished"])
-        if not self._finished and self._intake.generation:
+        self.finished = bool(state["finished"])
+        if not self.finished and self._intake.generation:
             start = self._ledger.rehash_from
             found = self._source.seek(self._intake.generation, self._intake.offset if start is None else start)
             self._rehash_until = self._intake.offset if found and start is not None else None

@@ -216,7 +216,7 @@ class CorrelateStage(Stage):
         return RuleTime(
             min(told.values(), default=NEVER),
             min(starts, default=None),
-            incomplete=len(there) < len(sources),
+            incomplete=len(there) < len(sources) or (lane == "attributed" and self._context.nobody_tells_who()),
             covered=self._progress.covered(told),
         )
 

@@ -29,6 +29,7 @@ from schemas.kafkaaddress import kafka_options
 from schemas.kinds import IDENTITY, RULES, SOURCES, EventKind
 
 log = logging.getLogger(__name__)
+CAUGHT_UP = "caught_up"  # event of a record of a source that was absent and has read what it had missed
 FACTS_LANE = "facts"
 MAX_LETTERS = 1_000  # dead letters that wait until they are sent; of more it is only counted that they were refused
 PERMIT = "permit"  # event of a record on `aup.sources` that grants or revokes a permit
@@ -41,6 +42,7 @@ class Registry:
     rules: tuple[Period, ...] = ()
     sources: dict[tuple[str, str], SourceInfo] = field(default_factory=dict)
     permits: tuple[Mapping[str, Any], ...] = ()  # another tuple when more are known
+    gaps: tuple[Mapping[str, Any], ...] = ()  # in what was read, of sources that came back from absence
     epoch: int = -1
 
     def take(self, message: Message) -> None:
@@ -57,6 +59,9 @@ class Registry:
                 return
             if record["event"] == PERMIT:
                 self.permits = (*self.permits, record)
+                return
+            if record["event"] == CAUGHT_UP:
+                self.gaps = (*self.gaps, record)
                 return
             key = (str(record["source"]), str(record.get("timeline", "")))
             event = record["event"]
@@ -129,6 +134,12 @@ class Context:
             self.facts.add(facts)
         self.marks[place] = max(mark, link.last)
         self.progress.tell(link.topic, link.partition, FACTS_LANE, link.told)
+
+    def nobody_tells_who(self) -> bool:
+        """True where a source is absent that says who has an address: whose it was may be said wrongly meanwhile."""
+        with self.changed:
+            sources = self.registry.reading(frozenset({EventKind.DHCP, EventKind.LOGIN}))
+            return any(s.absent for s in sources if s.tells_who)
 
     def facts_progress(self) -> int:
         """Event time that all facts are known up to: the least over what states them; no such source: for ever."""

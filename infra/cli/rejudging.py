@@ -72,7 +72,8 @@ def run(asked: Asked, config: Path | None, data: Path | None, *, as_json: bool) 
 def _wanted(asked: Asked, chosen: Chosen, store: Store, kafka: str) -> Iterator[Due]:
     zone = district_of(chosen.config.district).timezone
     if asked.due:
-        found = due(store, Unsealer(chosen), registry(kafka).permits, zone)
+        known = registry(kafka)
+        found = due(store, Unsealer(chosen), known.permits, zone, known.gaps)
         if not found:
             talk("nothing is to be judged again")
         yield from found

@@ -138,7 +138,10 @@ def keep(system: System) -> None:
     health = system.health().start()
     while True:
         health.beat()
-        happened = (system.poll(), system.retention.poll(), system.again.poll(), system.follow_context())
+        happened = (
+            *(system.poll(), system.retention.poll(), system.again.poll(), system.absences.poll()),
+            system.follow_context(),
+        )
         for sentence in chain.from_iterable(happened):
             talk(sentence)
         if asked.is_set():

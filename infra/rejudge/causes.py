@@ -1,4 +1,4 @@
-"""What asks by itself for judging again: leases that came late, and permits written down after the fact."""
+"""What asks by itself for judging again: leases that came late, permits after the fact, sources that were absent."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ class Due:
     reason: str
 
 
-def due(store: Store, unsealer: Unsealer, records: Sequence[Record], zone: tzinfo) -> list[Due]:
+def due(
+    store: Store, unsealer: Unsealer, records: Sequence[Record], zone: tzinfo, gaps: Sequence[Record] = ()
+) -> list[Due]:
     """What has become due since it was done last.
 
     Args:
@@ -47,6 +49,7 @@ def due(store: Store, unsealer: Unsealer, records: Sequence[Record], zone: tzinf
         unsealer: Gives late leases their addresses back.
         records: Of permits, as all workers were told of them.
         zone: Of their times that have no offset.
+        gaps: Of sources that were absent and have read what they had missed.
 
     Raises:
         AupstreamError: ClickHouse does not answer, or a record cannot be read.
@@ -63,7 +66,18 @@ def due(store: Store, unsealer: Unsealer, records: Sequence[Record], zone: tzinf
         if cause_of(record) not in done and _effective(record, permit) < (_written_down(record, zone) or 0):
             scope = Scope(permit.from_us - MARGIN_US, permit.to_us + MARGIN_US, frozenset({permit.who.lower()}))
             found.append(Due(scope, (cause_of(record),), f"permit {record['id']}: {record['action']}"))
-    return found
+    return found + [_of_gap(gap) for gap in gaps if _gap(gap) not in done]
+
+
+def _gap(gap: Record) -> str:
+    return f"gap {gap['source']} {gap['from']} {gap['to']}"
+
+
+def _of_gap(gap: Record) -> Due:
+    """While a source was absent, the others were judged without it."""
+    start, end = (0 if gap[name] is None else int(gap[name]) for name in ("from", "to"))
+    scope = Scope(start - MARGIN_US if gap["from"] is not None else 0, max(start, end) + MARGIN_US)
+    return Due(scope, (_gap(gap),), f"source {gap['source']} was absent and has been read since")
 
 
 def _effective(record: Record, permit: Permit) -> int:

@@ -20,6 +20,7 @@ from pathlib import Path
 from agents.privacy.keys import ensure
 from infra.config import load
 from infra.run.health import Health
+from infra.run.heart import Heart
 from infra.run.knock import knock
 from infra.run.paths import DataPaths
 from schemas import metrics as names
@@ -117,6 +118,8 @@ def collect(config_file: Path | None) -> int:
     ).start()
     status = _Status(paths.status, collectors, metrics, over)
     status.start()
+    heart = Heart(config.kafka.address, collectors)
+    heart.start()
 
     def note(collector: Collector, error: AupstreamError) -> None:
         failed.append(collector.config.name)
@@ -125,6 +128,7 @@ def collect(config_file: Path | None) -> int:
     try:
         clean = run(collectors, stop, _clock, failed=note)
     finally:
+        heart.stop()
         health.stop()
         traces.close()
         over.set()

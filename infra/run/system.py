@@ -24,6 +24,7 @@ from infra.config import Config
 from infra.embedded import EmbeddedServers, read_endpoints
 from infra.permits.keeping import recorded
 from infra.permits.telling import tell
+from infra.run.absences import Absences
 from infra.run.again import Again
 from infra.run.announcing import announce, periods, shown
 from infra.run.contextfiles import ContextFiles
@@ -64,6 +65,7 @@ class System:
         self._drain: Drain | None = None
         self._retention: Daily | None = None
         self._again: Again | None = None
+        self._absences: Absences | None = None
         self._context = ContextFiles(config.district, self.paths.context)
         self.kafka = config.kafka.address
         self.clickhouse = config.clickhouse.dsn
@@ -94,6 +96,14 @@ class System:
             log = self.paths.logs / "rejudge.log"
             self._again = Again(self._file, self._config.data, log, self._config.agents.rejudge_s)
         return self._again
+
+    @property
+    def absences(self) -> Absences:
+        """Declares sources absent that nobody hears of; only after `start`."""
+        if self._absences is None:
+            self._absences = Absences(self.kafka, self._config.agents.source_absent_after_s)
+            self._absences.start()
+        return self._absences
 
     def start(self, *, agents: Iterable[str] = AGENTS, collectors: bool = True) -> None:
         """Start everything, in order; blocks until the servers are ready and the processes are started.
@@ -350,6 +360,8 @@ class System:
             self._retention.stop()
         if self._again is not None:
             self._again.stop()
+        if self._absences is not None:
+            self._absences.stop()
         if self._processes is not None:
             self._processes.stop()
         if self._servers is not None:

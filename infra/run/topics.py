@@ -15,7 +15,18 @@ from infra.privacy_settings import Retention
 from infra.run.knock import knock, refused
 from schemas.errors import ServerError
 from schemas.kafkaaddress import KafkaAddress, kafka_options
-from schemas.kinds import DEAD_LETTERS, DETECTIONS, IDENTITY, LEDGER, RULES, SOURCES, VIOLATIONS, EventKind, state_topic
+from schemas.kinds import (
+    DEAD_LETTERS,
+    DETECTIONS,
+    HEARTBEATS,
+    IDENTITY,
+    LEDGER,
+    RULES,
+    SOURCES,
+    VIOLATIONS,
+    EventKind,
+    state_topic,
+)
 
 DAY_MS = 86_400_000
 FOR_EVER_DAYS = 3_650
@@ -63,6 +74,7 @@ def wanted(
         DEAD_LETTERS: Wanted(event_partitions, {**plain, "retention.ms": str(letters * DAY_MS)}),
         LEDGER: Wanted(1, plain),
         SOURCES: Wanted(1, long),
+        HEARTBEATS: Wanted(1, compacted),
         RULES: Wanted(1, long),
         IDENTITY: Wanted(1, {**plain, "retention.ms": str(retention.identity_days * DAY_MS)}),
         DETECTIONS: Wanted(detection_partitions, plain),
