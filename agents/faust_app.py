@@ -21,6 +21,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,13 @@ from faust.types import TP  # noqa: E402
 
 from agents.delivery.faust_settings import Token, faust_settings  # noqa: E402
 from agents.delivery.journey import Journey, Seen  # noqa: E402
+from agents.delivery.owning import take_over  # noqa: E402
 from agents.delivery.snapshots import Place, Writer, read_state  # noqa: E402
 from agents.delivery.stage import Message, Output, Stage  # noqa: E402
 from agents.delivery.status import write_status  # noqa: E402
 from agents.delivery.watchdog import Watchdog  # noqa: E402
 from agents.settings import INPUTS, AgentSettings  # noqa: E402
+from schemas import metrics  # noqa: E402
 from schemas.kafkaaddress import OAUTH, KafkaAddress  # noqa: E402
 from schemas.kinds import state_topic  # noqa: E402
 
@@ -120,6 +123,7 @@ class Runtime:
             earliest - 1,
         )
         slot.next = offset
+        slot.stage.truncated()
         return True
 
     async def _go_back(self, tp: TP, slot: Slot, offset: int) -> None:
@@ -215,10 +219,10 @@ class Runtime:
         found = await asyncio.to_thread(read_state, s.kafka, self._state_topic, s.state_partitions, places)
         made: dict[TP, Slot] = {}
         for place in places:
-            epoch, parts = found[place].newest()
-            stage = self._make(place.topic, place.partition)
-            await asyncio.to_thread(stage.restore, parts)
-            writer = Writer(self._state_topic, s.state_partitions, place, epoch + 1)
+            make = partial(self._make, *place)
+            held = await asyncio.to_thread(take_over, s.kafka, self._agent, place, found[place], make)
+            self._seen.metrics.add(metrics.STATE_REBUILT, bool(held.faults), agent=self._agent)
+            stage, writer = held.stage, Writer(self._state_topic, s.state_partitions, place, held.epoch)
             journey = Journey(self._agent, place.topic, place.partition, self._seen.traces, self._seen.metrics)
             slot = Slot(stage, journey, writer, stage.applied + 1, saved=stage.applied, moved_s=time.monotonic())
             slot.cleanup = writer.forget(found[place])

@@ -111,6 +111,7 @@ TIME_LAG = gauge("aup_lag_seconds", "seconds", "Event time that a source is ahea
 REORDER_ROWS = gauge("aup_reorder_rows", "rows", "Rows that wait for the watermark.", "agent")
 CHECKPOINT_SECONDS = gauge("aup_checkpoint_seconds", "seconds", "Time that the last checkpoint took.", "agent")
 CHECKPOINT_AGE = gauge("aup_checkpoint_age_seconds", "seconds", "Time since the oldest worker's last one.", "agent")
+STATE_REBUILT = counter("aup_state_rebuilt_total", "states", "Saved states that could not be used.", "agent")
 CHECKPOINT_BYTES = gauge("aup_checkpoint_bytes", "bytes", "Bytes of the last checkpoint.", "agent")
 WORKER_UP = gauge("aup_worker_up", "workers", "1 for a worker that has told of itself within ten seconds.", "worker")
 HANDLED = counter("aup_messages_handled_total", "messages", "Messages that a worker has handled.", "worker")

@@ -113,8 +113,10 @@ class EventBatches:
     def save(self) -> Mapping[str, Any]:
         """Plain values for a snapshot."""
         told = self.told()
+        strict = self.reader.strict
         return {
             "marks": self.reader.save(),
+            "strict": None if strict is None else sorted(map(list, strict)),
             "told": [[t.source, t.timeline, t.progress, t.earliest] for t in told],
             "newest": [t.newest for t in told],  # apart: the release before reads four values of each
         }
@@ -124,6 +126,8 @@ class EventBatches:
         """Take back what `save` gave."""
         made = EventBatches()
         made.reader = Reader.load(state["marks"])
+        strict = state.get("strict")  # the release before has none
+        made.reader.strict = None if strict is None else {(source, timeline) for source, timeline in strict}
         newest = state.get("newest") or [None] * len(state["told"])
         for (source, timeline, progress, earliest), end in zip(state["told"], newest, strict=True):
             made._progress[source, timeline] = Told(source, timeline, progress, earliest, end)

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from agents.context.calendar import Calendar
+from agents.delivery.blind import Blind
 from agents.delivery.checkpoints import Checkpoints, restored
 from agents.delivery.feed import Context
 from agents.delivery.journey import Origins
@@ -23,6 +24,7 @@ from agents.engine.episodes import Judge
 from agents.engine.keystore import HOT_KEYS
 from agents.engine.progress import ProgressTable
 from agents.engine.rows import KeyedRow, rows_of
+from agents.rules.model import Rule
 from schemas import metrics
 from schemas.codec import decode
 from schemas.errors import CorruptBatchError
@@ -99,6 +101,8 @@ class CorrelateStage(Stage):
         self._marks: dict[_PLACE, RowMark] = {}
         self._times: Mapping[tuple[str, int], RuleTime] = {}
         self._progress, self._origins, self._applied = ProgressTable(), Origins(), -1
+        self._blind = Blind()
+        self._strict: set[_PLACE] | None = None  # places heard of since messages were lost; None: none were
         self.refused = self.corrupt = self.repeats = 0
         self._periods: tuple[Period, ...] = (first,)
         self._follow()
@@ -138,8 +142,12 @@ class CorrelateStage(Stage):
         return self._outputs(self._advance())
 
     def _follows(self, message: Message, link: Link) -> bool:
-        mark = self._marks.get((link.topic, link.partition, link.lane), NOTHING)
-        if link.follows > mark:
+        place = (link.topic, link.partition, link.lane)
+        mark = self._marks.get(place, NOTHING)
+        if self._strict is not None and place not in self._strict:
+            self._strict.add(place)
+            self._marks[place] = max(mark, link.follows)
+        elif link.follows > mark:
             self.refused += 1
             what = "%s: rows after %s refused, the last seen are %s"
             log.warning(what, message.where, link.follows, mark, extra=message.fields)
@@ -204,8 +212,22 @@ class CorrelateStage(Stage):
             reads = (rule.kinds, rule.lane)
             if reads not in asked:
                 asked[reads] = self._time_of(*reads)
-            times[rule.id, start] = asked[reads]
+            times[rule.id, start] = self._blind.mark(reads, rule, asked[reads], self._newest(rule.kinds), self._learn)
         return times
+
+    def _newest(self, kinds: frozenset[EventKind]) -> int:
+        """Event time that any source of some kinds has come to."""
+        sources = self._context.timeline_sources(kinds, "")
+        return max((self._progress.newest.get((s.name, ""), NEVER) for s in sources), default=NEVER)
+
+    def _learn(self, rule: Rule, since: int) -> None:
+        for bucket in self._buckets:
+            bucket.learn_from(rule.id, since)
+
+    def truncated(self) -> None:
+        """See `Stage`."""
+        self._blind.begin()
+        self._strict = set()
 
     def _time_of(self, kinds: frozenset[EventKind], lane: str) -> RuleTime:
         sources = self._context.timeline_sources(kinds, "")
@@ -244,6 +266,8 @@ class CorrelateStage(Stage):
             reached=self._reached(),
             reads=self._buckets[0].reads(),
             row=self._flood.row,
+            blind=self._blind.save(),
+            strict=None if self._strict is None else sorted(map(list, self._strict)),
         )
 
     def _reached(self) -> dict[str, list[int]]:
@@ -269,7 +293,10 @@ class CorrelateStage(Stage):
         self._applied = meta["applied"]
         self._marks = {(t, p, lane): RowMark(o, r) for t, p, lane, o, r in meta["marks"]}
         self._progress = ProgressTable.load(meta["progress"])
-        self._flood.row = meta.get("row", 0)  # the release before has none
+        self._flood.row = meta.get("row", 0)  # the release before has none, nor what follows
+        self._blind.load(meta.get("blind"))
+        strict = meta.get("strict")
+        self._strict = None if strict is None else {(topic, p, lane) for topic, p, lane in strict}
 
     def _limits(self) -> Mapping[str, float]:
         """What rules could not do, in all and by rule: `left_early`, `left_early:mass-mail` and so on."""
@@ -295,6 +322,7 @@ class CorrelateStage(Stage):
             "missing": self.refused - self.corrupt,
             "corrupt": self.corrupt,
             **self._progress.figures(),
+            **self._blind.figures(),
             "checkpoint_bytes": self._checkpoints.bytes,
             "checkpoint_whole": self._checkpoints.whole,
             "checkpoint_changes": self._checkpoints.changes,

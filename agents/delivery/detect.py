@@ -282,6 +282,11 @@ class DetectStage(Stage):
         places = [(lane, q) for lane in LANES for q in range(self._partitions)]
         return [(lane, q) for lane, q in places if self._told[lane] and self._said.get((lane, q)) != self._told[lane]]
 
+    def truncated(self) -> None:
+        """See `Stage`."""
+        self._live.reader.truncated()
+        self._durable.reader.truncated()
+
     def snapshot(self) -> Mapping[str, bytes]:
         """One small part, as of `applied`."""
         sent = [[lane, q, *mark] for (lane, q), mark in self._durable_sent.items()]

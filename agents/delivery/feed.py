@@ -17,7 +17,7 @@ from typing import Any
 from kafka import KafkaConsumer, TopicPartition
 
 from agents.delivery.letters import letter
-from agents.delivery.link import NOTHING, Link, RowMark
+from agents.delivery.link import Link, RowMark
 from agents.delivery.rulebook import Period, announced, check_piece
 from agents.delivery.stage import Message, Output
 from agents.engine.identity import FactIndex
@@ -125,7 +125,8 @@ class Context:
         link = Link.from_kafka(message.headers, message.value, where=message.where)
         facts = decode("identity", message.value, where=message.where) if link.count else None
         place = (link.topic, link.partition)
-        mark = self.marks.get(place, NOTHING)
+        # What is before the first message of a place went by retention; what lacks behind it was lost.
+        mark = self.marks.get(place, link.follows)
         if link.follows > mark:
             self.refused += 1
             log.warning("%s: facts after %s refused, the last seen are %s", message.where, link.follows, mark)

@@ -69,6 +69,10 @@ class IdentifyStage(Stage):
         """Figures for metrics."""
         return self._batches.figures()
 
+    def truncated(self) -> None:
+        """See `Stage`."""
+        self._batches.reader.truncated()
+
     def snapshot(self) -> Mapping[str, bytes]:
         """One small part."""
         return {META: pack(applied=self._applied, batches=self._batches.save(), sent=list(self._sent))}

@@ -223,6 +223,11 @@ class PersistBatches(Stage):
         if held.headers is not None:
             self._written.accept(held.headers)
 
+    def truncated(self) -> None:
+        """See `Stage`."""
+        self._live.reader.truncated()
+        self._written.reader.truncated()
+
     def snapshot(self) -> Mapping[str, bytes]:
         """One small part, as of `applied`."""
         return {META: pack(applied=self._applied, batches=self._written.save(), row=self._row)}

@@ -27,6 +27,7 @@ class Reader:
     """Marks of one partition of one topic."""
 
     marks: Marks = field(default_factory=dict)
+    strict: set[tuple[str, str]] | None = None  # sources heard of since messages were lost; None: none were
 
     def check(self, headers: BatchHeaders, where: str) -> Position | None:
         """What of a batch or marker is new.
@@ -39,7 +40,8 @@ class Reader:
         """
         seen = self.marks.get((headers.source, headers.timeline), {})
         follows = headers.follows
-        if follows is not None:
+        lost = self.strict is not None and (headers.source, headers.timeline) not in self.strict
+        if follows is not None and not lost:
             mark = seen.get(follows.generation)
             if mark is None or mark < follows.position:
                 raise MissingRowsError(
@@ -54,6 +56,8 @@ class Reader:
         """Remember the last row of a batch; a marker has none."""
         if headers.last is None:
             return
+        if self.strict is not None:
+            self.strict.add((headers.source, headers.timeline))
         seen = self.marks.setdefault((headers.source, headers.timeline), {})
         if headers.timeline and not seen:
             self._forget_timelines()
@@ -61,6 +65,10 @@ class Reader:
         seen[headers.generation] = headers.last if known is None else max(known, headers.last)
         while len(seen) > GENERATIONS_KEPT:
             seen.pop(next(iter(seen)))
+
+    def truncated(self) -> None:
+        """Messages are lost: the next one of every source follows what nobody will ever send again."""
+        self.strict = set()
 
     def _forget_timelines(self) -> None:
         """Old backfills go; should one of their batches come once more, its rows are the same rows again."""

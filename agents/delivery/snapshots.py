@@ -9,7 +9,8 @@ hides what counts.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ from schemas.kafkaaddress import kafka_options
 log = logging.getLogger(__name__)
 MAX_PART = 4_000_000  # bytes of one record; a longer part is cut
 META = "meta"
+_KEY = re.compile(rb"(?P<place>[\w.-]+/\d+)/(?P<epoch>\d{1,15})/(?P<tag>[\w.-]+#\d+/\d+)", re.ASCII)
 LAYOUT = 1  # of the plain values in parts
 
 
@@ -64,14 +66,17 @@ class Saved:
 
     epochs: dict[int, dict[str, bytes]] = field(default_factory=dict)
 
-    def newest(self) -> tuple[int, dict[str, bytes]]:
-        """Highest epoch seen, and the parts of the highest epoch that has a `meta` (empty: none has)."""
-        highest = max(self.epochs, default=0)
+    @property
+    def highest(self) -> int:
+        """Highest epoch seen; 0: none."""
+        return max(self.epochs, default=0)
+
+    def whole(self) -> Iterator[dict[str, bytes]]:
+        """Parts of each epoch that has a `meta`, the newest first; each is a state that its owner had."""
         for epoch in sorted(self.epochs, reverse=True):
             parts = join(self.epochs[epoch])
             if META in parts:
-                return highest, _with_meta(parts)
-        return highest, {}
+                yield parts
 
 
 def collect(records: Iterable[tuple[bytes | None, bytes | None]], places: Iterable[Place]) -> dict[Place, Saved]:
@@ -79,13 +84,12 @@ def collect(records: Iterable[tuple[bytes | None, bytes | None]], places: Iterab
     wanted = {p.text: p for p in places}
     found = {p: Saved() for p in wanted.values()}
     for key, value in records:
-        topic, _, rest = (key or b"").decode().partition("/")
-        partition, _, rest = rest.partition("/")
-        epoch, _, tag = rest.partition("/")
-        place = wanted.get(f"{topic}/{partition}")
-        if place is None:
+        part = _KEY.fullmatch(key or b"")
+        place = None if part is None else wanted.get(part["place"].decode())
+        if part is None or place is None:
             continue
-        parts = found[place].epochs.setdefault(int(epoch), {})
+        tag = part["tag"].decode()
+        parts = found[place].epochs.setdefault(int(part["epoch"]), {})
         if value:
             parts[tag] = value
         else:
@@ -107,14 +111,18 @@ def join(cut: Mapping[str, bytes]) -> dict[str, bytes]:
     }
 
 
-def _with_meta(parts: dict[str, bytes]) -> dict[str, bytes]:
-    """Parts with the `meta` that is meant, where it was too long for one record."""
+def with_meta(parts: Mapping[str, bytes]) -> Mapping[str, bytes]:
+    """Parts with the `meta` that is meant, where it was too long for one record.
+
+    Raises:
+        StateError: it cannot be read.
+    """
     tag = unpack(parts[META]).get("long")
     if tag is None:
         return parts
     if tag not in parts:
         raise StateError(f"the saved state lacks {tag}", hint="start with an empty state topic")
-    return parts | {META: parts[tag]}
+    return {**parts, META: parts[tag]}
 
 
 class Writer:

@@ -100,6 +100,9 @@ class Stage(ABC):
             StateError: the parts are not of this release or the one before.
         """
 
+    def truncated(self) -> None:
+        """Messages before the next one are gone that were never read: what needed them is to be marked."""
+
     def figures(self) -> Mapping[str, float]:
         """Figures for the status file and metrics, by name."""
         return {}

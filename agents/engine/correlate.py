@@ -43,12 +43,14 @@ class RuleTime:
         incomplete: True where one of the sources is absent.
         covered: Up to where it is known what came, where sources have ended and no row will come; None: not known.
             See `ProgressTable.covered`.
+        whole_from: Windows that hold a row before this time may lack others, which were lost.
     """
 
     watermark: int = NEVER
     earliest: int | None = None
     incomplete: bool = False
     covered: int | None = None
+    whole_from: int = NEVER
 
 
 @dataclass(slots=True)
@@ -247,7 +249,7 @@ class Bucket:
     def _set(self, state: RuleState, time: RuleTime, upto: int) -> None:
         """Note what the sources of a rule have covered."""
         setting = state.setting
-        setting.incomplete = time.incomplete
+        setting.incomplete, setting.whole_from = time.incomplete, time.whole_from
         setting.covered_to = min(_covered(state, time), upto)
         if time.incomplete and setting.covered_to > setting.blind_until:
             setting.blind_until = setting.covered_to
@@ -265,6 +267,13 @@ class Bucket:
                 assert isinstance(key, AbsenceKey)
                 key.start(earliest)
                 state.keys.watch(group_key, key.alarm())
+
+    def learn_from(self, rule_id: str, since: int) -> None:
+        """What a rule had learned before an event time is gone: it learns anew from there. Once or often."""
+        state = self._states.get(rule_id)
+        if state is not None and state.since < since:
+            state.since = since
+            self.dirty = True
 
     def _new_values(self, state: RuleState, due: Iterable[Waiter], time: RuleTime, tell: Tell) -> None:
         rule = state.rule

@@ -25,6 +25,7 @@ class Setting:
         timeline: Empty for live.
         calendar: The district's.
         incomplete: True while one of the rule's sources is absent.
+        whole_from: What holds a row before this time may lack others, which were lost.
         blind_until: Newest watermark reached while one was: before it nothing can be said to be missing.
         covered_to: Newest time that the sources are known to have covered.
         early: Rows that left a window, or values that a period did not count, because no more are kept.
@@ -36,6 +37,7 @@ class Setting:
     timeline: str = ""
     calendar: Calendar = field(default_factory=Calendar)
     incomplete: bool = False
+    whole_from: int = NEVER
     blind_until: int = NEVER
     covered_to: int = NEVER
     early: int = 0

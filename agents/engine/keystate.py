@@ -33,7 +33,7 @@ class KeyState(Key):
             window.expire(row[0])
         if not rows and self.episode is None:
             self.incomplete = window.lower_bound = False
-        if self.setting.incomplete:
+        if self.setting.incomplete or row[0] < self.setting.whole_from:
             self.incomplete = True
         kept = window.add(row)
         if window.early:

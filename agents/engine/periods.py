@@ -45,7 +45,7 @@ class PeriodKey(Key):
             self._begin(row)
         episode, setting = self.episode, self.setting
         assert episode is not None
-        self.incomplete = self.incomplete or setting.incomplete
+        self.incomplete = self.incomplete or setting.incomplete or row.t < setting.whole_from
         self.tally.add(row)
         if self.tally.early:
             setting.early += self.tally.early

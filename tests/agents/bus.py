@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from agents.delivery.feed import Context
+from agents.delivery.owning import owned
 from agents.delivery.snapshots import Place, Writer, collect
 from agents.delivery.stage import Message, Output, Stage
 from schemas.kinds import IDENTITY, SOURCES
@@ -71,10 +73,10 @@ class Worker:
 
     def restart(self) -> None:
         """Forget everything since the last checkpoint, as after a kill."""
-        epoch, parts = collect(self.saved, [self.place])[self.place].newest()
-        self.stage = self.make(self.place.topic, self.place.partition)
-        self.stage.restore(parts)
-        self.writer = Writer("state", 1, self.place, epoch + 1)
+        saved = collect(self.saved, [self.place])[self.place]
+        mine = owned(partial(self.make, *self.place), saved)
+        assert not mine.faults
+        self.stage, self.writer = mine.stage, Writer("state", 1, self.place, mine.epoch)
         self.next = self.stage.applied + 1
 
 

@@ -18,8 +18,9 @@ from agents.delivery import checkpoints, correlate, snapshots
 from agents.delivery.correlate import CorrelateStage
 from agents.delivery.feed import Context
 from agents.delivery.link import NOTHING, Link, RowMark
+from agents.delivery.owning import owned
 from agents.delivery.rulebook import Always
-from agents.delivery.snapshots import META, Place, Writer, collect, pack, unpack
+from agents.delivery.snapshots import META, Place, Writer, collect, pack, unpack, with_meta
 from agents.delivery.stage import Message, Output
 from agents.engine import keystore, newvalues, waiting
 from agents.engine.correlate import Bucket
@@ -143,9 +144,10 @@ class Owner:
 
     def restart(self) -> None:
         saved = collect(self.topic, [HERE])[HERE]
-        epoch, parts = saved.newest()
-        self.stage, self.writer = _stage(), Writer("state", 1, HERE, epoch + 1)
-        self.stage.restore(parts)
+        mine = owned(_stage, saved)
+        assert not mine.faults
+        assert isinstance(mine.stage, CorrelateStage)
+        self.stage, self.writer = mine.stage, Writer("state", 1, HERE, mine.epoch)
         self.cleanup = self.writer.forget(saved)
 
 
@@ -178,11 +180,12 @@ def test_the_state_topic_holds_no_more_than_the_chains_that_count(seed: int) -> 
     for message in _log(rng, 20):
         owner.stage.handle(message)
         assert owner.checkpoint(1.0)
-    epoch, parts = collect(owner.topic, [HERE])[HERE].newest()
+    saved = collect(owner.topic, [HERE])[HERE]
+    parts = with_meta(next(saved.whole()))
     meta = unpack(parts[META])
     chains = [changes for number, changes, _ in meta["buckets"] if number]
     metas = {META} | {tag for tag in parts if tag.startswith(META)}
-    assert epoch == 1
+    assert saved.highest == 1
     assert len(parts) == len(metas) + len(chains) + sum(chains)
     assert len(metas) <= 2
     assert max(chains) <= checkpoints.MAX_CHANGES + correlate.BUCKETS // checkpoints.MAX_WHOLE

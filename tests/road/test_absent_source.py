@@ -1,4 +1,4 @@
-"""A collector that dies is declared absent, the others go on without it, and its return changes nothing judged before."""
+"""A collector that dies is declared absent; what is judged meanwhile stands, and is judged again when it is back."""
 
 from __future__ import annotations
 
