@@ -61,6 +61,10 @@ class StateError(AupstreamError):
     """Saved state cannot be read, or belongs to something else."""
 
 
+class NewerReleaseError(StateError):
+    """Something was written by a newer release: this one must not go on with it, and must not throw it away."""
+
+
 class Errors(AupstreamError):  # noqa: N818 - it is several
     """Several errors found in one reading, reported together.
 

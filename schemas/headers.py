@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from schemas.errors import CorruptBatchError
+from schemas.errors import CorruptBatchError, NewerReleaseError
 
+VERSION = 1  # of the headers; another one is for what an older reader would take wrongly
 NEVER = -(2**63)  # progress before the first row: minus infinity
 FOREVER = 2**63 - 1  # progress of a source that has ended: plus infinity
 
@@ -89,7 +90,7 @@ class BatchHeaders:
     epoch: int = -1
     idle: bool = False
     newest: int | None = None
-    version: int = field(default=1)
+    version: int = field(default=VERSION)
 
     def to_kafka(self) -> list[tuple[str, bytes]]:
         """The header list to send, in a fixed order."""
@@ -125,11 +126,12 @@ class BatchHeaders:
 
         Raises:
             CorruptBatchError: a header is missing, damaged or cannot be read.
+            NewerReleaseError: it is of a newer release, which an older one must leave for its successor.
         """
         got = {k: (v or b"") for k, v in headers}
         try:
             text = {k: v.decode("ascii") for k, v in got.items() if k.startswith("aup-")}
-            return _checked(text)
+            return _checked(text, where)
         except (KeyError, ValueError) as error:
             raise CorruptBatchError(
                 f"batch header missing or unreadable: {error!r}",
@@ -154,9 +156,12 @@ def _position(text: str) -> Position | None:
     return Position(int(offset), int(sub))
 
 
-def _checked(text: dict[str, str]) -> BatchHeaders:
+def _checked(text: dict[str, str], where: str) -> BatchHeaders:
     if int(text.pop("aup-check"), 16) != _check(text):
         raise ValueError("aup-check is not that of the other headers")
+    if int(text["aup-version"]) > VERSION:
+        what = f"batch headers of version {text['aup-version']}, this release knows {VERSION}"
+        raise NewerReleaseError(what, where=where, hint="update this worker; it waits here until then")
     return _parse(text)
 
 

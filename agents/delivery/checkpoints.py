@@ -30,10 +30,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from agents.delivery.snapshots import META, pack, unpack
+from agents.delivery.snapshots import META, UPDATE, pack, unpack
 from agents.engine import saving
 from agents.engine.correlate import Bucket
-from schemas.errors import StateError
+from schemas.errors import NewerReleaseError, StateError
 
 MAX_CHANGES = 256  # parts of a chain; at one every two seconds some nine minutes
 MAX_WHOLE = 4  # whole parts in one checkpoint that are not needed yet, of 32 buckets
@@ -140,7 +140,7 @@ def restored(parts: Mapping[str, bytes], meta: Mapping[str, Any], buckets: int) 
     """
     named = meta["buckets"]
     if (named if isinstance(named, int) else len(named)) != buckets:
-        raise StateError("the saved state has another layout", hint="run the release that wrote it")
+        raise NewerReleaseError("the saved state has another layout", hint=UPDATE)
     if isinstance(named, int):
         yield from _before_chains(parts, buckets)
         return

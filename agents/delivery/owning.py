@@ -10,7 +10,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from agents.delivery.snapshots import Place, Saved, with_meta
 from agents.delivery.stage import Stage
-from schemas.errors import StateError
+from schemas.errors import NewerReleaseError, StateError
 from schemas.kafkaaddress import kafka_options
 
 log = logging.getLogger("aupstream.agent")
@@ -35,12 +35,18 @@ def owned(make: Callable[[], Stage], saved: Saved) -> Owned:
     """A stage with the newest state that can be used; one that is new where none can.
 
     An older state is as true as the newest: it says up to where it has read.
+
+    Raises:
+        NewerReleaseError: a newer release saved it. Building it anew by older rules of saving would not be the same.
     """
     faults: list[str] = []
     for parts in saved.whole():
         stage = make()
         try:
             stage.restore(with_meta(parts))
+        except NewerReleaseError:
+            stage.close()
+            raise
         except (StateError, KeyError, TypeError, ValueError) as error:
             faults.append(str(error) if isinstance(error, StateError) else f"it cannot be read: {error!r}"[:200])
             stage.close()

@@ -18,11 +18,12 @@ import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
 from agents.delivery.stage import Output
-from schemas.errors import StateError
+from schemas.errors import NewerReleaseError, StateError
 from schemas.kafkaaddress import kafka_options
 
 log = logging.getLogger(__name__)
 MAX_PART = 4_000_000  # bytes of one record; a longer part is cut
+UPDATE = "run the release that wrote it, or a newer one"
 META = "meta"
 _KEY = re.compile(rb"(?P<place>[\w.-]+/\d+)/(?P<epoch>\d{1,15})/(?P<tag>[\w.-]+#\d+/\d+)", re.ASCII)
 LAYOUT = 1  # of the plain values in parts
@@ -37,14 +38,20 @@ def unpack(part: bytes) -> dict[str, Any]:
     """Take back what `pack` gave.
 
     Raises:
-        StateError: it is of another layout.
+        StateError: it cannot be read.
+        NewerReleaseError: it is of a layout that this release does not know.
     """
     try:
         plain = msgspec.msgpack.decode(part)
     except msgspec.DecodeError as error:
         raise StateError(f"the saved state cannot be read: {error}", hint="see the state topic") from error
-    if not isinstance(plain, dict) or plain.get("v") != LAYOUT:
-        raise StateError("the saved state has another layout", hint="run the release that wrote it")
+    if not isinstance(plain, dict):
+        raise StateError("the saved state is no table of values")
+    layout = plain.get("v")
+    if isinstance(layout, int) and layout > LAYOUT:
+        raise NewerReleaseError(f"the saved state has layout {layout}, this release knows {LAYOUT}", hint=UPDATE)
+    if layout != LAYOUT:
+        raise StateError("the saved state has no layout that is known")
     return plain
 
 

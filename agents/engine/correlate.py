@@ -24,7 +24,7 @@ from agents.engine.rulestate import RuleState, Tell
 from agents.engine.waiting import Waiter
 from agents.rules.model import Rule, part_of
 from agents.rules.own import Absence
-from schemas.errors import StateError
+from schemas.errors import NewerReleaseError, StateError
 from schemas.headers import FOREVER, NEVER
 
 MAX_PENDING = 2_000_000  # rows waiting for the watermark in one bucket; beyond it the worker stops with a word
@@ -345,12 +345,12 @@ class Bucket:
             Sentences that say what was dropped because its rule is gone or has another shape now.
 
         Raises:
-            StateError: the state is of a newer release.
+            NewerReleaseError: the state is of a newer release.
         """
         if state.get("v") not in READABLE:
-            raise StateError(
+            raise NewerReleaseError(
                 f"saved state has version {state.get('v')!r}, this release reads {', '.join(map(str, READABLE))}",
-                hint="run the release that wrote it, or start with an empty state folder",
+                hint="run the release that wrote it, or a newer one",
             )
         said = []
         for rule_id, saved in state["rules"].items():

@@ -13,7 +13,7 @@ from agents.engine.newvalues import NewValues
 from agents.engine.rows import Row
 from agents.engine.waiting import Waiter, Waiting
 from agents.rules.model import Rule
-from schemas.errors import StateError
+from schemas.errors import NewerReleaseError
 from schemas.headers import NEVER
 
 CHANGES_VERSION = 1
@@ -127,12 +127,12 @@ def merge(state: dict[str, Any], changed: Mapping[str, Any]) -> None:
     """Bring the saved state of a bucket, all of it, to where the next changes end.
 
     Raises:
-        StateError: the changes are of a newer release.
+        NewerReleaseError: the changes are of a newer release.
     """
     if changed.get("v") != CHANGES_VERSION:
-        raise StateError(
+        raise NewerReleaseError(
             f"saved changes have version {changed.get('v')!r}, this release reads {CHANGES_VERSION}",
-            hint="run the release that wrote them, or start with an empty state folder",
+            hint="run the release that wrote them, or a newer one",
         )
     for rule_id, made in changed["rules"].items():
         rule = state["rules"].setdefault(rule_id, {"pending": [], "keys": {}, "known": {}})

@@ -6,6 +6,7 @@ import random
 import zlib
 from typing import Any
 
+import msgspec
 import polars as pl
 import pytest
 
@@ -13,11 +14,12 @@ from agents.delivery.batches import EventBatches
 from agents.delivery.feed import FACTS_LANE, Context
 from agents.delivery.link import NOTHING, Link, RowMark
 from agents.delivery.owning import owned
-from agents.delivery.snapshots import collect
+from agents.delivery.snapshots import LAYOUT, collect
 from agents.delivery.stage import Message
 from agents.engine.progress import Told
 from schemas.codec import encode
-from schemas.headers import FOREVER
+from schemas.errors import NewerReleaseError
+from schemas.headers import FOREVER, VERSION, BatchHeaders
 from schemas.kinds import DETECTIONS, IDENTITY, EventKind
 from schemas.registry import empty, polars_schema
 from tests.agents.collecting import batches, sourced
@@ -112,6 +114,26 @@ def test_records_that_nobody_of_ours_wrote_are_no_state() -> None:
     mine = owned(_stage, collect([*noise, *owner.topic, *noise], [HERE])[HERE])
     assert mine.faults == ()
     assert mine.stage.applied == owner.stage.applied
+
+
+def test_what_a_newer_release_saved_is_refused_with_a_word_and_not_thrown_away() -> None:
+    log = _log(3, 24)
+    owner, _ = _owner(log, 3)
+    key = f"{HERE.text}/7/meta#0/1".encode()
+    for plain, said in (
+        ({"v": LAYOUT + 1}, f"layout {LAYOUT + 1}, this release knows {LAYOUT}"),
+        ({"v": LAYOUT, "applied": 3, "buckets": 99}, "another layout"),
+    ):
+        newer = (key, msgspec.msgpack.encode(plain))
+        with pytest.raises(NewerReleaseError, match=f"{said}.*run the release that wrote it"):
+            owned(_stage, collect([*owner.topic, newer], [HERE])[HERE])
+
+
+def test_a_batch_of_a_newer_release_ends_the_agent_with_a_word_and_is_left_for_its_successor() -> None:
+    headers = BatchHeaders("marker", "dhcp", "s", version=VERSION + 1)
+    message = Message(EventKind.DHCP.topic, 0, 7, b"", headers.to_kafka())
+    with pytest.raises(NewerReleaseError, match=r"aup.events.dhcp/0/7.*update this worker"):
+        EventBatches().read(message)
 
 
 def _final(versions: Versions) -> dict[str, dict[str, Any]]:
