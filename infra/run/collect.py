@@ -24,7 +24,7 @@ from infra.run.heart import Heart
 from infra.run.knock import knock
 from infra.run.paths import DataPaths
 from schemas import metrics as names
-from schemas.errors import AupstreamError
+from schemas.errors import AupstreamError, RetryableError
 from schemas.logs import configure
 from schemas.logsettings import LogSettings
 from schemas.metrics import Metrics
@@ -101,7 +101,10 @@ def collect(config_file: Path | None) -> int:
     stop, failed = threading.Event(), []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    knock(config.kafka.address)
+    try:
+        knock(config.kafka.address)
+    except RetryableError as error:  # a network that fails just now must not end who waits for it
+        log.warning("%s; waiting for it", error)
     epoch = register_all(sources, config.kafka.address)
     metrics = Metrics()
     traces = tracing(config.traces, "collect", metrics)

@@ -15,7 +15,7 @@ from typing import Any
 from kafka.errors import AuthorizationError, KafkaError
 from kafka.net.sasl import get_sasl_mechanism
 
-from schemas.errors import AupstreamError, ServerError
+from schemas.errors import AupstreamError, RetryableError, ServerError
 from schemas.kafkaaddress import KafkaAddress, kafka_options
 
 TIMEOUT_S = 5.0
@@ -31,6 +31,7 @@ def knock(text: str) -> None:
     Raises:
         ServerError: it does not let us in: TLS fails, the login is refused. Where no server listens nothing is raised:
             that may pass, and who calls waits for it.
+        RetryableError: it ends the connection or says nothing: it may be no place for us, or a network that fails.
         ConfigError: a file of the address cannot be read.
     """
     address = KafkaAddress.of(text)
@@ -90,7 +91,7 @@ def _come_in(plain: socket.socket, address: KafkaAddress, server: str, host: str
             hint = "check kafka.mechanism, and that this port is one with TLS and a login"
         else:
             hint = "does it ask for a certificate of our own? Then set kafka.certificate and kafka.key"
-        raise ServerError(
+        raise RetryableError(
             f"Kafka ends the connection: {str(error) or 'without a word'}", where=server, hint=hint
         ) from error
 

@@ -125,6 +125,7 @@ def test_hostile_messages_on_every_topic_end_no_agent_and_change_nothing(tmp_pat
     lines = {str(s.name): Path(s.path).read_bytes().count(b"\n") for s in scene.config.sources}
     with scene.running() as system:
         wait_until(system, lambda: sum(s.get("handled", 0) for s in statuses(system.paths.status)) > 300, WITHIN_S)
+        assert system.absences.is_alive()
         sent = _send(system, 1)
         system.wait_until_drained(within_s=WITHIN_S)
         assert all(number == 1 for number in system.processes.starts.values()), system.processes.starts
