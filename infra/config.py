@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -42,7 +43,23 @@ def _zone(name: str) -> str:
     return name
 
 
+def _dsn(text: str) -> str:
+    """A DSN that can be taken apart: the words of others for one that cannot quote the password."""
+    try:
+        parts = urlsplit(text)
+        good = not text or (parts.scheme in ("clickhouse", "clickhouses") and bool(parts.hostname) and parts.port != 0)
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError(
+            "this is no DSN; write clickhouse://user:password@host:port/database, with / ? # [ ] of a password as "
+            "%2F %3F %23 %5B %5D"
+        )
+    return text
+
+
 Zone = Annotated[str, AfterValidator(_zone)]
+Dsn = Annotated[str, AfterValidator(_dsn)]
 _NOT_THE_COLLECTORS = ("partitions", "listener", "programs", "hosts", "senders", "otherwise")
 
 
@@ -129,8 +146,8 @@ class ClickHouse(BaseModel):
 
     model_config = _STRICT
 
-    dsn: str = Field(default="", repr=False, description="clickhouse://user:password@host:port/database")
-    analyst_dsn: str = Field(default="", repr=False, description="The same as an analyst, for `aupstream sql`.")
+    dsn: Dsn = Field(default="", repr=False, description="clickhouse://user:password@host:port/database")
+    analyst_dsn: Dsn = Field(default="", repr=False, description="The same as an analyst, for `aupstream sql`.")
 
 
 class Workers(BaseModel):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from schemas.logsettings import Format, LogSettings
 
-_PASSWORD = re.compile(r"(\w://[^\s:/@]*):[^\s/@]+@")
+_PASSWORD = re.compile(r"(\w://[^\s:/@]*):[^\s/]+@")  # to the last @, since a password may hold one
 _CHATTY = ("aiokafka", "kafka", "faust", "mode", "httpx", "httpcore", "urllib3", "jgo")  # below warnings
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _FIRST = ("time", "level", "logger", "process", "event")

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Sequence
 from typing import Self
+from urllib.parse import urlsplit
 
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -35,6 +36,12 @@ LAST_S = 2.0  # for what waits at the end of the process
 _SCOPE = InstrumentationScope("aupstream")
 
 
+def _server(endpoint: str) -> str:
+    """Scheme and server of an address: what stands before and behind may be a secret."""
+    parts = urlsplit(endpoint)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
 class Exporter(threading.Thread):
     """See the module.
 
@@ -47,7 +54,7 @@ class Exporter(threading.Thread):
 
     def __init__(self, endpoint: str, process: str, metrics: Metrics, exporter: SpanExporter | None = None) -> None:
         super().__init__(name="traces", daemon=True)
-        self._endpoint, self._metrics = endpoint, metrics
+        self._where, self._metrics = _server(endpoint), metrics
         self._exporter = exporter or OTLPSpanExporter(endpoint=endpoint, timeout=TIMEOUT_S)
         self._resource = Resource({"service.name": "aupstream", "service.instance.id": process})
         self._queue: queue.Queue[Span | None] = queue.Queue(QUEUE)
@@ -102,13 +109,13 @@ class Exporter(threading.Thread):
         try:
             taken = self._exporter.export([self._readable(span) for span in spans]) is SpanExportResult.SUCCESS
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing depends on a span
-            log.debug("spans were not sent: %r", error)
+            log.debug("spans were not sent: %s", type(error).__name__)  # its words quote the address
             taken = False
         self._metrics.add(names.SPANS_SENT if taken else names.SPANS_DROPPED, len(spans))
         if taken == self._away:
             self._away = not taken
             what = "takes spans again" if taken else "does not take spans: they are dropped and counted until it does"
-            log.warning("the endpoint of traces, %s, %s", self._endpoint, what)
+            log.warning("the endpoint of traces, %s, %s", self._where, what)
 
     def _readable(self, span: Span) -> ReadableSpan:
         return ReadableSpan(

@@ -38,6 +38,13 @@ def alert_of(violation: Mapping[str, Any], wording: Wording) -> dict[str, Any]:
     }
 
 
+def _why(error: BaseException | None) -> str:
+    """Why it was not delivered, without the address: it often holds a secret, and httpx's own words quote it."""
+    if isinstance(error, httpx.HTTPStatusError):
+        return f"it answers {error.response.status_code}"
+    return f"{type(error).__name__}: {error}"
+
+
 class Alerts:
     """Sends alerts. One that cannot be delivered after all tries is logged and given up: the violation itself stays.
 
@@ -91,7 +98,7 @@ class Alerts:
         except RetryError as error:
             self.failed += 1
             self._metrics.add(names.ALERTS_FAILED, channel="webhook")
-            why = error.last_attempt.exception()
+            why = _why(error.last_attempt.exception())
             log.error("alert %s was not delivered to the webhook: %s", alert["id"], why)  # noqa: TRY400  # no fault of ours
 
     def _post(self, alert: Mapping[str, Any]) -> None:

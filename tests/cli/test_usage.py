@@ -132,6 +132,13 @@ def test_every_mistake_of_a_format_of_ones_own_is_named_with_line_and_column(tmp
             "ClickHouse does not answer",
         ),
         (
+            '[clickhouse]\ndsn = "clickhouse://u:s3cret/x@a:1/db"\n',
+            ["violations"],
+            2,
+            "toml:2:1: clickhouse.dsn: this is",
+        ),
+        ('[clickhouse]\nanalyst_dsn = "u:s3cret@a:1"\n', ["violations"], 2, "this is no DSN; write clickhouse://"),
+        (
             '[kafka]\nbootstrap = "a:1"\n[clickhouse]\ndsn = "clickhouse://a:1/db"\n',
             ["up"],
             2,

@@ -82,6 +82,7 @@ def test_children_are_told_the_same_and_what_is_no_setting_is_the_configurations
     ("text", "shown"),
     [
         ("clickhouse://aup:p%40ss@host:9000/db", "clickhouse://aup:***@host:9000/db"),
+        ("clickhouse://aup:p@ss@host:9000/db", "clickhouse://aup:***@host:9000/db"),
         ("https://host:443/a@b", "https://host:443/a@b"),
         ("mail to a@b.example: c", "mail to a@b.example: c"),
     ],
