@@ -30,7 +30,9 @@ class BatchSettings:
         schema: Name of the Avro schema.
         source: Source name.
         timeline: Empty for live.
-        partitions: Partitions of the topic.
+        partitions: Partitions that rows go to: those of the topic, or those that it had when rows were sent that may
+            have to be sent again.
+        told: Partitions of the topic, which are all told of progress.
         block_bytes: Bytes of a position block.
         batch_rows: Rows a batch at most.
         lateness_us: Progress is the maximum time less this.
@@ -42,6 +44,7 @@ class BatchSettings:
     source: str
     timeline: str
     partitions: int
+    told: int
     block_bytes: int
     batch_rows: int
     lateness_us: int
@@ -177,7 +180,7 @@ class Batcher:
 
     @property
     def partitions(self) -> int:
-        """Partitions of the topic."""
+        """Partitions that rows go to."""
         return self._settings.partitions
 
     @property
@@ -212,7 +215,7 @@ class Batcher:
                     newest=self.state.maximum,
                 ),
             )
-            for partition in range(self._settings.partitions)
+            for partition in range(self._settings.told)
         ]
 
 

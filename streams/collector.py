@@ -89,7 +89,7 @@ class Collector:
         self._kind = normaliser.kind
         self._ledger = Ledger(config.name, config.type, config.timeline)
         self._intake = Intake(config, normaliser, self._ledger)
-        self._out = Outbox(config, self._kind, sink, settings, state["sent"] if state else None)
+        self._out = Outbox(config, self._kind, sink, settings, state)
         self._pending: _Pending | None = None
         self._saved: Mapping[str, Any] = {}
         self._saved_us: int | None = None
@@ -105,7 +105,7 @@ class Collector:
         self._anchor: tuple[int | None, int] | None = None  # maximum and wall clock at the last line
         if state:
             self._resume(state)
-        self._save(self._state(clean=False) if not state else {**state, "clean": False})
+        self._save(self._out.resumed(state) if state else self._state(clean=False))
 
     @property
     def open_lines(self) -> int:

@@ -30,7 +30,8 @@ class Outbox:
         kind: Kind of its events.
         sink: Where messages go.
         settings: What is the same for all collectors.
-        state: `save` of an earlier run, or None.
+        run: State of an earlier run, or None: `save` of it under `sent`, and under `clean` whether it stopped so that
+            nothing of it will be sent again.
     """
 
     def __init__(
@@ -39,14 +40,16 @@ class Outbox:
         kind: EventKind,
         sink: BatchSink,
         settings: CollectorSettings,
-        state: Mapping[str, Any] | None,
+        run: Mapping[str, Any] | None,
     ) -> None:
         self.ticket = 0  # of the last message submitted
         self._config, self._sink = config, sink
         self._epoch, self._sealer = settings.epoch, settings.seal
+        state = run["sent"] if run else None
         sent = _loaded(state["batches"]) if state else {}
-        self.events = self._batcher(kind.topic, kind.value, sent.get(kind.topic))
-        self.rejected = self._batcher(DEAD_LETTERS, "dead_letter", sent.get(DEAD_LETTERS))
+        before: Mapping[str, int] = {} if run is None or run["clean"] else run["sent"]["partitions"]
+        self.events = self._batcher(kind.topic, kind.value, sent.get(kind.topic), before)
+        self.rejected = self._batcher(DEAD_LETTERS, "dead_letter", sent.get(DEAD_LETTERS), before)
         self._batchers = {kind.topic: self.events, DEAD_LETTERS: self.rejected}
         self._closing: deque[tuple[int, int, dict[str, Any]]] = deque()  # rows needed of each batcher, record
         self._sending: deque[tuple[int, dict[str, Any]]] = deque()  # ticket needed, record
@@ -55,14 +58,16 @@ class Outbox:
         self._told: tuple[int, bool] = (NEVER, False)
         self._told_us: int | None = None
 
-    def _batcher(self, topic: str, schema: str, state: BatchState | None) -> Batcher:
-        config = self._config
+    def _batcher(self, topic: str, schema: str, state: BatchState | None, before: Mapping[str, int]) -> Batcher:
+        config, there = self._config, self._sink.partitions(topic)
         settings = BatchSettings(
             topic=topic,
             schema=schema,
             source=config.name,
             timeline=config.timeline,
-            partitions=self._sink.partitions(topic),
+            # What may have to be sent again goes where it went, until a clean stop, though the topic has grown.
+            partitions=min(before.get(topic, there), there),
+            told=there,
             block_bytes=config.block_bytes,
             batch_rows=config.batch_rows,
             lateness_us=config.lateness_us,
@@ -152,13 +157,18 @@ class Outbox:
             "records": [record for _, _, record in self._closing] + [record for _, record in self._sending],
         }
 
+    def resumed(self, run: Mapping[str, Any]) -> dict[str, Any]:
+        """The state of the run that goes on from another's: where rows go from now on is kept before the first goes."""
+        partitions = {topic: batcher.partitions for topic, batcher in self._batchers.items()}
+        return {**run, "sent": {**run["sent"], "partitions": partitions}, "clean": False}
+
     def check(self, state: Mapping[str, Any], *, clean: bool) -> None:
         """Refuse a state after which rows would be sent again to other partitions.
 
         Raises:
             StateError: blocks or partitions are others, and rows may be on their way.
         """
-        now = {topic: batcher.partitions for topic, batcher in self._batchers.items()}
+        now = {topic: batcher.partitions for topic, batcher in self._batchers.items()}  # fewer only where it shrank
         if not clean and (state["partitions"], state["block_bytes"]) != (now, self._config.block_bytes):
             raise StateError(
                 f"partitions were {state['partitions']} of blocks of {state['block_bytes']} bytes and are {now} of "

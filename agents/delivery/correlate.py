@@ -86,15 +86,9 @@ class CorrelateStage(Stage):
             kept = self._versions.newest(rule_id).kept_by(group_key)
             return bucket_of(*kept) == bucket and key_partition(*kept, partition[1]) == partition[0]
 
+        shared = {"inventory": inventory, "calendar": calendar, "hot_keys": HOT_KEYS // BUCKETS}
         self._buckets = [
-            Bucket(
-                self._versions.first,
-                judge,
-                inventory=inventory,
-                calendar=calendar,
-                hot_keys=HOT_KEYS // BUCKETS,
-                owns=partial(owns, number),
-            )
+            Bucket(self._versions.first, judge, owns=partial(owns, number), **shared)  # type: ignore[arg-type]
             for number in range(BUCKETS)
         ]
         self._checkpoints, self._bucket_applied = Checkpoints(self._buckets), [-1] * BUCKETS

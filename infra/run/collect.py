@@ -87,6 +87,22 @@ def _clock() -> int:
     return time.time_ns() // 1_000
 
 
+def _told_to_stop() -> threading.Event:
+    """Set by SIGTERM and Ctrl-C."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def _knock(address: str) -> None:
+    """Say why Kafka does not let us in. A network that fails just now must not end who waits for it."""
+    try:
+        knock(address)
+    except RetryableError as error:
+        log.warning("%s; waiting for it", error)
+
+
 def collect(config_file: Path | None) -> int:
     """Read all sources of a configuration; the exit code.
 
@@ -98,15 +114,10 @@ def collect(config_file: Path | None) -> int:
     sources = config.collectors()
     paths = DataPaths(config.data.absolute())
     paths.make()
-    stop, failed = threading.Event(), []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    try:
-        knock(config.kafka.address)
-    except RetryableError as error:  # a network that fails just now must not end who waits for it
-        log.warning("%s; waiting for it", error)
+    stop, failed = _told_to_stop(), []
+    _knock(config.kafka.address)
     epoch = register_all(sources, config.kafka.address)
-    metrics = Metrics()
+    metrics, over = Metrics(), threading.Event()
     traces = tracing(config.traces, "collect", metrics)
     sink = KafkaSink(config.kafka.address, metrics=metrics, traces=traces)
     seal = ensure(config.privacy.keys(config.data)).sealer() if config.privacy.on else None
@@ -115,7 +126,6 @@ def collect(config_file: Path | None) -> int:
         Collector(s, make_source(s), sink, settings, positions=PositionFile(paths.positions, s.name), metrics=metrics)
         for s in sources
     ]
-    over = threading.Event()
     health = Health(
         config.health.listen, paths.status, lambda: [c.config.name for c in collectors if c.problem]
     ).start()

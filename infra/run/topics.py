@@ -84,7 +84,7 @@ def wanted(
 
 
 def create(bootstrap: str, topics: Mapping[str, Wanted], replication: int) -> list[str]:
-    """Make the topics that are missing; names of those made.
+    """Make the topics that are missing, and let those of events grow; names of those made.
 
     Raises:
         ServerError: Kafka does not answer or refuses, or a topic stands with another number of partitions.
@@ -102,6 +102,7 @@ def create(bootstrap: str, topics: Mapping[str, Wanted], replication: int) -> li
                 NewTopic(n, topics[n].partitions, replication, topic_configs=dict(topics[n].config)) for n in missing
             ]
             admin.create_topics(new)
+        _grow(admin, topics)
         _check(admin, topics, bootstrap)
     except TopicAlreadyExistsError:
         return []
@@ -110,6 +111,22 @@ def create(bootstrap: str, topics: Mapping[str, Wanted], replication: int) -> li
     finally:
         admin.close()
     return missing
+
+
+def _grow(admin: KafkaAdminClient, topics: Mapping[str, Wanted]) -> None:
+    """Give topics of events the partitions that the configuration asks for, where they have fewer.
+
+    Collectors send what they may have to send again where it went, so this may be done at any time; those that run go
+    on as they are and must be started again, since only then they tell the new partitions of progress.
+    """
+    growing = {*(kind.topic for kind in EventKind), DEAD_LETTERS}
+    found = _partitions(admin, topics)
+    more = {n: topics[n].partitions for n in growing if 0 < found.get(n, 0) < topics[n].partitions}
+    if more:
+        admin.create_partitions(more)
+        deadline = time.monotonic() + SHOWN_WITHIN_S
+        while more.items() - _partitions(admin, topics).items() and time.monotonic() < deadline:
+            time.sleep(0.1)  # a broker tells of the old number for a moment
 
 
 def keep_for(bootstrap: str, topics: Mapping[str, Wanted]) -> list[str]:

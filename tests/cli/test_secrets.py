@@ -166,15 +166,7 @@ def test_no_secret_is_said_logged_kept_or_told_to_a_process_by_its_words(
         paths = DataPaths(scene.config.data.absolute())
         scanned = Scanned({"webhook": HOOK, "traces": TRACES, "a wrong password": WRONG, "Kafka's password": PASSWORD})
         with _running(scene, said) as run:
-            processes: set[int] = set()
-
-            def undelivered() -> bool:
-                processes.update(scanned.processes(run.pid))
-                return "was not delivered to the webhook" in _logs(paths, "notify")
-
-            _wait(run, said, undelivered)
-            assert len(processes) >= 6, "workers and the collector"
-            _wait(run, said, lambda: "does not take spans" in _logs(paths, "notify"))
+            _until_refused(run, said, scanned, paths)
             assert any(TRACES in path for path in asked)
             scanned.secrets |= _keys(key_file) | {"ClickHouse's password": embedded_servers.password()}
             _succeeding(scene, scanned, health)
@@ -184,6 +176,19 @@ def test_no_secret_is_said_logged_kept_or_told_to_a_process_by_its_words(
     assert scanned.files(paths.folder, besides=[paths.settings]) > 10
     scanned.files(tmp_path / "errors")
     assert not scanned.found(), "\n".join(scanned.found())
+
+
+def _until_refused(run: subprocess.Popen[bytes], said: Path, scanned: Scanned, paths: DataPaths) -> None:
+    """Wait until webhook and trace server have refused, and look at every process meanwhile."""
+    processes: set[int] = set()
+
+    def undelivered() -> bool:
+        processes.update(scanned.processes(run.pid))
+        return "was not delivered to the webhook" in _logs(paths, "notify")
+
+    _wait(run, said, undelivered)
+    assert len(processes) >= 6, "workers and the collector"
+    _wait(run, said, lambda: "does not take spans" in _logs(paths, "notify"))
 
 
 def _succeeding(scene: Scene, scanned: Scanned, health: int) -> None:

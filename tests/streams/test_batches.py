@@ -24,7 +24,7 @@ def batcher(*, max_bytes: int = 10_000, batch_rows: int = 4, limit: int = 10_000
             raise SchemaError("too large", where=schema)
         return bytes(10 * frame.height)
 
-    return Batcher(BatchSettings("t", "login", "s", "", 2, 100, batch_rows, LATENESS, max_bytes), encode)
+    return Batcher(BatchSettings("t", "login", "s", "", 2, 2, 100, batch_rows, LATENESS, max_bytes), encode)
 
 
 def rows(offsets: list[int], generation: str = "g") -> Rows:

@@ -207,19 +207,26 @@ def test_a_damaged_position_says_what_to_do(tmp_path: Path) -> None:
     assert "move the file away" in caught.value.hint
 
 
-def test_partitions_may_change_after_a_clean_stop_only(tmp_path: Path) -> None:
+def test_partitions_may_grow_at_any_time_and_shrink_after_a_clean_stop_only(tmp_path: Path) -> None:
     path, state = write(tmp_path, [b"%d ev" % t for t in range(50)]), tmp_path / "state"
     running = collector(config(path), MemorySink(2), state)
     running.step(0)
     with pytest.raises(StateError, match="did not stop cleanly"):
-        collector(config(path), MemorySink(3), state)
+        collector(config(path), MemorySink(1), state)
+    grown = MemorySink(3)
+    again = collector(config(path), grown, state)
+    again.step(0)
+    again.step(10_000_000)
+    sent = grown.take()
+    assert {m.partition for m in sent if m.headers and m.headers.kind == "batch"} <= {0, 1}, "where they went before"
+    assert {m.partition for m in sent if m.headers and m.headers.kind == "marker"} == {0, 1, 2}
     again = collector(config(path), MemorySink(2), state)
     again.step(0)
     again.stop()
     for _ in range(3):
         again.step(0)
     assert again.done
-    collector(config(path), MemorySink(3), state)
+    collector(config(path), MemorySink(1), state)
 
 
 def test_a_state_that_cannot_be_saved_stops_reading_and_goes_on_by_itself(tmp_path: Path) -> None:

@@ -1,0 +1,43 @@
+"""A topic of events gets more partitions half-way: after a clean stop, and after a kill, nothing is lost or doubled."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from infra.run.drain import statuses
+from infra.run.system import COLLECT, System
+from schemas.errors import ServerError
+from tests.road.scene import WITHIN_S, backtest, simulated, wait_until
+from tests.road.stored import Stored, assert_conserved, assert_same
+
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(400)]
+
+
+def _handled(system: System) -> int:
+    return sum(status.get("handled", 0) for status in statuses(system.paths.status))
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
+def test_more_partitions_half_way_change_no_violation(tmp_path: Path, ending: signal.Signals) -> None:
+    scene = simulated(tmp_path, seed=6, lines=40_000)
+    scene.change(sources=lambda sources: [s | {"batch_rows": 100} for s in sources], kafka={"event_partitions": 2})
+    lines = {str(s.name): Path(s.path).read_bytes().count(b"\n") for s in scene.config.sources}
+    with scene.running() as system:
+        wait_until(system, lambda: _handled(system) > 60)
+        os.kill(system.processes.pids[COLLECT], ending)
+        wait_until(system, lambda: system.processes.pids.get(COLLECT) is None or ending == signal.SIGKILL, 60)
+        assert not system.drained()
+    scene.change(kafka={"event_partitions": 5})
+    with scene.running() as system:
+        system.wait_until_drained(within_s=WITHIN_S)
+        stored = Stored(system)
+        assert_conserved(stored, lines)
+        assert_same(stored, backtest(scene.config))
+        stored.close()
+    scene.change(kafka={"event_partitions": 3})
+    with pytest.raises(ServerError, match="has 5 partitions, the configuration says 3"), scene.running():
+        pass
