@@ -22,7 +22,9 @@ def faust_settings(name: str, settings: AgentSettings) -> dict[str, Any]:
         "web_enabled": False,
         "topic_allow_declare": False,
         "topic_disable_leader": True,
-        "consumer_group_instance_id": name,
+        # A static member that starts again is given what it had, and so none of the partitions that a topic has got
+        # since: with another number of them it is another member, and the group is shared out anew.
+        "consumer_group_instance_id": f"{name}-{settings.event_partitions}",
         "consumer_auto_offset_reset": "earliest",
         "consumer_max_fetch_size": 4_194_304,
         "consumer_metadata_max_age_ms": 10_000,

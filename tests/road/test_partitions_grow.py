@@ -1,4 +1,4 @@
-"""A topic of events gets more partitions half-way: after a clean stop, and after a kill, nothing is lost or doubled."""
+"""Topics of events get more partitions half-way, after a kill: nothing is lost and nothing is doubled."""
 
 from __future__ import annotations
 
@@ -21,15 +21,13 @@ def _handled(system: System) -> int:
     return sum(status.get("handled", 0) for status in statuses(system.paths.status))
 
 
-@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
-def test_more_partitions_half_way_change_no_violation(tmp_path: Path, ending: signal.Signals) -> None:
+def test_more_partitions_after_a_kill_half_way_change_no_violation(tmp_path: Path) -> None:
     scene = simulated(tmp_path, seed=6, lines=40_000)
     scene.change(sources=lambda sources: [s | {"batch_rows": 100} for s in sources], kafka={"event_partitions": 2})
     lines = {str(s.name): Path(s.path).read_bytes().count(b"\n") for s in scene.config.sources}
     with scene.running() as system:
         wait_until(system, lambda: _handled(system) > 60)
-        os.kill(system.processes.pids[COLLECT], ending)
-        wait_until(system, lambda: system.processes.pids.get(COLLECT) is None or ending == signal.SIGKILL, 60)
+        os.kill(system.processes.pids[COLLECT], signal.SIGKILL)
         assert not system.drained()
     scene.change(kafka={"event_partitions": 5})
     with scene.running() as system:
