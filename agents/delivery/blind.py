@@ -27,6 +27,11 @@ class Blind:
     def __init__(self) -> None:
         self._since: dict[Reads, int] | None = None  # event time that what was lost is not after
 
+    @property
+    def on(self) -> bool:
+        """True where something is lost."""
+        return self._since is not None
+
     def begin(self) -> None:
         """Something is lost, up to what is read next."""
         self._since = {}

@@ -206,7 +206,11 @@ class CorrelateStage(Stage):
             reads = (rule.kinds, rule.lane)
             if reads not in asked:
                 asked[reads] = self._time_of(*reads)
-            times[rule.id, start] = self._blind.mark(reads, rule, asked[reads], self._newest(rule.kinds), self._learn)
+            times[rule.id, start] = asked[reads]
+            if self._blind.on:
+                times[rule.id, start] = self._blind.mark(
+                    reads, rule, asked[reads], self._newest(rule.kinds), self._learn
+                )
         return times
 
     def _newest(self, kinds: frozenset[EventKind]) -> int:

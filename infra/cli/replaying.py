@@ -28,6 +28,9 @@ from streams.normalisers import registry
 
 TIMELINE = "replay-"  # how the names of such timelines begin
 _COLUMNS = ("replay", "source", "ids", "at", "who", "reason", "done", "events", "unreadable")
+_BEGUN = """
+SELECT replay, any(source) AS name, any(ids) AS letters FROM replays GROUP BY replay HAVING max(done) = 0 ORDER BY replay
+"""
 _SYNC = {"mutations_sync": 2, "lightweight_deletes_sync": 2}
 
 
@@ -44,11 +47,12 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class _Replay:
-    """Letters of one source."""
+    """Letters of one source; `timeline` is empty where it is a new replay."""
 
     name: str
     config: SourceConfig
     letters: list[Letter]
+    timeline: str = ""
 
 
 def run(asked: Asked, config: Path | None, data: Path | None, *, as_json: bool) -> None:
@@ -63,28 +67,38 @@ def run(asked: Asked, config: Path | None, data: Path | None, *, as_json: bool) 
     chosen = choose(config, data)
     kafka, store = kafka_of(chosen), Store(dsn_of(chosen))
     try:
+        made = [_replay(store, chosen, kafka, one, asked.why) for one in _cut_off(store, chosen)]
         wanted = [letter for letter in _wanted(store, asked) if letter.told["stage"] == "normalise"]
         if not wanted:
             raise InputError("there are no such dead letters of logs", hint="see `aupstream deadletters list`")
-        made: list[Sent] = []
         for one in _by_source(chosen, wanted):
-            sent = _replay(store, chosen, kafka, one, asked.why)
-            made.append(sent)
-            told = {
-                "source": one.name,
-                "lines": len(one.letters),
-                "events": sent.count,
-                "unreadable": len(sent.rejected),
-            }
-            if as_json:
-                json_line(told)
-            else:
-                line("\t".join(f"{value} {name}" if name != "source" else str(value) for name, value in told.items()))
+            made.append(_replay(store, chosen, kafka, one, asked.why))
+            _show(one, made[-1], as_json=as_json)
         spans = tell(chosen, made)
     finally:
         store.close()
     if asked.rejudge:
         judge_again(spans, f"dead letters replayed: {asked.why[0]}", config, data, as_json=as_json)
+
+
+def _show(one: _Replay, sent: Sent, *, as_json: bool) -> None:
+    told = {"source": one.name, "lines": len(one.letters), "events": sent.count, "unreadable": len(sent.rejected)}
+    if as_json:
+        json_line(told)
+    else:
+        line("\t".join(f"{value} {name}" if name != "source" else str(value) for name, value in told.items()))
+
+
+def _cut_off(store: Store, chosen: Chosen) -> Iterator[_Replay]:
+    """Replays that were begun and not ended, with what is left of them: they are ended first, under their own names.
+
+    Begun anew under another name their lines would be moved twice.
+    """
+    for row in store.rows(_BEGUN):
+        left = [letter for letter in letters(store, log_source=[row["name"]]) if letter.id in set(row["letters"])]
+        for one in _by_source(chosen, left):
+            talk(f"a replay of source {one.name} was cut off, and is ended first")
+            yield replace(one, timeline=str(row["replay"]))
 
 
 def _wanted(store: Store, asked: Asked) -> list[Letter]:
@@ -132,7 +146,7 @@ def _replay(store: Store, chosen: Chosen, kafka: str, one: _Replay, why: tuple[s
         if raw is not None
     ]
     ids = sorted(letter.id for letter, raw in zip(one.letters, raws, strict=True) if raw is not None)
-    name = TIMELINE + hashlib.blake2b("\n".join(ids).encode(), digest_size=8).hexdigest()
+    name = one.timeline or TIMELINE + hashlib.blake2b("\n".join(ids).encode(), digest_size=8).hexdigest()
     journal = (name, one.name, ids, datetime.now(UTC), who(), why[0].strip())
     store.insert("replays", _COLUMNS, [(*journal, False, 0, 0)])
     wanted = replace(one.config, path="-", mode="once", timeline=name)
