@@ -29,7 +29,8 @@ from streams.normalisers import registry
 TIMELINE = "replay-"  # how the names of such timelines begin
 _COLUMNS = ("replay", "source", "ids", "at", "who", "reason", "done", "events", "unreadable")
 _BEGUN = """
-SELECT replay, any(source) AS name, any(ids) AS letters FROM replays GROUP BY replay HAVING max(done) = 0 ORDER BY replay
+SELECT replay, any(source) AS name, any(ids) AS letters FROM replays
+GROUP BY replay HAVING max(done) = 0 ORDER BY replay
 """
 _SYNC = {"mutations_sync": 2, "lightweight_deletes_sync": 2}
 
