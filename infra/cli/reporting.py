@@ -13,6 +13,7 @@ from infra.cli.configuration import Chosen, choose
 from infra.cli.failures import TROUBLE
 from infra.cli.output import json_line, table, talk
 from infra.cli.store import Store, dsn_of, embedded
+from infra.run.announcing import registry
 from infra.run.drain import Drain, agent_partitions, statuses
 from infra.run.health import newest_of, time_lags
 from infra.run.knock import knock
@@ -47,11 +48,13 @@ def _report(chosen: Chosen) -> dict[str, Any]:
     workers = [_worker(s, newest_of(told)) for s in told]
     servers = {"kafka": _kafka(kafka), "clickhouse": {"address": "", "ok": False, "detail": ""}}
     report: dict[str, Any] = {"data": str(paths.folder), "servers": servers, "workers": workers, "to_do": {}}
+    report["absent"] = []
     if servers["kafka"]["ok"]:
         left = _to_do(chosen, kafka, paths.status)
         # Without a worker nobody says how far it was, and everything since the topic's beginning would count.
         running = {s["agent"] for s in statuses(paths.status)}
         report["to_do"] = {agent: n for agent, n in left.items() if agent in running}
+        report["absent"] = _absent(kafka)
     report |= {"sources": [], "dead_letters": {}, "violations": {}}
     try:
         report |= _stored(chosen, servers["clickhouse"])
@@ -95,6 +98,14 @@ def _kafka(address: str) -> dict[str, Any]:
     except (KafkaError, OSError) as error:
         return {"address": servers, "ok": False, "detail": f"does not answer: {error}"}
     return {"address": servers, "ok": True, "detail": f"{topics} topics"}
+
+
+def _absent(kafka: str) -> list[str]:
+    """Sources that were declared absent, by name; nothing where the topics are not made yet."""
+    try:
+        return sorted(source.name for source in registry(kafka).sources.values() if source.absent)
+    except (KafkaError, KeyError, TypeError):
+        return []
 
 
 def _to_do(chosen: Chosen, kafka: str, status: Path) -> dict[str, int]:
@@ -143,6 +154,8 @@ def _show(report: dict[str, Any]) -> None:
     for name in ("to_do", "dead_letters", "violations"):
         if report[name]:
             table((name.replace("_", " "), ""), list(report[name].items()))
+    for name in report["absent"]:
+        talk(f"{name}: absent; rules that read it go on without it, and what they say is marked incomplete")
     if report["listening"]:
         rows = [(n, " ".join(x["addresses"]), x["connections"]) for n, x in report["listening"].items()]
         table(("listener", "addresses", "connections"), rows, title="listeners")

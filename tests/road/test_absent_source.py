@@ -38,6 +38,7 @@ def test_what_is_judged_without_a_dead_collector_stands_until_it_is_back_and_jud
         assert system.absences.is_alive()
         wait_until(system, lambda: _absent(system) == [lost], WITHIN_S)
         system.wait_until_drained(within_s=WITHIN_S)
+        assert aupstream("status", "-c", scene.file, "--json").objects[0]["absent"] == [lost]
         stored = Stored(system)
         rows = stored.rows("SELECT id, status, incomplete FROM violations_now")
         assert rows
