@@ -8,6 +8,9 @@ from infra.bench import KEYS, Options, run
 from schemas.errors import ConfigError
 
 
+pytestmark = pytest.mark.timeout(900)  # every format, both pipelines and two loads, one after the other
+
+
 @pytest.fixture(scope="module")
 def figures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     folder = tmp_path_factory.mktemp("bench")
