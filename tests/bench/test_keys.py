@@ -7,7 +7,6 @@ import pytest
 from infra.bench import KEYS, Options, run
 from schemas.errors import ConfigError
 
-
 pytestmark = pytest.mark.timeout(900)  # every format, both pipelines and two loads, one after the other
 
 
