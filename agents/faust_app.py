@@ -21,7 +21,6 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +35,13 @@ from agents.delivery.owning import take_over  # noqa: E402
 from agents.delivery.snapshots import Place, Writer, read_state  # noqa: E402
 from agents.delivery.stage import Message, Output, Stage  # noqa: E402
 from agents.delivery.status import write_status  # noqa: E402
-from agents.delivery.watchdog import Watchdog  # noqa: E402
+from agents.delivery.watchdog import Watchdog, crash  # noqa: E402
 from agents.settings import INPUTS, AgentSettings  # noqa: E402
 from schemas import metrics  # noqa: E402
 from schemas.kafkaaddress import OAUTH, KafkaAddress  # noqa: E402
 from schemas.kinds import state_topic  # noqa: E402
 
 log = logging.getLogger("aupstream.agent")
-CRASHED = 70  # exit code after an error that only a restart can mend
 TICK_S = 0.1
 STALLED_S = 60.0  # no progress for so long with messages waiting: the worker ends and is started again
 StageFactory = Callable[[str, int], Stage]
@@ -217,10 +215,10 @@ class Runtime:
             return
         s = self._settings
         found = await asyncio.to_thread(read_state, s.kafka, self._state_topic, s.state_partitions, places)
+        taken = await asyncio.to_thread(take_over, s.kafka, self._agent, found, self._make)
         made: dict[TP, Slot] = {}
         for place in places:
-            make = partial(self._make, *place)
-            held = await asyncio.to_thread(take_over, s.kafka, self._agent, place, found[place], make)
+            held = taken[place]
             self._seen.metrics.add(metrics.STATE_REBUILT, bool(held.faults), agent=self._agent)
             stage, writer = held.stage, Writer(self._state_topic, s.state_partitions, place, held.epoch)
             journey = Journey(self._agent, place.topic, place.partition, self._seen.traces, self._seen.metrics)
@@ -235,7 +233,7 @@ class Runtime:
         """What the status file says of this worker."""
         slots = {}
         for tp, slot in self._slots.items():
-            high = self._app.consumer.highwater(tp) if self._app.consumer else None
+            high = self._end(tp)
             extra = slot.stage.figures()
             slots[f"{tp.topic}/{tp.partition}"] = {
                 "next": slot.next,
@@ -256,11 +254,18 @@ class Runtime:
             "inputs": slots,
         }
 
+    def _end(self, tp: TP) -> int | None:
+        """End of an input partition; None where it is not known, or was taken away a moment ago."""
+        try:
+            return self._app.consumer.highwater(tp) if self._app.consumer else None
+        except AssertionError:  # aiokafka's way to say that it is not assigned
+            return None
+
     def stalled(self) -> str | None:
         """A partition that has messages and has not moved for a minute, or None."""
         now = time.monotonic()
         for tp, slot in self._slots.items():
-            high = self._app.consumer.highwater(tp)
+            high = self._end(tp)
             if high and high > slot.next and now - slot.moved_s > STALLED_S and not self._lock.locked():
                 return f"{tp.topic}/{tp.partition}: next is {slot.next}, the end is {high}, nothing came for a minute"
         return None
@@ -275,13 +280,6 @@ class Runtime:
             return None
         error = None if task.cancelled() else task.exception()
         return None if error is None else f"the client has left its group: {error!r}"
-
-
-def crash(why: str, error: BaseException | None = None) -> None:
-    """End the process now; the supervisor starts it again and it resumes from its last checkpoint."""
-    log.critical("%s; the worker ends and is started again", why, exc_info=error)
-    logging.shutdown()
-    os._exit(CRASHED)
 
 
 def build(

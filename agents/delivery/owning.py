@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from kafka import KafkaConsumer, TopicPartition
 
@@ -55,42 +56,52 @@ def owned(make: Callable[[], Stage], saved: Saved) -> Owned:
     return Owned(make(), saved.highest + 1, tuple(faults))
 
 
-def take_over(bootstrap: str, agent: str, place: Place, saved: Saved, make: Callable[[], Stage]) -> Owned:
-    """The same, with what is lost said, and marked where the input does not reach back far enough. Blocks.
+def take_over(
+    bootstrap: str, agent: str, saved: Mapping[Place, Saved], make: Callable[[str, int], Stage]
+) -> dict[Place, Owned]:
+    """Stages of input partitions; what is lost is said, and marked where the input does not reach back far enough.
+
+    Blocks. Kafka is asked once for all of them, and not at all where each was saved: as long as this takes, the group
+    waits.
 
     Args:
         bootstrap: Kafka.
         agent: Whose input it is.
-        place: The input partition.
-        saved: What the state topic holds of it.
-        make: Makes its stage.
+        saved: What the state topic holds of each partition.
+        make: Makes the stage of one.
 
     Raises what the Kafka client raises.
     """
-    found = owned(make, saved)
-    faults, again = found.faults, found.stage.applied + 1
-    if again and not faults:
-        return found
-    committed, earliest = _offsets(bootstrap, agent, place)
-    if not faults and committed > 0:
-        faults = ("there is none, though messages were read before",)
-    if not faults:
-        return found
-    said = "; ".join(faults)
+    found = {place: owned(partial(make, *place), saved[place]) for place in saved}
+    doubtful = [place for place, mine in found.items() if mine.faults or mine.stage.applied < 0]
+    offsets = _offsets(bootstrap, agent, doubtful) if doubtful else {}
+    for place, (committed, earliest) in offsets.items():
+        mine = found[place]
+        faults = mine.faults
+        if not faults and committed > 0:
+            faults = ("there is none, though messages were read before",)
+        if faults:
+            found[place] = Owned(mine.stage, mine.epoch, faults)
+            _say(place, mine.stage, faults, earliest)
+    return found
+
+
+def _say(place: Place, stage: Stage, faults: Sequence[str], earliest: int) -> None:
+    said, again = "; ".join(faults), stage.applied + 1
     log.error("%s: the saved state cannot be used: %s; it is built anew from message %s on", place.text, said, again)
     if earliest > again:
         what = "%s: messages %s to %s are gone by retention: what may rest on them is marked incomplete"
         log.error(what, place.text, again, earliest - 1)
-        found.stage.truncated()
-    return Owned(found.stage, found.epoch, faults)
+        stage.truncated()
 
 
-def _offsets(bootstrap: str, agent: str, place: Place) -> tuple[int, int]:
+def _offsets(bootstrap: str, agent: str, places: Sequence[Place]) -> dict[Place, tuple[int, int]]:
     """Offset that an owner before has committed, 0 for none, and that of the oldest message."""
     options = {**kafka_options(bootstrap), "enable_auto_commit": False, "group_id": f"aup-{agent}"}
     consumer = KafkaConsumer(**options)
     try:
-        at = TopicPartition(place.topic, place.partition)
-        return int(consumer.committed(at) or 0), int(consumer.beginning_offsets([at])[at])
+        at = {place: TopicPartition(place.topic, place.partition) for place in places}
+        oldest = consumer.beginning_offsets(list(at.values()))
+        return {place: (int(consumer.committed(tp) or 0), int(oldest[tp])) for place, tp in at.items()}
     finally:
         consumer.close()

@@ -7,10 +7,14 @@ nothing. Faust starts its tasks only when it has its partitions, so none of them
 
 from __future__ import annotations
 
+import logging
+import os
 import threading
 import time
 from collections.abc import Callable
 
+log = logging.getLogger("aupstream.agent")
+CRASHED = 70  # exit code after an error that only a restart can mend
 LOOK_S = 1.0
 JOIN_WITHIN_S = 120.0  # without partitions given out, or told that there are none for it, for so long: it is stuck
 
@@ -53,3 +57,10 @@ class Watchdog(threading.Thread):
     def stop(self) -> None:
         """Look no more: the worker ends in order."""
         self._over.set()
+
+
+def crash(why: str, error: BaseException | None = None) -> None:
+    """End the process now; the supervisor starts it again and it resumes from its last checkpoint."""
+    log.critical("%s; the worker ends and is started again", why, exc_info=error)
+    logging.shutdown()
+    os._exit(CRASHED)

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from agents.delivery.watchdog import Watchdog
+from agents.delivery.watchdog import CRASHED, Watchdog
 from tests.chaos.proxy import Proxy
 
 WITHIN_S = 0.4
-CRASHED = 70  # agents.faust_app, which only a worker may import
 
 
 def _watched(joined: list[bool], broken: list[str]) -> tuple[Watchdog, queue.Queue[str]]:

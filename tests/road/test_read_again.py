@@ -84,6 +84,18 @@ def _replay(scene: Scene, *more: object) -> Ran:
     return aupstream("deadletters", "replay", *more, "-c", scene.file, "--json")
 
 
+def _end_one_that_was_cut_off(scene: Scene, stored: Stored) -> None:
+    """A replay that was begun and not ended is ended by the next one."""
+    [(left,)] = stored.rows("SELECT event_id FROM dead_letters FINAL WHERE log_source = 'badge'")
+    columns = "(replay, source, ids, at, who, reason, done, events, unreadable)"
+    stored.rows(f"INSERT INTO replays {columns} SELECT 'replay-x', 'badge', ['{left}'], now64(6), 'w', 'r', 0, 0, 0")
+    nothing = _replay(scene, "--source", "nobody", "--reason", "x")
+    assert (nothing.code, "no such dead letters" in nothing.err) == (4, True)
+    assert "was cut off, and is ended first" in nothing.err
+    assert stored.number("SELECT max(done) FROM replays WHERE replay = 'replay-x'") == 1
+    assert aupstream("audit", "-c", scene.file).code == 0
+
+
 def test_lines_that_could_not_be_read_are_read_again_and_the_ledger_moves_them(tmp_path: Path) -> None:
     scene = simulated(tmp_path, seed=5, lines=2_000)
     path = _badges(tmp_path)
@@ -115,14 +127,5 @@ def test_lines_that_could_not_be_read_are_read_again_and_the_ledger_moves_them(t
         once_more = _replay(scene, "--source", "badge", "--reason", "is it any better?")
         assert once_more.objects == [{"source": "badge", "lines": 1, "events": 0, "unreadable": 1}]
         assert aupstream("audit", "-c", scene.file).code == 0
-        [(left,)] = stored.rows("SELECT event_id FROM dead_letters FINAL WHERE log_source = 'badge'")
-        columns = "(replay, source, ids, at, who, reason, done, events, unreadable)"
-        stored.rows(
-            f"INSERT INTO replays {columns} SELECT 'replay-x', 'badge', ['{left}'], now64(6), 'w', 'r', 0, 0, 0"
-        )
-        nothing = _replay(scene, "--source", "nobody", "--reason", "x")
-        assert (nothing.code, "no such dead letters" in nothing.err) == (4, True)
-        assert "was cut off, and is ended first" in nothing.err
-        assert stored.number("SELECT max(done) FROM replays WHERE replay = 'replay-x'") == 1
-        assert aupstream("audit", "-c", scene.file).code == 0
+        _end_one_that_was_cut_off(scene, stored)
         stored.close()
