@@ -66,7 +66,7 @@ class EventBatches:
         if headers is None:
             return None
         frame = None
-        mark = self.reader.check(headers, message.where)
+        mark = self.reader.mark(headers)
         if headers.kind == "batch" and not all_seen(headers, mark):
             try:
                 if columns == ():
@@ -100,7 +100,7 @@ class EventBatches:
 
     def figures(self) -> dict[str, float]:
         """Figures for metrics: what was refused and what was there before, and how far each live source is."""
-        told = (t for t in self.told() if not t.timeline and t.progress > NEVER)
+        told = (t for t in self.told() if t.progress > NEVER)
         progress = {f"{PROGRESS}{t.source}": t.progress / 1e6 for t in told}
         missing = self.refused - self.corrupt
         counts = {"refused": self.refused, "missing": missing, "corrupt": self.corrupt, "repeats": self.repeats}

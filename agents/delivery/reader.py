@@ -6,7 +6,6 @@ seen in this partition, by generation.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,11 +28,12 @@ class Reader:
     marks: Marks = field(default_factory=dict)
     strict: set[tuple[str, str]] | None = None  # sources heard of since messages were lost; None: none were
 
-    def check(self, headers: BatchHeaders, where: str) -> Position | None:
-        """What of a batch or marker is new.
+    def mark(self, headers: BatchHeaders) -> Position | None:
+        """The position at and below which a batch's rows are repeats; None where all of it is new."""
+        return self.marks.get((headers.source, headers.timeline), {}).get(headers.generation)
 
-        Returns:
-            None where all of it is; else the position at and below which its rows are repeats.
+    def check(self, headers: BatchHeaders, where: str) -> None:
+        """See that nothing is missing before a batch or marker.
 
         Raises:
             MissingRowsError: it follows a row that was never seen here.
@@ -50,7 +50,6 @@ class Reader:
                     where=where,
                     hint="the collector sends them again by itself; if not, restart it",
                 )
-        return seen.get(headers.generation)
 
     def advance(self, headers: BatchHeaders) -> None:
         """Remember the last row of a batch; a marker has none."""
@@ -106,8 +105,3 @@ def only_new(frame: pl.DataFrame, mark: Position | None) -> pl.DataFrame:
 def all_seen(headers: BatchHeaders, mark: Position | None) -> bool:
     """True where every row of a batch is a repeat, so that it need not be decoded."""
     return mark is not None and headers.last is not None and headers.last <= mark
-
-
-def metrics_of(reader: Reader) -> Mapping[str, int]:
-    """Figures for metrics."""
-    return {"sources": len(reader.marks)}

@@ -32,6 +32,7 @@ from agents.privacy.pseudonyms import Sealed
 from schemas import metrics as names
 from schemas.errors import RetryableError, ServerError
 from schemas.headers import Position
+from schemas.ledger import FIELDS
 from schemas.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -180,10 +181,6 @@ _VIOLATION = (
 ).split()
 _TIMES = ("first_seen", "last_seen", "opened_at", "closed_at")
 _EVIDENCE = "event_id base log_source log_generation log_offset log_hash summary facts".split()
-_LEDGER = (
-    "source type generation timeline chunk version final first_offset end_offset lines in_events events dead_letters "
-    "open_joins ignored late time_suspect sha256"
-).split()
 
 
 def insert_violations(store: ClickHouse, records: Iterable[Mapping[str, Any]]) -> None:
@@ -211,7 +208,7 @@ def insert_names(store: ClickHouse, names: Iterable[Sealed]) -> None:
 
 def insert_ledger(store: ClickHouse, records: Iterable[Mapping[str, Any]]) -> None:
     """Insert ledger records, whole."""
-    store.insert_rows("ledger", _LEDGER, [tuple(r[name] for name in _LEDGER) for r in records])
+    store.insert_rows("ledger", FIELDS, [tuple(r[name] for name in FIELDS) for r in records])
 
 
 def wait_until_ready(store: ClickHouse, say: Callable[[str], None]) -> None:

@@ -18,6 +18,8 @@ from agents.engine.pipeline import Pipeline, last_versions
 from agents.rules.loader import load_rules
 from agents.rules.model import RuleSet
 from infra.config import Config, load
+from infra.run.drain import statuses
+from infra.run.paths import DataPaths
 from infra.run.system import System
 from infra.simulate import simulate
 from schemas.kinds import DEAD_LETTERS, EventKind
@@ -142,3 +144,8 @@ def wait_until(system: System, reached: Callable[[], bool], within_s: float = WI
         for sentence in system.poll():
             print(sentence)  # noqa: T201 - the run's story, shown where a test fails
         time.sleep(0.05)
+
+
+def handled(paths: DataPaths, agent: str = "") -> int:
+    """Messages that the workers have handled, of one agent or of all, by their status files."""
+    return sum(s.get("handled", 0) for s in statuses(paths.status) if agent in ("", s.get("agent")))

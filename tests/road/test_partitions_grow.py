@@ -8,17 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from infra.run.drain import statuses
-from infra.run.system import COLLECT, System
+from infra.run.system import COLLECT
 from schemas.errors import ServerError
-from tests.road.scene import WITHIN_S, backtest, simulated, wait_until
+from tests.road.scene import WITHIN_S, backtest, handled, simulated, wait_until
 from tests.road.stored import Stored, assert_conserved, assert_same
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(400)]
-
-
-def _handled(system: System) -> int:
-    return sum(status.get("handled", 0) for status in statuses(system.paths.status))
 
 
 def test_more_partitions_after_a_kill_half_way_change_no_violation(tmp_path: Path) -> None:
@@ -26,7 +21,7 @@ def test_more_partitions_after_a_kill_half_way_change_no_violation(tmp_path: Pat
     scene.change(sources=lambda sources: [s | {"batch_rows": 100} for s in sources], kafka={"event_partitions": 2})
     lines = {str(s.name): Path(s.path).read_bytes().count(b"\n") for s in scene.config.sources}
     with scene.running() as system:
-        wait_until(system, lambda: _handled(system) > 60)
+        wait_until(system, lambda: handled(system.paths) > 60)
         os.kill(system.processes.pids[COLLECT], signal.SIGKILL)
         assert not system.drained()
     scene.change(kafka={"event_partitions": 5})

@@ -8,16 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from infra.run.drain import statuses
 from infra.run.system import System
-from tests.road.scene import WITHIN_S, backtest, simulated, wait_until
+from tests.road.scene import WITHIN_S, backtest, handled, simulated, wait_until
 from tests.road.stored import Stored, assert_conserved, assert_same
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(400)]
-
-
-def _handled(system: System) -> int:
-    return sum(status.get("handled", 0) for status in statuses(system.paths.status))
 
 
 def _codes(system: System) -> dict[str, int | None]:
@@ -30,7 +25,7 @@ def test_a_stop_in_the_middle_and_a_start_lose_nothing_and_double_nothing(tmp_pa
     scene.change(sources=lambda sources: [s | {"batch_rows": 100} for s in sources])
     lines = {str(s.name): Path(s.path).read_bytes().count(b"\n") for s in scene.config.sources}
     with scene.running() as system:
-        wait_until(system, lambda: _handled(system) > 100)
+        wait_until(system, lambda: handled(system.paths) > 100)
         assert not system.drained()
         for pid in system.processes.pids.values():
             os.kill(pid, signal.SIGTERM)

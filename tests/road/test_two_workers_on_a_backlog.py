@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.run.drain import statuses
 from infra.run.system import COLLECT, System
-from tests.road.scene import WITHIN_S, backtest, simulated, wait_until
+from tests.road.scene import WITHIN_S, backtest, handled, simulated, wait_until
 from tests.road.stored import Stored, assert_conserved, assert_same
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(400)]
@@ -50,7 +49,7 @@ def test_nothing_is_lost_where_two_workers_of_detect_and_correlate_start_on_a_ba
             system.start_worker(agent, number)
         for agent in ("identify", "persist", "notify"):
             system.start_worker(agent, 0)
-        wait_until(system, lambda: _handled(system, "detect") > 100)
+        wait_until(system, lambda: handled(system.paths, "detect") > 100)
         for agent in ("detect", "correlate"):
             _stop_and_start_both(system, agent)
         system.wait_until_drained(within_s=WITHIN_S)
@@ -58,7 +57,3 @@ def test_nothing_is_lost_where_two_workers_of_detect_and_correlate_start_on_a_ba
         assert_conserved(stored, lines)
         assert_same(stored, backtest(scene.config))
         stored.close()
-
-
-def _handled(system: System, agent: str) -> int:
-    return sum(s["handled"] for s in statuses(system.paths.status) if s["agent"] == agent)

@@ -16,10 +16,8 @@ from pathlib import Path
 import pytest
 
 from infra.embedded import read_endpoints
-from infra.run.drain import statuses
-from infra.run.paths import DataPaths
 from infra.run.system import ROOT, System, cache_folder
-from tests.road.scene import WITHIN_S, Scene, backtest, simulated, wait_until
+from tests.road.scene import WITHIN_S, Scene, backtest, handled, simulated, wait_until
 from tests.road.stored import Stored, assert_conserved, assert_same
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(600)]
@@ -58,10 +56,6 @@ def _running(release: Path, scene: Scene, command: str) -> Iterator[subprocess.P
                 process.wait()
 
 
-def _handled(paths: DataPaths) -> int:
-    return sum(status.get("handled", 0) for status in statuses(paths.status))
-
-
 def test_new_agents_take_over_from_old_ones_beside_old_collectors_and_an_old_one_is_refused_after(
     tmp_path: Path, before: Path
 ) -> None:
@@ -73,13 +67,13 @@ def test_new_agents_take_over_from_old_ones_beside_old_collectors_and_an_old_one
     with _running(before, scene, "up"):
         _until(lambda: read_endpoints(paths.servers) is not None)
         with _running(before, scene, "agents") as old_agents, _running(before, scene, "collect") as old_collector:
-            _until(lambda: _handled(paths) > 60)
+            _until(lambda: handled(paths) > 60)
             old_agents.kill()
             old_agents.wait()
             try:
                 system.start(collectors=False)
-                old = _handled(paths)
-                wait_until(system, lambda: _handled(paths) > max(old, 100) or old_collector.poll() is not None)
+                old = handled(paths)
+                wait_until(system, lambda: handled(paths) > max(old, 100) or old_collector.poll() is not None)
                 old_collector.send_signal(signal.SIGTERM)
                 assert old_collector.wait(60) in (0, -signal.SIGTERM), (tmp_path / "collect.log").read_text()[-2000:]
                 system.start_collectors()

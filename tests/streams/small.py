@@ -157,7 +157,8 @@ class World:
         assert headers is not None
         place = (message.topic, message.partition)
         reader = self.readers.setdefault(place, Reader())
-        mark = reader.check(headers, f"{place}")
+        reader.check(headers, f"{place}")
+        mark = reader.mark(headers)
         if message.topic != DEAD_LETTERS:
             self.progress.setdefault(message.partition, []).append(headers.progress)
         if headers.kind == "marker":
