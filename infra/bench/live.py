@@ -1,8 +1,11 @@
-"""Writes logs as they would grow: `python -m infra.bench.live FOLDER LINES_PER_S WARM_S SECONDS`.
+"""Writes logs as they would grow: `python -m infra.bench.live FOLDER LINES_PER_S WARM_S SECONDS [PACE [INJECT_S]]`.
 
 Appends to the logs in the folder every 20 ms. After the time it writes `injected.json`: the violations after the
 warm-up, and how many lines a second were written; then it goes on without violations until it is stopped, so that time
 goes on in the logs. Lines that are behind schedule are written at once, with the time of then.
+
+PACE is seconds of event time in a second, 1 unless it is said: the lines' times begin so far back that they are now at
+the end, and from then on they are the time of writing.
 """
 
 from __future__ import annotations
@@ -19,16 +22,35 @@ TICK_S = 0.02
 INJECT_S = 0.2
 
 
+class Clock:
+    """What the lines are stamped with.
+
+    Args:
+        pace: Seconds of event time in a second.
+        seconds: How long it runs ahead so; then it is the time of day.
+    """
+
+    def __init__(self, pace: float, seconds: float) -> None:
+        self._ahead, self._end = pace - 1, time.monotonic() + seconds
+
+    def now(self) -> float:
+        """Unix seconds."""
+        return time.time() - self._ahead * max(0.0, self._end - time.monotonic())
+
+
 class Writer:
     """Appends to the logs of a folder.
 
     Args:
         folder: Where the logs are.
         lines_per_s: All logs together.
+        clock: Stamps the lines.
+        inject_s: Seconds from one violation of each kind to the next.
     """
 
-    def __init__(self, folder: Path, lines_per_s: int) -> None:
+    def __init__(self, folder: Path, lines_per_s: int, clock: Clock, inject_s: float = INJECT_S) -> None:
         self._lines, self._rate = Lines(), lines_per_s
+        self._clock, self._inject_s = clock, inject_s
         self._logs = {name: (folder / f"{name}.log").open("ab", buffering=0) for name in LOGS}
         self._began = time.monotonic()
         self._counted = 0
@@ -36,7 +58,7 @@ class Writer:
 
     def open(self) -> None:
         """Write what stands before everything else."""
-        self._append(self._lines.opening(time.time()))
+        self._append(self._lines.opening(self._clock.now()))
         self._began = time.monotonic()
 
     def write(self, seconds: float, *, inject: bool) -> tuple[list[Injected], int]:
@@ -48,8 +70,8 @@ class Writer:
             due = max(4, int(gone * self._rate) - self._counted)
             now_inject = inject and gone >= self._next_injection
             if now_inject:
-                self._next_injection = gone + INJECT_S
-            portion = self._lines.portion(due, time.time(), inject=now_inject)
+                self._next_injection = gone + self._inject_s
+            portion = self._lines.portion(due, self._clock.now(), inject=now_inject)
             self._append(portion)
             self._counted += portion.lines
             injected += portion.injected
@@ -61,9 +83,11 @@ class Writer:
             self._logs[name].write(text)
 
 
-def main(folder: Path, lines_per_s: int, warm_s: float, seconds: float) -> None:
+def main(
+    folder: Path, lines_per_s: int, warm_s: float, seconds: float, pace: float = 1.0, inject_s: float = INJECT_S
+) -> None:
     """Write until stopped."""
-    writer = Writer(folder, lines_per_s)
+    writer = Writer(folder, lines_per_s, Clock(pace, warm_s + seconds), inject_s)
     writer.open()
     writer.write(warm_s, inject=True)
     injected, lines = writer.write(seconds, inject=True)
@@ -75,4 +99,4 @@ def main(folder: Path, lines_per_s: int, warm_s: float, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), *map(float, sys.argv[3:]))

@@ -33,14 +33,15 @@ class Spec:
         argv: Command line; no secrets.
         env: Additions to this process's environment.
         cwd: Working directory.
-        final: Exit codes after which it is not started again, 0 always among them.
+        final: Exit codes after which it is not started again; not 0 for what runs until it is stopped from here, which
+            somebody else has ended then.
     """
 
     name: str
     argv: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict)
     cwd: Path | None = None
-    final: frozenset[int] = frozenset({0})
+    final: frozenset[int] = frozenset()
 
 
 @dataclass(slots=True)
@@ -89,7 +90,7 @@ class Supervisor:
             if code is None:
                 continue
             child.process = None
-            if code in child.spec.final or code == 0:
+            if code in child.spec.final:
                 child.code = code
                 if code:
                     happened.append(f"{child.spec.name} ended with {code} (log: {self.log_of(child.spec.name)})")

@@ -274,14 +274,15 @@ class System:
             **self._config.logs.environment(),
             "POLARS_MAX_THREADS": "1",
         }
-        self.processes.start(Spec(COLLECT, argv, env, ROOT, frozenset({0, 2, 4})))
+        ends = all(s.mode == "once" for s in self._config.collectors())
+        self.processes.start(Spec(COLLECT, argv, env, ROOT, frozenset({0, 2, 4} if ends else {2, 4})))
 
     def start_listeners(self) -> None:
         """Start the process that takes lines from the network; before the rest, since what is not heard is lost."""
         argv = [sys.executable, "-m", "infra.run.listen", "" if self._file is None else str(self._file.absolute())]
         env = {"AUPSTREAM_DATA": str(self.paths.folder), "AUPSTREAM_HEALTH__LISTEN": OFF}
         env |= self._config.logs.environment()
-        self.processes.start(Spec(LISTEN, argv, env, ROOT, frozenset({0, 2})))
+        self.processes.start(Spec(LISTEN, argv, env, ROOT, frozenset({2})))
 
     def poll(self) -> list[str]:
         """Start again what ended; what happened, as sentences. Call about once a second."""
