@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from agents.build import district_of
 from agents.context.permitfile import moment
+from agents.delivery.rulebook import Announced
 from agents.engine.episodes import Records
+from agents.rules.model import RuleSet
 from infra.cli.configuration import Chosen, choose
 from infra.cli.eventsources import EventTables
 from infra.cli.output import iso, json_line, progress, table, talk
@@ -23,7 +25,7 @@ from infra.permits.telling import tell
 from infra.privacy.unmasklog import who
 from infra.rejudge.causes import Due, due
 from infra.rejudge.comparing import Outcome, Scope
-from infra.rejudge.judging import judge_again
+from infra.rejudge.judging import judge_again, parts, rules_of
 from infra.rejudge.standing import send
 from infra.run.announcing import registry
 from schemas.errors import ConfigError
@@ -55,11 +57,12 @@ def run(asked: Asked, config: Path | None, data: Path | None, *, as_json: bool) 
     kafka, store = kafka_of(chosen), Store(dsn_of(chosen))
     try:
         tell(kafka, recorded(chosen.config.permit_log)())
-        for one in _wanted(asked, chosen, store, kafka):
+        rules = rules_of(kafka, chosen.config)
+        for one, ruleset in _by_rules(_wanted(asked, chosen, store, kafka), rules):
             talk(f"judging again from {iso(one.scope.start)} to {iso(one.scope.end)}: {one.reason}")
             events = EventTables(dsn_of(chosen), None, None, Unsealer(chosen))
             with progress("reading events", None, size=False) as bar:
-                outcome = judge_again(kafka, chosen.config, events, one.scope, bar)
+                outcome = judge_again(kafka, chosen.config, events, one.scope, ruleset, bar)
             if not asked.dry_run:
                 send(kafka, outcome.records)
                 store.insert("rejudgements", _COLUMNS, [_row(one, outcome)])
@@ -90,6 +93,15 @@ def _wanted(asked: Asked, chosen: Chosen, store: Store, kafka: str) -> Iterator[
         raise ConfigError("it ends before it begins", where="--to", hint="swap --from and --to")
     keys, rules = frozenset(k.strip().lower() for k in asked.keys), frozenset(asked.rules)
     yield Due(Scope(start, end, keys, rules), (), asked.reason.strip())
+
+
+def _by_rules(wanted: Iterable[Due], rules: Announced) -> Iterator[tuple[Due, RuleSet]]:
+    """Cut where rules were changed; what it is for is done with the last part only."""
+    for due_one in wanted:
+        cut = parts(due_one.scope, rules.periods())
+        for number, (scope, version) in enumerate(cut, 1):
+            causes = due_one.causes if number == len(cut) else ()
+            yield replace(due_one, scope=scope, causes=causes), rules.ruleset(version)
 
 
 def _row(one: Due, outcome: Outcome) -> tuple[object, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,57 +18,54 @@ from infra.cli.output import Bar
 from infra.config import Config
 from infra.rejudge.comparing import Outcome, Scope, compare
 from infra.rejudge.standing import standing
-from infra.run.announcing import periods, registry, shown
-from schemas.errors import ConfigError
+from infra.run.announcing import periods, registry
+from schemas.headers import FOREVER
 from schemas.kinds import EventKind
 from schemas.records import decode_record, encode_record
 
 
-def rules_in_force(kafka: str, config: Config, scope: Scope) -> RuleSet:
-    """The rules that judged the time of a scope.
-
-    Raises:
-        ConfigError: there were several, one after the other.
-        AupstreamError: they cannot be read.
-    """
+def rules_of(kafka: str, config: Config) -> Announced:
+    """The rules that were in force, one after the other."""
     rules = config.rules
-    announced = Announced(
+    return Announced(
         partial(periods, kafka),
         partial(read_bundle, kafka),
         Path(config.data.absolute()) / "rejudge",
         RuleSources(rules.paths, rules.beside, rules.shadow),
     )
-    known = announced.periods()
-    there = [p for i, p in enumerate(known) if p.start < scope.end and scope.start < _end(known, i)]
-    if len(there) > 1:
-        raise ConfigError(
-            f"rules were changed at {shown(there[1].start)}",
-            where="rejudge",
-            hint="judge again up to then and from then on, one after the other",
-        )
-    return announced.ruleset(there[-1].version if there else known[-1].version)
 
 
-def _end(known: Sequence[Period], number: int) -> int:
-    return known[number + 1].start if number + 1 < len(known) else 2**62
+def parts(scope: Scope, known: Sequence[Period]) -> list[tuple[Scope, str]]:
+    """A scope cut where rules were changed, each part with the version of the rules that judged it.
+
+    Args:
+        scope: What is to be judged again.
+        known: All that were in force, oldest first; the first one from the beginning.
+    """
+    ends = [*(period.start for period in known[1:]), FOREVER]
+    return [
+        (replace(scope, start=max(scope.start, period.start), end=min(scope.end, end)), period.version)
+        for period, end in zip(known, ends, strict=True)
+        if period.start < scope.end and scope.start < end
+    ]
 
 
-def judge_again(kafka: str, config: Config, events: EventTables, scope: Scope, bar: Bar) -> Outcome:
+def judge_again(kafka: str, config: Config, events: EventTables, scope: Scope, ruleset: RuleSet, bar: Bar) -> Outcome:
     """What is different now.
 
     All events up to now are read, since a rule may remember from the beginning.
 
     Args:
         kafka: Where violations stand.
-        config: Context and rules.
+        config: Context.
         events: Where events are.
         scope: What is judged.
+        ruleset: The rules that judged it.
         bar: Told of rows that were read.
 
     Raises:
         AupstreamError: a server does not answer, or something of the configuration is wrong.
     """
-    ruleset = rules_in_force(kafka, config, scope)
     district = district_of(config.district)
     # Those told to everybody, and not this machine's: on another one others are entered.
     permits = registry(kafka).permits

@@ -29,6 +29,7 @@ from infra.bench import road
 from infra.bench.latency import prepare
 from infra.bench.live_lines import RESULT
 from infra.bench.subprocesses import ONE_THREAD, command
+from infra.config import load
 from infra.run.supervisor import Spec
 from infra.run.system import ROOT, System
 from tests.benchmarks.bench_outage import say, settled

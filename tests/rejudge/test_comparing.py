@@ -4,9 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from agents.delivery.rulebook import Period
 from infra.rejudge.comparing import STEP, Outcome, Scope, compare
+from infra.rejudge.judging import parts
+from schemas.headers import NEVER
 
 ALL = Scope(0, 1_000)
+
+
+def test_a_scope_is_cut_where_rules_were_changed_and_nowhere_else() -> None:
+    known = [Period(NEVER, "a"), Period(100, "b"), Period(200, "c")]
+    assert parts(Scope(50, 150, frozenset({"anna"})), known) == [
+        (Scope(50, 100, frozenset({"anna"})), "a"),
+        (Scope(100, 150, frozenset({"anna"})), "b"),
+    ]
+    assert parts(Scope(100, 200), known) == [(Scope(100, 200), "b")]
+    assert [version for _, version in parts(Scope(0, 1_000), known)] == ["a", "b", "c"]
+    assert parts(Scope(5, 9), known[:1]) == [(Scope(5, 9), "a")]
 
 
 def _record(name: str, **other: Any) -> dict[str, Any]:

@@ -163,6 +163,19 @@ def _corrected_inventory(scene: Scene, system: System, stored: Stored) -> None:
     ]
 
 
+def _over_two_sets_of_rules(scene: Scene) -> None:
+    """They are changed once: what was judged by the ones is judged again by those, and the rest by the others."""
+    changed = scene.folder / "rules" / "refused.yml"
+    changed.write_text(changed.read_text().replace("title: ", "title: Since then, ", 1))
+    assert aupstream("rules", "apply", "--at", "2026-03-04T00:00:00Z", "-c", scene.file).code == 0
+    asked = ("--from", "2026-03-02", "--to", "2026-03-06", "--reason", "both", "--dry-run")
+    said = _rejudge(scene, *asked).err.splitlines()
+    assert [line.split(": ")[0] for line in said if line.startswith("judging")] == [
+        "judging again from 2026-03-02T00:00:00Z to 2026-03-04T00:00:00Z",
+        "judging again from 2026-03-04T00:00:00Z to 2026-03-07T00:00:00Z",
+    ]
+
+
 def _permit(scene: Scene) -> str:
     (permit,) = aupstream("permits", "list", "--all", "-c", scene.file, "--json").objects
     return str(permit["id"])
@@ -177,6 +190,7 @@ def test_the_past_is_judged_again_after_what_came_late_and_what_was_corrected(tm
         _late_lease(scene, system, stored)
         _permit_afterwards(scene, system, stored)
         _corrected_inventory(scene, system, stored)
+        _over_two_sets_of_rules(scene)
         # Those of one violation in their order; between two of them there is none.
         told = (system.paths.logs / "notify-0.log").read_text()
         alerts = re.findall(r"alert id=(\w+) .*?status=(\w+)", told)
