@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from schemas import metrics as names
 from schemas.errors import InputError, StateError
 from schemas.metrics import Metrics
 from streams.abstract import BatchSink
 from streams.config import CollectorSettings, SourceConfig
+from streams.counting import Counting
 from streams.intake import Intake, Made
 from streams.ledger import Ledger
 from streams.normalisers import registry
@@ -81,12 +81,12 @@ class Collector:
         self.problem: InputError | StateError | None = None
         self._source, self._sink, self._settings = source, sink, settings
         self._positions: Positions = positions or Forgetful()
-        self._metrics = metrics or Metrics()
         state = self._positions.load()
         self._first_seen = date.fromisoformat(state["first_seen"]) if state else settings.today
         wanted = config.normaliser_settings(self._first_seen)
         normaliser = make(wanted) if make else registry.make(config.type, wanted)
         self._kind = normaliser.kind
+        self._counting = Counting(config, self._kind, metrics or Metrics())
         self._ledger = Ledger(config.name, config.type, config.timeline)
         self._intake = Intake(config, normaliser, self._ledger)
         self._out = Outbox(config, self._kind, sink, settings, state)
@@ -175,8 +175,8 @@ class Collector:
 
     def _read(self, now_us: int) -> bool:
         chunk = self._source.read(self._settings.read_lines, now_us)
-        self.problem = self._source.damage or self._source.problem
-        self._metrics.set(names.UNREAD_BYTES, self._source.unread_bytes, source=self.config.name)
+        self.problem = self._source.damage or self._source.problem or self._counting.problem
+        self._counting.read(0 if chunk is None else len(chunk.lines), self._source.unread_bytes)
         if chunk is None and self._source.ended:
             self._finish(now_us)
             return True
@@ -189,7 +189,6 @@ class Collector:
             self._dirty = self._untold = True
             before = self._intake.offset if chunk.generation == self._intake.generation else 0
             self._bytes += chunk.end_offset - before
-            self._metrics.add(names.LINES_READ, len(chunk.lines), source=self.config.name)
             self._emit(self._intake.take(chunk), now_us)
             self._anchor = (self._intake.stamps.maximum, now_us)
             self._maybe_capture(now_us)
@@ -211,19 +210,8 @@ class Collector:
 
     def _emit(self, made: Made, now_us: int) -> None:
         self._out.emit(made, now_us)
-        self._count(made)
+        self._counting.made(made)
         self._out.closed(self._ledger.take_closed())
-
-    def _count(self, made: Made) -> None:
-        source = self.config.name
-        rows = sum(map(len, made.events))
-        self._metrics.add(names.EVENTS, rows, source=source, kind=self._kind.value)
-        self._metrics.add(names.LATE_ROWS, made.late, source=source)
-        self._metrics.add(names.TIME_SUSPECT_ROWS, made.suspect, source=source)
-        for reason in made.reasons:
-            self._metrics.add(names.DEAD_LETTERS, 1, source=source, reason=reason)
-        for _, reason in made.ignored:
-            self._metrics.add(names.IGNORED, 1, source=source, reason=reason)
 
     def _finish(self, now_us: int) -> None:
         """The content has ended."""

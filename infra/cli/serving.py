@@ -284,10 +284,10 @@ def kafka_of(chosen: Chosen) -> str:
     """
     own = embedded(chosen)
     config = chosen.config
-    if own is None and not (config.kafka.address and config.clickhouse.dsn):
+    if own is None and not config.kafka.address:
         raise ServerError(
             "the embedded servers do not run",
             where=str(DataPaths(config.data.absolute()).servers),
-            hint="start `aupstream up` on this data folder, or set kafka.bootstrap and clickhouse.dsn",
+            hint="start `aupstream up` on this data folder, or set kafka.bootstrap",
         )
     return config.kafka.address or ("" if own is None else own.kafka)
