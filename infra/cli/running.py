@@ -1,4 +1,4 @@
-"""Commands that start something: up, run, collect, agents, demo."""
+"""Commands that start something: up, run, collect, agents, demo; and repartition, between two starts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from infra.cli.configuration import ConfigOption, DataOption
+from infra.cli.configuration import ConfigOption, DataOption, JsonOption
 
 
 def register(app: typer.Typer) -> None:
@@ -17,6 +17,7 @@ def register(app: typer.Typer) -> None:
     app.command()(collect)
     app.command()(listen)
     app.command()(agents)
+    app.command()(repartition)
     app.command()(demo)
 
 
@@ -88,6 +89,21 @@ def agents(*, config: ConfigOption = None, data: DataOption = None) -> None:
     from infra.cli.serving import agents as serve  # noqa: PLC0415 - heavy
 
     serve(config, data)
+
+
+def repartition(*, config: ConfigOption = None, data: DataOption = None, as_json: JsonOption = False) -> None:
+    """Give aup.detections the configuration's number of partitions.
+
+    Servers must run, the agents must not; collectors may go on. The topic and the state of detect and correlate are
+    made anew: the agents then read all events that Kafka still has and come to the same violations; nobody is alerted
+    again. What a rule remembers from before Kafka's retention is gone, and what may rest on it is marked incomplete
+    until `aupstream rejudge`. Cut off, it may be given again.
+
+    Example: `aupstream repartition --config aupstream.toml`
+    """
+    from infra.cli.repartitioning import run as serve  # noqa: PLC0415 - heavy
+
+    serve(config, data, as_json=as_json)
 
 
 def demo(

@@ -26,10 +26,10 @@ from infra.embedded.servers import LEAST_FREE
 from infra.run.drain import statuses
 from infra.run.knock import knock, refused
 from infra.run.paths import DataPaths
-from infra.run.topics import DAY_MS, Wanted, wanted
+from infra.run.topics import DAY_MS, Wanted, other_number, wanted
 from schemas.errors import AupstreamError
 from schemas.kafkaaddress import KafkaAddress, kafka_options
-from schemas.kinds import DETECTIONS, EventKind
+from schemas.kinds import DETECTIONS, VIOLATIONS, EventKind
 
 OUTAGE_MS = DAY_MS  # Kafka, ClickHouse or an agent away for so long is to be caught up with
 REBUILD_MS = 60 * 60_000  # catching up after that
@@ -145,9 +145,9 @@ def _topics(topics: Mapping[str, Wanted], described: Mapping[Any, int], standing
             "they are made at the first start",
         )
     for name in sorted(topics.keys() - set(missing)):
-        if described[name] != topics[name].partitions:
+        if name != VIOLATIONS and described[name] != topics[name].partitions:
             detail = f"{name} has {described[name]} partitions, the configuration says {topics[name].partitions}"
-            yield Check("topics", "bad", detail, "put the number that stands into [kafka], or use another Kafka")
+            yield Check("topics", "bad", detail, other_number(name))
         for key, value in topics[name].config.items():
             is_now = standing.get(name, {}).get(key)
             if is_now is None or is_now == value or key in (_KEEP, "min.cleanable.dirty.ratio"):

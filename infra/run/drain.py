@@ -42,7 +42,7 @@ class Drain:
     """
 
     def __init__(self, bootstrap: str, status: Path, partitions: dict[str, int]) -> None:
-        self._status, self._partitions = status, partitions
+        self._status, self._partitions = status, dict(partitions)
         self._bootstrap = bootstrap
         self._consumer: KafkaConsumer | None = None
         self._last: object = None
@@ -56,6 +56,10 @@ class Drain:
         wanted = [TopicPartition(t, p) for t, n in self._partitions.items() for p in range(n)]
         if self._consumer is None:
             self._consumer = KafkaConsumer(**kafka_options(self._bootstrap), enable_auto_commit=False)
+            # Of this topic what stands counts, and not what is configured for detections.
+            standing = len(self._consumer.partitions_for_topic(VIOLATIONS) or ())
+            self._partitions[VIOLATIONS] = standing or self._partitions[VIOLATIONS]
+            wanted = [TopicPartition(t, p) for t, n in self._partitions.items() for p in range(n)]
         found = self._consumer.end_offsets(wanted, timeout_ms=round(ANSWER_S * 1000))
         return {f"{tp.topic}/{tp.partition}": end for tp, end in found.items()}
 

@@ -52,7 +52,8 @@ def wanted(
 
     Events are kept a week where nothing else is said: longer than the longest outage that is promised to be caught up
     with. Facts are kept longer than events, since every worker reads them whole. Violations are kept as long as in
-    ClickHouse, for ever by Kafka's measure: ten years.
+    ClickHouse, for ever by Kafka's measure: ten years; their topic keeps the number of partitions that it was made
+    with, since all that is said of one violation must stay in one of them.
     """
     # The broker's own time: it refuses messages from a client whose clock is more than an hour ahead.
     plain = {
@@ -160,12 +161,19 @@ def _standing(admin: KafkaAdminClient, names: Iterable[str]) -> dict[str, str]:
 
 def _check(admin: KafkaAdminClient, topics: Mapping[str, Wanted], bootstrap: str) -> None:
     for name, number in _partitions(admin, topics).items():
-        if name in topics and number != topics[name].partitions:
+        if name in topics and name != VIOLATIONS and number != topics[name].partitions:
             raise ServerError(
                 f"topic {name} has {number} partitions, the configuration says {topics[name].partitions}",
                 where=KafkaAddress.of(bootstrap).servers,
-                hint="put the number that stands into [kafka], or use another data folder",
+                hint=other_number(name),
             )
+
+
+def other_number(name: str) -> str:
+    """What to do where a topic stands with another number of partitions than the configuration says."""
+    if name == DETECTIONS:
+        return "put the number that stands into [kafka], or stop the agents and give `aupstream repartition`"
+    return "put the number that stands into [kafka], or use another data folder"
 
 
 def _partitions(admin: KafkaAdminClient, topics: Mapping[str, Wanted]) -> dict[str, int]:
