@@ -72,9 +72,8 @@ def repartition(
             say(f"removing {', '.join(gone[1:])}, {DETECTIONS}")
             for name in (*gone[1:], DETECTIONS):
                 _remove(admin, name)
-            admin.delete_groups(
-                [f"aup-{agent}" for agent in AGENTS]
-            )  # a member of before would be given as much as before
+            # A member that stays would be given no more than it had.
+            admin.delete_groups([f"aup-{agent}" for agent in AGENTS])
         finally:
             admin.close()
     except KafkaError as error:
