@@ -123,13 +123,14 @@ def measure(folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
         say("judging the same logs without servers")
         wanted, there = backtest(load(config_file)), stored.violations()
         stored.close()
-        compared = difference(there, wanted, int((time.time() - DAY_S) * 1e6))
+        end = int((time.time() - DAY_S) * 1e6)
+        compared = difference(there, wanted, end)
     if asked.plot:
         what = f"resident memory: {asked.days:g} days in {asked.minutes:g} minutes, {asked.rate} lines/s"
         asked.plot.write_text(svg(what, "MB", watch.memory_mb))
     return {
         "rate_asked": asked.rate, "lines_per_s": written["lines_per_s"], "days": asked.days, "minutes": asked.minutes,
-        "violations": len(there), **compared, "wrong": wrong, "restarts": restarts, "load": round(busy, 1),
+        "violations": len(there), "over": sum(r["last_seen"] < end for r in wanted), **compared, "wrong": wrong, "restarts": restarts, "load": round(busy, 1),
         "memory_mb": {name: growth(line) for name, line in watch.memory_mb.items()},
         "files": {name: growth(line) for name, line in watch.files.items()},
     }  # fmt: skip
