@@ -130,7 +130,8 @@ def measure(folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
         asked.plot.write_text(svg(what, "MB", watch.memory_mb))
     return {
         "rate_asked": asked.rate, "lines_per_s": written["lines_per_s"], "days": asked.days, "minutes": asked.minutes,
-        "violations": len(there), "over": sum(r["last_seen"] < end for r in wanted), **compared, "wrong": wrong, "restarts": restarts, "load": round(busy, 1),
+        "violations": len(there), "over": sum(r["last_seen"] < end for r in wanted), **compared,
+        "wrong": wrong, "restarts": restarts, "load": round(busy, 1),
         "memory_mb": {name: growth(line) for name, line in watch.memory_mb.items()},
         "files": {name: growth(line) for name, line in watch.files.items()},
     }  # fmt: skip
