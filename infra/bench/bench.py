@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.bench import latency, naive, road
+from infra.bench.formats import LINES
 from infra.bench.options import FEWEST, SAMPLE, SMALL_LOAD, Options
 from infra.bench.subprocesses import result_of
 from infra.bench.usage import machine
@@ -68,7 +69,7 @@ class _Measuring:
         self._say("one core: parse, encode, detect, correlate")
         cores = result_of("cores", self._sample, self._options.rounds)
         self._say("one core: every format")
-        cores |= result_of("formats", self._options.rounds)
+        cores |= result_of("formats", self._options.rounds, min(LINES, self._options.lines))
         whole = self._whole_road()
         compared = self._naive(whole["whole_road_lines_per_s"])
         waited = self._latency(whole["whole_road_lines_per_s"])

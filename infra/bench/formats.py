@@ -1,4 +1,4 @@
-"""Lines a second of every format, on one core: `python -m infra.bench.formats ROUNDS` prints one JSON object.
+"""Lines a second of every format, on one core: `python -m infra.bench.formats ROUNDS [LINES]` prints one JSON.
 
 The lines are those of the formats' golden files that become events, again and again, each time with other addresses,
 other numbers in names and other identifiers, so that no memory of a line helps. Where a change would make a line
@@ -23,7 +23,7 @@ from streams.normalisers.registry import make, types
 from streams.runner import collect_garbage_seldom
 
 GOLDEN = ROOT / "tests" / "normalisers" / "golden"
-LINES = 20_000
+LINES = 20_000  # of each format; fewer only for a test, since the rates are those of warm caches
 MAIN = 3  # events that show the main form
 SETTINGS = NormaliserSettings(first_seen=date(2024, 3, 2))
 
@@ -58,10 +58,10 @@ def identifiers(line: bytes, copy: int) -> bytes:
     return _IDENTIFIER.sub(rotated, addresses(line, copy))
 
 
-def measure(rounds: int) -> dict[str, Any]:
+def measure(rounds: int, lines: int = LINES) -> dict[str, Any]:
     """Lines a second by type; empty where the golden files are not there (an installed package)."""
-    main = {name: round(rate) for name in types() if (rate := _rate(name, _main_form(name), rounds))}
-    mixed = {name: round(rate) for name in types() if (rate := _rate(name, _lines(name), rounds))}
+    main = {name: round(rate) for name in types() if (rate := _rate(name, _main_form(name), rounds, lines))}
+    mixed = {name: round(rate) for name in types() if (rate := _rate(name, _lines(name), rounds, lines))}
     return {
         "format_lines_per_s": main,
         "format_lines_per_s_least": min(main.values(), default=0),
@@ -69,15 +69,15 @@ def measure(rounds: int) -> dict[str, Any]:
     }
 
 
-def _rate(name: str, good: Sequence[bytes], rounds: int) -> float:
+def _rate(name: str, good: Sequence[bytes], rounds: int, count: int) -> float:
     if not good:
         return 0.0
     plain = _events(name, good)
     changes: tuple[Change, ...] = (identifiers, addresses, same)
     best = next(change for change in changes if _events(name, [change(line, 5) for line in good]) == plain)
     rows = [line for line in good if not _names_columns(name, line)]
-    copies = -(-LINES // len(rows))
-    lines = [*good, *(best(line, copy) for copy in range(1, copies) for line in rows)][:LINES]
+    copies = -(-count // len(rows))
+    lines = [*good, *(best(line, copy) for copy in range(1, copies) for line in rows)][:count]
     chunks = [
         LineChunk(lines[start : start + CHUNK_LINES], range(start, min(start + CHUNK_LINES, len(lines))))
         for start in range(0, len(lines), CHUNK_LINES)
@@ -137,4 +137,4 @@ def _names_columns(name: str, line: bytes) -> bool:
 
 if __name__ == "__main__":
     collect_garbage_seldom()  # as the collectors' process does
-    sys.stdout.write(json.dumps(measure(int(sys.argv[1]))) + "\n")
+    sys.stdout.write(json.dumps(measure(*map(int, sys.argv[1:]))) + "\n")
