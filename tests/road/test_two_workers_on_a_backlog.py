@@ -32,7 +32,8 @@ def _stop_and_start_both(system: System, agent: str) -> None:
         pid = system.processes.pid(name)
         if pid is not None:
             os.kill(pid, signal.SIGTERM)
-    wait_until(system, lambda: not any(system.processes.pid(name) for name in names), 60)
+    for name in names:
+        system.processes.remove(name, within_s=60)
     for number in range(2):
         system.start_worker(agent, number)
 
