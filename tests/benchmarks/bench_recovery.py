@@ -43,6 +43,10 @@ lateness_s = 0
 """
 _RULES = """
 title: The same user twice
+name: twice
+description: Two pages of one user.
+falsepositives: [everybody]
+level: low
 correlation: {type: event_count, rules: [page], group-by: [user_name], timespan: 7d, condition: {gte: 2}}
 aupstream: {clause: 2}
 ---
