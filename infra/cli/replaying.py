@@ -96,7 +96,12 @@ def _cut_off(store: Store, chosen: Chosen) -> Iterator[_Replay]:
     Begun anew under another name their lines would be moved twice.
     """
     for row in store.rows(_BEGUN):
-        left = [letter for letter in letters(store, log_source=[row["name"]]) if letter.id in set(row["letters"])]
+        begun = set(row["letters"])
+        left = [letter for letter in letters(store, log_source=[row["name"]]) if letter.id in begun]
+        if not left:  # all were taken out, and only that it is done was not written down
+            store.insert(
+                "replays", _COLUMNS, [(row["replay"], row["name"], [], datetime.now(UTC), who(), "", True, 0, 0)]
+            )
         for one in _by_source(chosen, left):
             talk(f"a replay of source {one.name} was cut off, and is ended first")
             yield replace(one, timeline=str(row["replay"]))

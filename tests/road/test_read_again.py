@@ -89,10 +89,12 @@ def _end_one_that_was_cut_off(scene: Scene, stored: Stored) -> None:
     [(left,)] = stored.rows("SELECT event_id FROM dead_letters FINAL WHERE log_source = 'badge'")
     columns = "(replay, source, ids, at, who, reason, done, events, unreadable)"
     stored.rows(f"INSERT INTO replays {columns} SELECT 'replay-x', 'badge', ['{left}'], now64(6), 'w', 'r', 0, 0, 0")
+    stored.rows(f"INSERT INTO replays {columns} SELECT 'replay-y', 'badge', ['gone'], now64(6), 'w', 'r', 0, 0, 0")
     nothing = _replay(scene, "--source", "nobody", "--reason", "x")
     assert (nothing.code, "no such dead letters" in nothing.err) == (4, True)
     assert "was cut off, and is ended first" in nothing.err
-    assert stored.number("SELECT max(done) FROM replays WHERE replay = 'replay-x'") == 1
+    ended = "SELECT replay FROM replays WHERE replay IN ('replay-x', 'replay-y') AND done ORDER BY replay"
+    assert stored.rows(ended) == [("replay-x",), ("replay-y",)]  # of the latter only the note was missing
     assert aupstream("audit", "-c", scene.file).code == 0
 
 
