@@ -21,8 +21,8 @@ def main(argv: list[str]) -> None:
     os.environ.setdefault("POLARS_MAX_THREADS", "1")  # more processes, not more threads
     gc.set_threshold(*COLLECT)
 
-    from agents.build import stage_factory  # noqa: PLC0415  # after the environment is set
     from agents.settings import AgentSettings  # noqa: PLC0415  # after the environment is set
+    from agents.stages import stage_factory  # noqa: PLC0415  # likewise
 
     settings = AgentSettings.model_validate_json(Path(settings_file).read_text())
     configure(f"{agent}-{instance}", settings.logs)

@@ -17,7 +17,7 @@ from typing import Any
 from kafka import KafkaConsumer, TopicPartition
 
 from agents.delivery.letters import letter
-from agents.delivery.link import Link, RowMark
+from agents.delivery.link import FACTS_LANE, Link, RowMark
 from agents.delivery.rulebook import Period, announced, check_piece
 from agents.delivery.stage import Message, Output
 from agents.engine.identity import FactIndex
@@ -30,7 +30,6 @@ from schemas.kinds import IDENTITY, RULES, SOURCES, EventKind
 
 log = logging.getLogger(__name__)
 CAUGHT_UP = "caught_up"  # event of a record of a source that was absent and has read what it had missed
-FACTS_LANE = "facts"
 MAX_LETTERS = 1_000  # dead letters that wait until they are sent; of more it is only counted that they were refused
 PERMIT = "permit"  # event of a record on `aup.sources` that grants or revokes a permit
 

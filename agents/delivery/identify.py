@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from agents.delivery.batches import EventBatches
-from agents.delivery.feed import FACTS_LANE
-from agents.delivery.link import NOTHING, Link, RowMark
+from agents.delivery.link import FACTS_LANE, NOTHING, Link, RowMark
 from agents.delivery.snapshots import META, pack, unpack
 from agents.delivery.stage import Message, Output, Stage
 from agents.engine.identity import facts_of

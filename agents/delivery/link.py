@@ -24,6 +24,7 @@ class RowMark(NamedTuple):
 
 
 NOTHING = RowMark(-1, -1)
+FACTS_LANE = "facts"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 
 from agents.delivery.batches import EventBatches
-from agents.delivery.feed import FACTS_LANE, Context
-from agents.delivery.link import NOTHING, Link, RowMark
+from agents.delivery.feed import Context
+from agents.delivery.link import FACTS_LANE, NOTHING, Link, RowMark
 from agents.delivery.owning import owned
 from agents.delivery.snapshots import LAYOUT, collect
 from agents.delivery.stage import Message
