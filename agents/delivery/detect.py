@@ -26,7 +26,7 @@ from agents.delivery.stage import Message, Output, Stage
 from agents.engine.progress import Told
 from schemas import metrics
 from schemas.codec import decode_batch, encode
-from schemas.headers import NEVER, BatchHeaders
+from schemas.headers import FOREVER, NEVER, BatchHeaders
 from schemas.ids import key_partition
 from schemas.kinds import DETECTIONS, EventKind
 from schemas.metrics import Metrics
@@ -34,6 +34,7 @@ from schemas.metrics import Metrics
 log = logging.getLogger(__name__)
 LANES = ("immediate", "attributed")
 MAX_MESSAGE_ROWS = 20_000  # of one message; a flood that 142 rules match makes 710,000 of 5,000 events
+ASK_S = 1.0  # between two looks at how far back facts may be asked for
 MAX_WAITING = 200_000  # rows that wait for facts; beyond it the input is not read on until they come
 _Sent = dict[tuple[str, int], RowMark]
 
@@ -47,6 +48,7 @@ class _Entry:
     frame: pl.DataFrame | None = None  # rows, until they are judged
     waits: bool = True  # not judged yet
     needs: int = NEVER  # facts must have passed this time
+    oldest: int | None = None  # time of its oldest row
     judged: list[Judged] = field(default_factory=list)
     sent: _Sent = field(default_factory=dict)
 
@@ -106,6 +108,8 @@ class DetectStage(Stage):
         self._said: dict[tuple[str, int], list[Told]] = {}
         self._epoch = -1
         self._applied = -1
+        self._asked: int | None = None  # time of the oldest row that facts may be asked for
+        self._asked_s = 0.0
 
     @property
     def applied(self) -> int:
@@ -126,6 +130,7 @@ class DetectStage(Stage):
                 # What is read in a timeline of its own comes after its time was judged: no window may take it.
                 entry.frame = whole.with_columns(late=pl.lit(True)) if headers.timeline else whole
                 self._joined += frame.height
+                entry.oldest = self._facts_for(frame["timestamp"].dt.timestamp("us"))
         self._queue.append(entry)
         if message.more and self._joined < joining.MAX_ROWS and self._density < joining.DENSE:
             return []
@@ -135,6 +140,14 @@ class DetectStage(Stage):
                 self._context.changed.wait(0.5)
             outputs += self._release()
         return outputs
+
+    def _facts_for(self, times: pl.Series) -> int:
+        """See that facts of these times are there and stay; the oldest of them."""
+        oldest = int(times.min())  # type: ignore[arg-type]
+        if self._asked is None or oldest < self._asked:
+            self._ask(oldest)
+        self._context.wait_for_facts_of(times)
+        return oldest
 
     def _judge(self) -> list[Output]:
         """Match what was kept, and hand on what waits for nothing, or need not wait any more."""
@@ -270,12 +283,31 @@ class DetectStage(Stage):
 
     def tick(self, now_s: float) -> Sequence[Output]:
         """Rows whose facts have come, and progress to every partition that was not told yet."""
-        del now_s
+        if now_s - self._asked_s >= ASK_S:
+            self._asked_s = now_s
+            self._ask(self._oldest())
         outputs = self._context.letters()
         outputs += self._judge() if self._queue and self._queue[-1].waits else self._release() if self._queue else []
         for lane, q in self._untold():
             outputs.append(self._message(lane, q, b"", self._sent.get((lane, q), NOTHING), self._told[lane], ()))
         return outputs
+
+    def _oldest(self) -> int | None:
+        """Time of the oldest row that is here, or that may come in time; None where nothing is known of it."""
+        sources = self._context.timeline_sources(frozenset({self._kind}), "")
+        live = {source.name for source in sources if not source.absent}
+        told = (told for told in self._durable.told() if told.source in live)
+        progress = [one.progress for one in told if NEVER < one.progress < FOREVER]
+        return min(progress + [entry.oldest for entry in self._queue if entry.oldest is not None], default=None)
+
+    def _ask(self, oldest: int | None) -> None:
+        if oldest != self._asked:
+            self._asked = oldest
+            self._context.ask((self._topic, self._partition), oldest)
+
+    def close(self) -> None:
+        """Its partition is another worker's now."""
+        self._ask(None)
 
     def _untold(self) -> list[tuple[str, int]]:
         """Lanes and output partitions that do not know the newest progress yet."""
@@ -311,7 +343,7 @@ class DetectStage(Stage):
             "waiting": self._waiting,
             "untold": len(self._untold()),
             **self._live.figures(),
-            "facts_evicted": self._context.facts.evicted,
+            **self._context.facts_figures(),
             "rules_behind": self._behind,
             **self._detectors.figures(),
         }

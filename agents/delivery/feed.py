@@ -9,13 +9,16 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import polars as pl
 from kafka import KafkaConsumer, TopicPartition
 
+from agents.delivery.forgetting import Forgetting
 from agents.delivery.letters import letter
 from agents.delivery.link import FACTS_LANE, Link, RowMark
 from agents.delivery.rulebook import Period, announced, check_piece
@@ -94,6 +97,10 @@ class Context:
     failed: BaseException | None = None
     caught_up: bool = False  # what was there when reading began is read
     _letters: list[Output] = field(default_factory=list)
+    forgetting: Forgetting = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.forgetting = Forgetting(self.facts)
 
     def take(self, message: Message) -> None:
         """One message of `aup.sources`, `aup.identity` or `aup.rules`; of rules only whether they are some."""
@@ -148,6 +155,26 @@ class Context:
             told = [self.progress.of(s, self.event_partitions, FACTS_LANE) for s in sources if not s.absent]
             return min(told, default=FOREVER)
 
+    def ask(self, place: tuple[str, int], oldest: int | None) -> None:
+        """Rows of an input partition ask of this time or later, microseconds UTC; None: of none any more."""
+        with self.changed:
+            self.forgetting.ask(place, oldest)
+
+    def wait_for_facts_of(self, times: pl.Series) -> None:
+        """Block until facts are there again that were forgotten and that rows of these times (microseconds) may need.
+
+        Raises:
+            RetryableError: the feed has ended.
+        """
+        with self.changed:
+            if self.forgetting.lacks(times):
+                log.warning("rows of %s are older than the facts kept: these are read again", times.min())
+                self.forgetting.wanted = True
+            while self.forgetting.wanted:
+                if self.failed is not None:
+                    raise RetryableError("facts cannot be read again", hint="check that Kafka is up") from self.failed
+                self.changed.wait(0.5)
+
     def wait_for_epoch(self, epoch: int, give_up: Callable[[], bool], timeout_s: float = 60.0) -> None:
         """Block until the registry is read up to an epoch.
 
@@ -197,15 +224,10 @@ class Context:
         with self.changed:
             return self.registry.reading(kinds, timeline)
 
-    def figures(self) -> Mapping[str, int]:
-        """Figures for metrics."""
-        with self.changed:
-            return {
-                "sources": len(self.registry.sources),
-                "facts": self.facts.count,
-                "facts_evicted": self.facts.evicted,
-                "refused": self.refused,
-            }
+    def facts_figures(self) -> Mapping[str, int]:
+        """Figures of the facts, which are the whole process's. Not guarded: one look at numbers."""
+        again = self.forgetting.times
+        return {"facts": self.facts.count, "facts_evicted": self.facts.evicted, "facts_read_again": again}
 
 
 class Feed(threading.Thread):
@@ -236,7 +258,7 @@ class Feed(threading.Thread):
             places = [TopicPartition(t, 0) for t in self._topics]
             consumer.assign(places)
             consumer.seek_to_beginning(*places)
-            ends = consumer.end_offsets(places)
+            ends, again = consumer.end_offsets(places), None
             while not self._stop_now.is_set():
                 for records in consumer.poll(timeout_ms=500).values():
                     for r in records:
@@ -245,12 +267,34 @@ class Feed(threading.Thread):
                     with self.context.changed:
                         self.context.caught_up = True
                         self.context.changed.notify_all()
+                again = self._read_again(consumer, again)
             consumer.close()
         except Exception as error:
             log.exception("the context feed ended")
             with self.context.changed:
                 self.context.failed = error
                 self.context.changed.notify_all()
+
+    def _read_again(self, consumer: Any, until: int | None) -> int | None:
+        """Forget what nobody asks for, and read facts again where somebody does.
+
+        Args:
+            consumer: Reads the topics.
+            until: Offset up to which facts are being read again; None: they are not.
+        """
+        place, forgetting = TopicPartition(IDENTITY, 0), self.context.forgetting
+        with self.context.changed:
+            forgetting.forget(time.monotonic())
+            wanted = forgetting.wanted
+        if wanted and until is None:
+            until = consumer.end_offsets([place])[place]
+            consumer.seek_to_beginning(place)
+        if until is not None and consumer.position(place) >= until:
+            with self.context.changed:
+                forgetting.read_again(time.monotonic())
+                self.context.changed.notify_all()
+            return None
+        return until
 
     def _take(self, message: Message) -> None:
         """Hand a message on; of new rules when they are loaded, so that nobody waits for them where rows are judged."""

@@ -18,6 +18,7 @@ from typing import Any
 
 import polars as pl
 
+from schemas.headers import FOREVER
 from schemas.ids import fact_id
 from schemas.kinds import NETWORK_LOGINS, EventKind
 
@@ -149,11 +150,18 @@ Fact = tuple[int, str, str, int, str]  # valid_from, event_id, value, valid_to (
 
 @dataclass(slots=True)
 class FactIndex:
-    """All facts known, by kind and address, each address in order of start. Repeats change nothing."""
+    """All facts known, by kind and address, each address in order of start. Repeats change nothing.
+
+    Attributes:
+        count: Facts kept.
+        evicted: Facts that went at the limit.
+        dropped_from: Start of the oldest fact that `forget_before` has dropped, microseconds UTC.
+    """
 
     _facts: dict[tuple[str, str], list[Fact]] = field(default_factory=dict)
     count: int = 0
     evicted: int = 0
+    dropped_from: int = FOREVER
 
     def add(self, facts: pl.DataFrame) -> None:
         """Take facts in any order (schema `identity`)."""
@@ -167,7 +175,11 @@ class FactIndex:
             "fact_id",
         )
         for kind, address, *fact in rows.iter_rows():
-            self._insert(self._facts.setdefault((kind, address), []), tuple(fact))
+            start, event, value, end, name = fact
+            known = self._facts.setdefault((kind, address), [])
+            # A lease is renewed again and again: its device's address is kept once.
+            value = known[-1][2] if known and known[-1][2] == value else value
+            self._insert(known, (start, event, value, end, name))
 
     def _insert(self, known: list[Fact], fact: Fact) -> None:
         at = bisect_left(known, fact)
@@ -231,15 +243,22 @@ class FactIndex:
         return (next(iter(users.values())), ids) if len(users) == 1 else (None, ids)
 
     def forget_before(self, t_us: int) -> None:
-        """Drop facts that no question at or after `t_us` can need: all but the newest that starts before it."""
+        """Drop facts that change no answer to a question of `t_us` or later.
+
+        Of leases the newest that starts before it stays, with those of the same instant, which contradict it; of
+        sessions those that may not have ended by their length.
+        """
         for key, known in list(self._facts.items()):
-            before = t_us if key[0] == "ip_mac" else t_us - SESSION_US
-            i = bisect_left(known, (before + 1,)) - 1
+            if key[0] == "ip_mac":
+                i = bisect_left(known, (t_us + 1,)) - 1
+                i = bisect_left(known, (known[i][0],)) if i > 0 else 0
+            else:
+                i = bisect_left(known, (t_us - SESSION_US + 1,))
             if i > 0:
-                del known[:i]
+                self.dropped_from = min(self.dropped_from, known[0][0])
                 self.count -= i
-            if known and known[-1][3] != -1 and known[-1][3] <= t_us:
-                self.count -= len(known)
+                del known[:i]
+            if not known:
                 del self._facts[key]
 
 

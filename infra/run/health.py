@@ -151,10 +151,12 @@ def _worker(made: Metrics, status: Mapping[str, Any]) -> None:
     if "checkpoint_at" in status:
         age = status["at"] - status["checkpoint_at"]
         made.set(m.CHECKPOINT_AGE, max(age, made.value(m.CHECKPOINT_AGE, agent=agent)), agent=agent)
-    # The facts are the process's: each of its partitions tells the same number.
-    facts = [figures["facts_evicted"] for figures in status["inputs"].values() if "facts_evicted" in figures]
-    if facts:
-        made.add(m.EVICTIONS, max(facts), agent=agent, what="facts")
+    # The facts are the process's: each of its partitions tells the same numbers.
+    facts = next((figures for figures in status["inputs"].values() if "facts" in figures), None)
+    if facts is not None:
+        made.set(m.FACTS, facts["facts"], worker=str(status["worker"]))
+        made.add(m.FACTS_READ_AGAIN, facts["facts_read_again"], worker=str(status["worker"]))
+        made.add(m.EVICTIONS, facts["facts_evicted"], agent=agent, what="facts")
 
 
 def _agent(made: Metrics, agent: str, inputs: Sequence[tuple[str, Mapping[str, Any]]]) -> None:

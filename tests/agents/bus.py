@@ -94,6 +94,14 @@ class FeedReader:
                 self.context.take(message)
             self.read[topic] = len(self.bus.logs[topic, 0])
 
+    def read_facts_again(self) -> None:
+        """As the feed does it where facts are asked for that were forgotten."""
+        for message in self.bus.logs[IDENTITY, 0][: self.read[IDENTITY]]:
+            self.context.take(message)
+        with self.context.changed:
+            self.context.forgetting.read_again(0.0)
+            self.context.changed.notify_all()
+
 
 def run_dry(workers: list[Worker], feeds: list[FeedReader], choose: Callable[[list[Any]], Any], chaos: float) -> None:
     """Step workers in a chosen order until nothing is left, ticking and restarting now and then.

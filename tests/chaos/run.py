@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from clickhouse_driver.errors import Error
+
 from infra.config import load
 from infra.embedded import EmbeddedServers, read_endpoints
 from infra.run.system import COLLECT, System, cache_folder
@@ -175,6 +177,6 @@ def _port(ports: Mapping[str, int], name: str) -> int:
 def _read(stored: Stored, logs: Sequence[Log]) -> bool:
     try:
         ledger = stored.ledger()
-    except OSError:
+    except (Error, OSError, EOFError):  # ClickHouse is coming back
         return False
     return all(log.name in ledger and ledger[log.name].lines >= log.lines for log in logs)

@@ -6,7 +6,11 @@ from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
 
-from agents.engine.identity import FactIndex, facts_of
+import polars as pl
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.engine.identity import SESSION_US, SHARING_US, FactIndex, facts_of
 from agents.rules.examples import frame_of
 from schemas.kinds import EventKind
 
@@ -120,3 +124,49 @@ def test_a_late_login_is_believed_when_all_is_settled() -> None:
     t = int((START + timedelta(minutes=5)).timestamp() * 1_000_000)
     late = _session(0, "anna", late=True)
     assert [_index(late, settled=s).person_of(MAC, None, t)[0] for s in (False, True)] == [None, "anna"]
+
+
+_UNIT = SHARING_US // 2
+_facts = st.lists(
+    st.tuples(
+        st.sampled_from(["ip_mac", "mac_user", "ip_user"]),
+        st.integers(0, 60),  # start
+        st.one_of(st.none(), st.integers(0, 40)),  # length
+        st.sampled_from(["", "anna", "ben"]),
+        st.integers(0, 1),  # log
+    ),
+    max_size=30,
+)
+
+
+def _filled(facts: list[tuple[str, int, int | None, str, int]]) -> FactIndex:
+    rows = [
+        {
+            "kind": kind, "address": "a", "valid_from": start * _UNIT,
+            "valid_to": None if length is None else (start + length) * _UNIT,
+            "event_id": f"{log:016x}{n:016x}", "value": value, "fact_id": f"f{n}",
+        }
+        for n, (kind, start, length, value, log) in enumerate(facts)
+    ]  # fmt: skip
+    times = [pl.col("valid_from", "valid_to").cast(pl.Datetime("us", "UTC"))]
+    text = dict.fromkeys(("kind", "address", "event_id", "value", "fact_id"), pl.String())
+    index = FactIndex()
+    index.add(pl.DataFrame(rows, schema={**text, "valid_from": pl.Int64(), "valid_to": pl.Int64()}).with_columns(times))
+    return index
+
+
+@given(_facts, st.integers(-5, 80), st.lists(st.integers(0, 90), max_size=8))
+def test_what_is_forgotten_changes_no_answer_from_that_time_on_nor_before_the_first_that_went(
+    facts: list[tuple[str, int, int | None, str, int]], before: int, asked: list[int]
+) -> None:
+    whole, less = _filled(facts), _filled(facts)
+    less.forget_before(before * _UNIT)
+    assert less.count == sum(map(len, less._facts.values()))
+    for t in [before, *(before + n for n in asked), before + SESSION_US // _UNIT]:
+        at = t * _UNIT
+        assert less.mac_of("a", at) == whole.mac_of("a", at)
+        assert less.person_of("a", "a", at) == whole.person_of("a", "a", at)
+    early = less.dropped_from - 1
+    if facts and early < 60 * _UNIT:
+        assert less.mac_of("a", early) == whole.mac_of("a", early)
+        assert less.person_of("a", "a", early) == whole.person_of("a", "a", early)
