@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from agents.rules.loader import POLICY_FOLDER, load_rules
 from infra.run.system import System
 from tests.road.scene import WITHIN_S, Scene, backtest, handled, simulated, wait_until
 from tests.road.stored import Stored, assert_conserved, assert_same
@@ -14,6 +15,22 @@ from tests.road.stored import Stored, assert_conserved, assert_same
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(600)]
 
 MOST = 8
+RULES = """
+title: Refused pages of an address
+name: refused-pages
+description: One address asked again and again for what the filter refuses.
+level: low
+falsepositives: [a page that asks by itself]
+correlation: {type: event_count, rules: [refused], group-by: [source_ip], timespan: 10m, condition: {gte: 1000}}
+aupstream: {clause: 2}
+---
+title: A request that the filter refused
+name: refused
+logsource: {category: proxy}
+detection:
+  selection: {event_action: denied}
+  condition: selection
+"""
 HOT = "10.99.0.1"  # as behind a NAT: all that its windows count goes to one worker
 
 
@@ -34,8 +51,10 @@ def _workers(system: System) -> set[str]:
 def test_one_to_eight_workers_and_back_under_load_with_a_hot_address_change_no_violation(tmp_path: Path) -> None:
     scene = simulated(tmp_path, seed=6, lines=20_000)
     _with_a_hot_address(scene, 20_000)
+    (tmp_path / "refused.yml").write_text(RULES)
     scene.change(
         sources=lambda sources: [s | {"batch_rows": 50} for s in sources],
+        rules={"paths": [str(POLICY_FOLDER), str(tmp_path / "refused.yml")]},
         kafka={"event_partitions": 4, "detection_partitions": MOST},
     )
     lines = {str(s.name): Path(s.path).read_bytes().count(b"\n") for s in scene.config.sources}
@@ -52,7 +71,7 @@ def test_one_to_eight_workers_and_back_under_load_with_a_hot_address_change_no_v
         system.wait_until_drained(within_s=WITHIN_S)
         stored = Stored(system)
         assert_conserved(stored, lines)
-        expected = backtest(scene.config)
+        expected = backtest(scene.config, rules=load_rules([POLICY_FOLDER, tmp_path / "refused.yml"]))
         assert any(HOT in record["group_key"].values() for record in expected)
         assert_same(stored, expected)
         stored.close()
