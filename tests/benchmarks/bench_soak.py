@@ -116,6 +116,10 @@ def measure(folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
                 say(" ".join(f"{name} {line[-1][1]:.0f} MB" for name, line in watch.memory_mb.items()))
             time.sleep(LOOK_S)
         busy = os.getloadavg()[0]
+        if asked.plot:  # whatever becomes of the rest
+            what = f"resident memory: {asked.days:g} days in {asked.minutes:g} minutes, {asked.rate} lines/s"
+            asked.plot.write_text(svg(what, "MB", watch.memory_mb))
+        say(" ".join(f"{name} {growth(line)['percent']:+} %" for name, line in watch.memory_mb.items()))
         system.processes.remove("live")
         written = json.loads((folder / RESULT).read_text())
         say("waiting for everything to come through")
@@ -125,9 +129,6 @@ def measure(folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
         stored.close()
         end = int((time.time() - DAY_S) * 1e6)
         compared = difference(there, wanted, end)
-    if asked.plot:
-        what = f"resident memory: {asked.days:g} days in {asked.minutes:g} minutes, {asked.rate} lines/s"
-        asked.plot.write_text(svg(what, "MB", watch.memory_mb))
     return {
         "rate_asked": asked.rate, "lines_per_s": written["lines_per_s"], "days": asked.days, "minutes": asked.minutes,
         "violations": len(there), "over": sum(r["last_seen"] < end for r in wanted), **compared,
