@@ -43,6 +43,7 @@ from schemas.kinds import state_topic  # noqa: E402
 
 log = logging.getLogger("aupstream.agent")
 TICK_S = 0.1
+LIVES_S = 10.0  # tasks that did not run for longer do not run
 STALLED_S = 60.0  # no progress for so long with messages waiting: the worker ends and is started again
 StageFactory = Callable[[str, int], Stage]
 
@@ -78,7 +79,8 @@ class Runtime:
         self._topics: dict[str, Any] = {}
         self._state_topic = state_topic(agent)
         self._stopping = False
-        self.joined = False  # the group has said which partitions are this worker's; read by the watchdog
+        self.joined = False  # the group has said which partitions are this worker's
+        self.looked_s = 0.0  # when this worker's tasks ran last: Faust starts them after it has its partitions
         self.handled = 0
         self.checkpoint_s = 0.0
         self.checkpoint_at = time.time()
@@ -233,15 +235,8 @@ class Runtime:
         """What the status file says of this worker."""
         slots = {}
         for tp, slot in self._slots.items():
-            high = self._end(tp)
-            extra = slot.stage.figures()
-            slots[f"{tp.topic}/{tp.partition}"] = {
-                "next": slot.next,
-                "applied": slot.stage.applied,
-                "saved": slot.saved,
-                "end": high,
-                **extra,
-            }
+            told = {"next": slot.next, "applied": slot.stage.applied, "saved": slot.saved, "end": self._end(tp)}
+            slots[f"{tp.topic}/{tp.partition}"] = {**told, **slot.stage.figures()}
         return {
             "agent": self._agent,
             "worker": self._name,
@@ -269,6 +264,10 @@ class Runtime:
             if high and high > slot.next and now - slot.moved_s > STALLED_S and not self._lock.locked():
                 return f"{tp.topic}/{tp.partition}: next is {slot.next}, the end is {high}, nothing came for a minute"
         return None
+
+    def lives(self) -> bool:
+        """Whether it has its partitions, and its tasks run; asked by the watchdog."""
+        return self.joined and time.monotonic() - self.looked_s < LIVES_S
 
     def broken(self) -> str | None:
         """That the client's part in its group has ended, which it tells nobody; None while it goes on."""
@@ -382,7 +381,7 @@ def _add_tasks(app: Any, runtime: Runtime, settings: AgentSettings) -> None:
             now = time.monotonic()
             if now - before > 0.7 * settings.session_timeout_s:
                 crash(f"the process slept {now - before:.1f} s; it may have been replaced meanwhile")
-            before = now
+            before = runtime.looked_s = now
             why = runtime.stalled()
             if why:
                 crash(why)
@@ -392,7 +391,7 @@ def _add_tasks(app: Any, runtime: Runtime, settings: AgentSettings) -> None:
 
 def run(app: Any) -> None:
     """Run the worker until SIGTERM; returns never."""
-    Watchdog(lambda: app.aup_runtime.joined, app.aup_runtime.broken, crash).start()
+    Watchdog(app.aup_runtime.lives, app.aup_runtime.broken, crash).start()
     worker = faust.Worker(app, loglevel="WARNING", redirect_stdouts=False, quiet=True, override_logging=False)
     worker.spinner = None  # it writes its escapes between the lines of the log
     worker.execute_from_commandline()

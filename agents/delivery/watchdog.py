@@ -3,6 +3,7 @@
 Seen in the chaos runs (seed 17, aiokafka 0.14): the broker answers once without any broker in it, the client's
 coordination task ends with an `AssertionError`, and from then on the worker is in no group, reads nothing and says
 nothing. Faust starts its tasks only when it has its partitions, so none of them could have told.
+Seed 46: Kafka was killed while the partitions were given out; Faust waits for an answer for ever, and starts none.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from collections.abc import Callable
 log = logging.getLogger("aupstream.agent")
 CRASHED = 70  # exit code after an error that only a restart can mend
 LOOK_S = 1.0
-JOIN_WITHIN_S = 120.0  # without partitions given out, or told that there are none for it, for so long: it is stuck
+JOIN_WITHIN_S = 120.0  # without partitions given out, or without tasks that run on them, for so long: it is stuck
 
 
 class Watchdog(threading.Thread):
     """Calls `stuck` with the reason, once.
 
     Args:
-        joined: Whether the group has said which partitions this worker has.
+        lives: Whether the group has said which partitions this worker has, none perhaps, and its tasks run.
         broken: Why the client cannot go on; None while it can.
         stuck: Called from this thread.
         within_s: See `JOIN_WITHIN_S`; Kafka being away counts, too: a new client is all that helps then.
@@ -31,13 +32,13 @@ class Watchdog(threading.Thread):
 
     def __init__(
         self,
-        joined: Callable[[], bool],
+        lives: Callable[[], bool],
         broken: Callable[[], str | None],
         stuck: Callable[[str], None],
         within_s: float = JOIN_WITHIN_S,
     ) -> None:
         super().__init__(name="watchdog", daemon=True)
-        self._joined, self._broken, self._stuck, self._within_s = joined, broken, stuck, within_s
+        self._lives, self._broken, self._stuck, self._within_s = lives, broken, stuck, within_s
         self._over = threading.Event()
 
     def run(self) -> None:
@@ -48,10 +49,10 @@ class Watchdog(threading.Thread):
                 self._stuck(why)
                 return
             now = time.monotonic()
-            if self._joined():
+            if self._lives():
                 last = now
             elif now - last > self._within_s:
-                self._stuck(f"the group has given out no partitions for {now - last:.0f} s")
+                self._stuck(f"no partitions were given out, or nothing was begun on them, for {now - last:.0f} s")
                 return
 
     def stop(self) -> None:
