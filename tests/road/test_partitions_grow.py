@@ -10,8 +10,8 @@ import pytest
 
 from infra.run.system import COLLECT
 from schemas.errors import ServerError
-from tests.road.scene import WITHIN_S, backtest, handled, simulated, wait_until
-from tests.road.stored import Stored, assert_conserved, assert_same
+from tests.road.scene import handled, simulated, wait_until
+from tests.road.through import assert_all_through
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(400)]
 
@@ -26,11 +26,7 @@ def test_more_partitions_after_a_kill_half_way_change_no_violation(tmp_path: Pat
         assert not system.drained()
     scene.change(kafka={"event_partitions": 5})
     with scene.running() as system:
-        system.wait_until_drained(within_s=WITHIN_S)
-        stored = Stored(system)
-        assert_conserved(stored, lines)
-        assert_same(stored, backtest(scene.config))
-        stored.close()
+        assert_all_through(system, scene, lines)
     scene.change(kafka={"event_partitions": 3})
     with pytest.raises(ServerError, match="has 5 partitions, the configuration says 3"), scene.running():
         pass

@@ -13,8 +13,9 @@ from infra.run.system import System
 from infra.run.topics import wanted
 from schemas.errors import InputError, ServerError
 from tests.cli.command import aupstream
-from tests.road.scene import WITHIN_S, Scene, backtest, handled, simulated, wait_until
-from tests.road.stored import Stored, assert_conserved, assert_same
+from tests.road.scene import Scene, handled, simulated, wait_until
+from tests.road.stored import Stored
+from tests.road.through import assert_all_through
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(400)]
 
@@ -62,11 +63,7 @@ def test_another_number_of_partitions_of_detections_changes_no_violation_and_ale
     assert "aupstream repartition" in refused.value.hint
     _number_in(scene, 5)
     with scene.running() as system:
-        system.wait_until_drained(within_s=WITHIN_S)
-        stored = Stored(system)
-        assert_conserved(stored, lines)
-        assert_same(stored, backtest(scene.config))
-        stored.close()
+        assert_all_through(system, scene, lines)
         told = (system.paths.logs / "notify-0.log").read_text()
     alerts = Counter(re.findall(r"alert id=(\w+) .*?version=(\d+)", told))
     assert len(alerts) > 3

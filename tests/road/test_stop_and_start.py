@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from infra.run.system import System
-from tests.road.scene import WITHIN_S, backtest, handled, simulated, wait_until
-from tests.road.stored import Stored, assert_conserved, assert_same
+from tests.road.scene import handled, simulated, wait_until
+from tests.road.through import assert_all_through
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(400)]
 
@@ -33,8 +33,4 @@ def test_a_stop_in_the_middle_and_a_start_lose_nothing_and_double_nothing(tmp_pa
             os.kill(pid, signal.SIGTERM)
         assert set(_ended(system).values()) == {0}
     with scene.running() as system:
-        system.wait_until_drained(within_s=WITHIN_S)
-        stored = Stored(system)
-        assert_conserved(stored, lines)
-        assert_same(stored, backtest(scene.config))
-        stored.close()
+        assert_all_through(system, scene, lines)

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from infra.run.system import COLLECT, System
-from tests.road.scene import WITHIN_S, backtest, handled, simulated, wait_until
-from tests.road.stored import Stored, assert_conserved, assert_same
+from tests.road.scene import handled, simulated, wait_until
+from tests.road.through import assert_all_through
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(400)]
 
@@ -53,8 +53,4 @@ def test_nothing_is_lost_where_two_workers_of_detect_and_correlate_start_on_a_ba
         wait_until(system, lambda: handled(system.paths, "detect") > 100)
         for agent in ("detect", "correlate"):
             _stop_and_start_both(system, agent)
-        system.wait_until_drained(within_s=WITHIN_S)
-        stored = Stored(system)
-        assert_conserved(stored, lines)
-        assert_same(stored, backtest(scene.config))
-        stored.close()
+        assert_all_through(system, scene, lines)
