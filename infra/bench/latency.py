@@ -14,7 +14,7 @@ from clickhouse_driver import Client
 
 from infra.bench import road
 from infra.bench.live_lines import DOMAIN, LOGS, RESULT, Injected, inventory
-from infra.bench.subprocesses import ONE_THREAD, command
+from infra.bench.subprocesses import ENDED, ONE_THREAD, command
 from infra.run.supervisor import Spec
 from infra.run.system import ROOT, System
 
@@ -67,7 +67,7 @@ def measure(folder: Path, lines_per_s: int, seconds: float, say: Callable[[str],
         system.start_collectors()
         road.reading_began(system.kafka)
         argv = command("live", [folder, lines_per_s, WARM_S, seconds])
-        system.processes.start(Spec("live", argv, ONE_THREAD, ROOT))
+        system.processes.start(Spec("live", argv, ONE_THREAD, ROOT, final=ENDED))
         seen, written = _watch(system, folder / RESULT)
     injected = [Injected(*i) for i in written["injected"]]
     came = tuple((i.rule, seen[i.rule, i.key] - i.stamped - LATENESS_S) for i in injected if (i.rule, i.key) in seen)

@@ -18,7 +18,7 @@ from clickhouse_driver import Client
 
 from infra.bench import road
 from infra.bench.naive_names import DATABASE, PARTITIONS, topic_of
-from infra.bench.subprocesses import ONE_THREAD, command
+from infra.bench.subprocesses import ENDED, ONE_THREAD, command
 from infra.bench.usage import Sampler, machine
 from infra.run.supervisor import Spec
 from infra.run.system import ROOT, System
@@ -97,7 +97,7 @@ def _start_producer(system: System, config_file: Path, home: Path) -> Path:
     """Start it; the file that it writes at its end."""
     result = home / "producer.json"
     argv = command("naive_producer", [config_file, system.kafka, result])
-    system.processes.start(Spec("naive-producer", argv, ONE_THREAD, ROOT))
+    system.processes.start(Spec("naive-producer", argv, ONE_THREAD, ROOT, final=ENDED))
     return result
 
 

@@ -13,6 +13,7 @@ from infra.run.system import ROOT
 from schemas.errors import InputError
 
 ONE_THREAD = {"POLARS_MAX_THREADS": "1"}
+ENDED = frozenset({0})  # exit codes of a program that ends when its work is done, and is not to be started again
 
 
 def command(module: str, arguments: Sequence[object]) -> list[str]:

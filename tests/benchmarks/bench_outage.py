@@ -29,7 +29,7 @@ from clickhouse_driver.errors import Error
 from infra.bench import road
 from infra.bench.latency import prepare
 from infra.bench.live_lines import LOGS, RESULT, Injected
-from infra.bench.subprocesses import ONE_THREAD, command
+from infra.bench.subprocesses import ENDED, ONE_THREAD, command
 from infra.cli.auditing import audited
 from infra.cli.store import Store
 from infra.run.supervisor import Spec
@@ -154,7 +154,7 @@ def measure(folder: Path, rate: int, kafka_s: float, clickhouse_s: float) -> dic
         road.reading_began(system.kafka)
         seconds = 2 * (kafka_s + clickhouse_s) + 2 * REJOIN_S
         argv = command("live", [folder, rate, WARM_S, seconds])
-        system.processes.start(Spec("live", argv, ONE_THREAD, ROOT))
+        system.processes.start(Spec("live", argv, ONE_THREAD, ROOT, final=ENDED))
         watch, load = Watch(system), [os.getloadavg()[0]]
         end = time.monotonic() + WARM_S + 10
         while time.monotonic() < end:

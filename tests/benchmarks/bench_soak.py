@@ -28,7 +28,7 @@ import psutil
 from infra.bench import road
 from infra.bench.latency import prepare
 from infra.bench.live_lines import RESULT
-from infra.bench.subprocesses import ONE_THREAD, command
+from infra.bench.subprocesses import ENDED, ONE_THREAD, command
 from infra.config import load
 from infra.run.supervisor import Spec
 from infra.run.system import ROOT, System
@@ -104,7 +104,7 @@ def measure(folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
         road.reading_began(system.kafka)
         pace = asked.days * DAY_S / (seconds + WARM_S)
         argv = command("live", [folder, asked.rate, WARM_S, seconds, pace, asked.inject_s])
-        system.processes.start(Spec("live", argv, ONE_THREAD, ROOT))
+        system.processes.start(Spec("live", argv, ONE_THREAD, ROOT, final=ENDED))
         say(f"{asked.minutes:g} minutes in which {asked.days:g} days go by, {asked.rate} lines a second")
         watch, restarts = Watch(system), list[str]()
         said_s = 0.0

@@ -257,6 +257,8 @@ def test_a_secret_that_is_written_anywhere_is_found(tmp_path: Path) -> None:
     assert scanned.files(tmp_path) == 1
     child = subprocess.Popen([shutil.which("sleep") or "sleep", "60"], env={"SECRET": WRONG})
     try:
+        while not psutil.Process(child.pid).cmdline():  # Popen comes back a moment before the new program has its words
+            time.sleep(0.01)
         assert child.pid in scanned.processes(os.getpid())
     finally:
         child.kill()
