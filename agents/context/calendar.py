@@ -6,7 +6,7 @@ that the clock skips (spring) is the moment at which it does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -35,6 +35,7 @@ class Calendar:
         duty: Duty hours of the staff.
         bell: Hours of school.
         bell_by_site: The same where a site has its own.
+        duty_by_role: Duty hours of roles that have their own.
     """
 
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
@@ -43,11 +44,13 @@ class Calendar:
     duty: Hours = (450, 990)
     bell: Hours = (480, 900)
     bell_by_site: Mapping[str, Hours] = field(default_factory=dict)
+    duty_by_role: Mapping[str, Hours] = field(default_factory=dict)
 
     def content(self) -> list[object]:
         """Plain values, for a version; the zone is the district's."""
         dates = [[[str(a), str(b)] for a, b in some] for some in (self.holidays, self.terms)]
-        return [*dates, list(self.duty), list(self.bell), sorted((s, list(h)) for s, h in self.bell_by_site.items())]
+        sites, roles = (sorted((n, list(h)) for n, h in own.items()) for own in (self.bell_by_site, self.duty_by_role))
+        return [*dates, list(self.duty), list(self.bell), sites, *([roles] if roles else [])]
 
     def period(self, t_us: int, per: str) -> tuple[int, int]:
         """Start and end of the local day, or week from Monday, that a time lies in."""
@@ -61,16 +64,17 @@ class Calendar:
         within = not self.terms or any(first <= day <= last for first, last in self.terms)
         return within and day.weekday() < 5 and not any(first <= day <= last for first, last in self.holidays)
 
-    def inside(self, t_us: int, when: When, site: str | None = None) -> bool:
+    def inside(self, t_us: int, when: When, site: str | None = None, roles: Iterable[str] = ()) -> bool:
         """True where a time is in that part of the calendar.
 
         Args:
             t_us: The time.
             when: The part.
             site: Site whose bell hours count; None, or one without its own: the district's.
+            roles: Roles whose duty hours count, together where several have their own; none that has: the district's.
         """
         local = self._local(t_us, self._zone(when))
-        return self._fits(local, when, site) is not when.outside
+        return self._fits(local, when, self._hours(when, site, roles)) is not when.outside
 
     def next_change(self, t_us: int, when: When) -> int | None:
         """First moment after a time at which inside and outside change; None where there is none for two years."""
@@ -90,27 +94,26 @@ class Calendar:
             if moment >= t_us and (when is None or self.inside(moment, when)):
                 yield moment
 
-    def _fits(self, local: datetime, when: When, site: str | None) -> bool:
+    def _fits(self, local: datetime, when: When, hours: tuple[Hours, ...]) -> bool:
         day = local.date()
         if when.days is not None and day.weekday() not in when.days:
             return False
         if when.school_days is not None and self.is_school_day(day) is not when.school_days:
             return False
-        hours = self._hours(when, site)
         minute = local.hour * 60 + local.minute
         return not hours or any(
             first <= minute < last if first <= last else minute >= first or minute < last for first, last in hours
         )
 
-    def _hours(self, when: When, site: str | None) -> tuple[Hours, ...]:
+    def _hours(self, when: When, site: str | None = None, roles: Iterable[str] = ()) -> tuple[Hours, ...]:
         if when.named == "duty":
-            return (self.duty,)
+            return tuple(self.duty_by_role[role] for role in roles if role in self.duty_by_role) or (self.duty,)
         if when.named == "bell":
             return (self.bell if site is None else self.bell_by_site.get(site, self.bell),)
         return when.hours
 
     def _edges(self, when: When) -> tuple[int, ...]:
-        return (0, *(minute for hours in self._hours(when, None) for minute in hours))
+        return (0, *(minute for hours in self._hours(when) for minute in hours))
 
     def _zone(self, when: When) -> ZoneInfo:
         return ZoneInfo(when.zone) if when.zone else self.zone

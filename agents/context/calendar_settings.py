@@ -45,6 +45,7 @@ class CalendarSettings(BaseModel):
     duty: str = Field(default="07:30-16:30", description="Duty hours of the staff.")
     bell: str = Field(default="08:00-15:00", description="Hours of school.")
     bell_by_site: dict[str, str] = Field(default_factory=dict, description="The same by site, where it has its own.")
+    duty_by_role: dict[str, str] = Field(default_factory=dict, description="Duty hours by role, where it has its own.")
 
     def read(self, zone: ZoneInfo, errors: list[AupstreamError], where: str) -> Calendar:
         """The calendar; what is wrong goes to `errors`.
@@ -76,4 +77,5 @@ class CalendarSettings(BaseModel):
             hours(self.duty, "duty"),
             hours(self.bell, "bell"),
             {site: hours(text, f"bell_by_site.{site}") for site, text in self.bell_by_site.items()},
+            {role.lower(): hours(text, f"duty_by_role.{role}") for role, text in self.duty_by_role.items()},
         )

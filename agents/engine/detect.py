@@ -99,7 +99,7 @@ class Detector:
 
     def __init__(self, ruleset: RuleSet, district: District, inventory: Inventory) -> None:
         self._enricher = Enricher(district, inventory)
-        self._plans = {kind: _plan(ruleset, kind) for kind in EventKind}
+        self._plans = {kind: _plan(ruleset, kind, district) for kind in EventKind}
         self._scanners: dict[tuple[EventKind, str | None], Scanner] = {}
         self.counters = DetectCounters()
 
@@ -245,7 +245,7 @@ class Detector:
         return frame, masks.with_columns(frame.select(again)) if again else masks
 
 
-def _plan(ruleset: RuleSet, kind: EventKind) -> _Plan:
+def _plan(ruleset: RuleSet, kind: EventKind, district: District) -> _Plan:
     feeds = tuple(ruleset.feeds(kind))
     expressions = {base.name: cast("Compiled", base.expression) for _, base in feeds}
     derived = derived_columns(kind).keys()
@@ -255,6 +255,8 @@ def _plan(ruleset: RuleSet, kind: EventKind) -> _Plan:
     for rule, base in feeds:
         used.update(rule.column_of(name, base.name) for name in rule.group_by)
         used.update(rule.row_columns)
+        if district.calendar.duty_by_role and rule.when is not None and rule.when.named == "duty":
+            used.add("person_roles")
     if kind is EventKind.MAIL and feeds:
         used.update(("recipients_internal", "recipients_outside", "email_lists"))  # evidence says how many, not who
     return _Plan(feeds, expressions, matching, frozenset(used) & derived - matching)

@@ -19,13 +19,19 @@ _NONE = pl.lit([], dtype=pl.List(pl.String))
 
 
 def inside(rows: pl.DataFrame, when: When, calendar: Calendar) -> pl.Series:
-    """Which rows lie in a part of the calendar; it changes at whole minutes, so each minute is asked once."""
+    """Which rows lie in a part of the calendar; it changes at whole minutes, so each minute is asked once.
+
+    Bell hours are those of the row's site, duty hours those of its person's roles, where it has these columns.
+    """
     minutes = rows["timestamp"].dt.timestamp("us") // 60_000_000
     sites: list[str | None] = [None] * rows.height
     if when.named == "bell" and "source_site" in rows.columns:
         sites = rows["source_site"].to_list()
-    asked = list(zip(minutes.to_list(), sites, strict=True))
-    known = {(m, s): calendar.inside(m * 60_000_000, when, s) for m, s in set(asked)}
+    roles: list[tuple[str, ...]] = [()] * rows.height
+    if when.named == "duty" and "person_roles" in rows.columns:
+        roles = [tuple(some or ()) for some in rows["person_roles"].to_list()]
+    asked = list(zip(minutes.to_list(), sites, roles, strict=True))
+    known = {one: calendar.inside(one[0] * 60_000_000, when, *one[1:]) for one in set(asked)}
     return pl.Series([known[one] for one in asked], dtype=pl.Boolean)
 
 

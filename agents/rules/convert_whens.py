@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from agents.context.calendar import Calendar, Dates, Hours
-from agents.rules.convert_values import Conditions, quoted
+from agents.rules.convert_values import Conditions, Unsayable, quoted
 from agents.rules.own import When
 
 
@@ -29,6 +29,8 @@ def inside(when: When, calendar: Calendar, where: Conditions) -> str:
 
 def _hours(when: When, calendar: Calendar, minute: str, where: Conditions) -> str:
     if when.named == "duty":
+        if calendar.duty_by_role:
+            raise Unsayable("duty hours by role cannot be said in SQL", hint="leave `duty_by_role` out of the calendar")
         return _any((calendar.duty,), minute)
     if when.named != "bell":
         return _any(when.hours, minute)

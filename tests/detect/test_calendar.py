@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -96,6 +97,17 @@ def test_a_site_may_have_bell_hours_of_its_own() -> None:
     at = us("2026-11-24T08:15:00-07:00")
     assert not DENVER.inside(at, When(named="bell"), "north")
     assert DENVER.inside(at, When(named="bell"), "south")
+
+
+@pytest.mark.parametrize(
+    ("roles", "inside"), [((), True), (("teacher",), True), (("custodian",), False), (("custodian", "early"), True)]
+)
+def test_a_role_may_have_duty_hours_of_its_own(roles: tuple[str, ...], *, inside: bool) -> None:
+    calendar = replace(DENVER, duty_by_role={"custodian": (840, 1320), "early": (300, 500)})
+    at, duty = us("2026-11-24T07:45:00-07:00"), When(named="duty")
+    assert calendar.inside(at, duty, None, roles) is inside
+    assert calendar.inside(at, When(named="duty", outside=True), None, roles) is not inside
+    assert calendar.content() != DENVER.content()
 
 
 WHENS = st.builds(
