@@ -8,6 +8,7 @@ from agents.context.categories import OWN, Categories
 from agents.context.district import District, Site
 from agents.context.inventory import Inventory
 from agents.context.ldif import is_ldif, read_ldif
+from agents.context.maillists import MailLists
 from agents.context.oneroster import is_oneroster, read_oneroster
 from agents.context.permitlog import LivePermits, Record
 from agents.context.permits import Permits
@@ -25,7 +26,8 @@ def district_of(settings: DistrictSettings) -> District:
     sites = [Site(s.name, s.networks, s.access_points, s.latitude, s.longitude, s.also) for s in settings.sites]
     made = District.of(settings.name, settings.timezone, settings.domains, sites, settings.calendar)
     categories = Categories.read(settings.categories or (OWN,), settings.category_names)
-    return made.knowing(roster_of(settings), settings.shared_networks, categories)
+    lists = MailLists() if settings.lists is None else MailLists.read(settings.lists)
+    return made.knowing(roster_of(settings), settings.shared_networks, categories, lists, settings.dhcp_servers)
 
 
 def roster_of(settings: DistrictSettings) -> Roster:

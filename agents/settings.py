@@ -51,6 +51,8 @@ class DistrictSettings(BaseModel):
     permits: Path | None = None
     roster: Path | None = None
     shared_networks: tuple[str, ...] = ()
+    lists: Path | None = None
+    dhcp_servers: tuple[str, ...] = ()
     categories: tuple[Path, ...] = ()
     category_names: dict[str, str] = Field(default_factory=dict)
 

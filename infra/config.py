@@ -295,7 +295,7 @@ class Config(BaseSettings):
 
 
 _PATHS = (
-    ("data",), ("district", "inventory"), ("district", "permits"), ("district", "roster"),
+    ("data",), ("district", "inventory"), ("district", "permits"), ("district", "roster"), ("district", "lists"),
     *(("kafka", key) for key in _KAFKA_FILES),
 )  # fmt: skip
 

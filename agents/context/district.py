@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from agents.context.calendar import Calendar
 from agents.context.calendar_settings import CalendarSettings
 from agents.context.categories import Categories
+from agents.context.maillists import MailLists
 from agents.context.networks import Network, NetworkIndex
 from agents.context.roster import Roster
 from agents.context.versions import content_version
@@ -56,6 +57,8 @@ class District:
         roster: Its people.
         categories: Categories of sites.
         shared_networks: Address ranges (CIDR) whose addresses are many people's at once: NAT, VPN, proxies, guests.
+        lists: Its mailing lists.
+        dhcp_servers: Addresses or ranges (CIDR) of its DHCP servers; empty where it does not say.
     """
 
     name: str = "District"
@@ -66,6 +69,8 @@ class District:
     roster: Roster = field(default_factory=Roster)
     shared_networks: tuple[str, ...] = ()
     categories: Categories = field(default_factory=Categories)
+    lists: MailLists = field(default_factory=MailLists)
+    dhcp_servers: tuple[str, ...] = ()
 
     @staticmethod
     def of(
@@ -105,19 +110,30 @@ class District:
         roster: Roster,
         shared_networks: Sequence[str] = (),
         categories: Categories | None = None,
+        lists: MailLists | None = None,
+        dhcp_servers: Sequence[str] = (),
         *,
         where: str = "[district]",
     ) -> District:
-        """The same district with its people, the addresses that tell nobody from another, and categories of sites.
+        """The same district with its people, shared addresses, categories of sites, mailing lists and DHCP servers.
 
         Raises:
             Errors: of `ConfigError`, every network that is none.
         """
-        if errors := _network_errors(shared_networks, f"{where}.shared_networks"):
+        errors = _network_errors(shared_networks, f"{where}.shared_networks")
+        errors += _network_errors(dhcp_servers, f"{where}.dhcp_servers")
+        if errors:
             raise Errors(errors)
         named = roster.at_sites({other: site.name for site in self.sites for other in site.also})
         sites = self.categories if categories is None else categories
-        return replace(self, roster=named, shared_networks=tuple(shared_networks), categories=sites)
+        return replace(
+            self,
+            roster=named,
+            shared_networks=tuple(shared_networks),
+            categories=sites,
+            lists=self.lists if lists is None else lists,
+            dhcp_servers=tuple(dhcp_servers),
+        )
 
     @cached_property
     def version(self) -> str:
@@ -127,6 +143,8 @@ class District:
             more = []
         elif self.categories.version:
             more.append(self.categories.version)
+        if self.lists or self.dhcp_servers:
+            more.append([self.lists.version, list(self.dhcp_servers)])
         sites = [[s.name, list(s.networks), list(s.access_points), s.latitude, s.longitude] for s in self.sites]
         return content_version(
             [self.name, self.timezone.key, list(self.domains), sites, self.calendar.content(), *more]
@@ -141,6 +159,11 @@ class District:
     def shared_index(self) -> NetworkIndex:
         """Which addresses are many people's at once."""
         return NetworkIndex((ip_network(text, strict=False), text) for text in self.shared_networks)
+
+    @cached_property
+    def dhcp_server_index(self) -> NetworkIndex:
+        """Which addresses are the district's DHCP servers."""
+        return NetworkIndex((ip_network(text, strict=False), text) for text in self.dhcp_servers)
 
     @cached_property
     def _access_point_patterns(self) -> tuple[tuple[re.Pattern[str], str], ...]:
@@ -158,6 +181,23 @@ class District:
             if pattern.fullmatch(lowered):
                 return site
         return self.network_index.name_of(name)
+
+    def names_of_sender(self, address: str) -> tuple[str, ...]:
+        """What a sender goes by: the address in lower case and, of one of the district, the account."""
+        lowered = address.lower()
+        if not self.is_internal_address(lowered):
+            return (lowered,)
+        listed = self.roster.by_mail(lowered)
+        return lowered, lowered.partition("@")[0] if listed is None else listed.account
+
+    def sender_kind(self, address: str) -> str | None:
+        """`person`, `service` or `list`: who sends from an address of the district; None for one of elsewhere."""
+        if not self.is_internal_address(address):
+            return None
+        if self.lists.sends(address):
+            return "list"
+        listed = self.roster.person(self.names_of_sender(address)[1])
+        return "person" if listed is None or listed.is_human else "service"
 
     def is_internal_domain(self, domain: str) -> bool:
         """True for the district's mail domains and everything below them."""

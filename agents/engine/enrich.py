@@ -13,6 +13,7 @@ import polars as pl
 
 from agents.context.district import District
 from agents.context.inventory import Inventory
+from agents.context.vendors import vendor_of
 from agents.engine import enrich_contacts, enrich_people, enrich_web
 from agents.engine.enrich_mail import internal_address, mail_columns
 from agents.rules.columns import derived_columns
@@ -174,10 +175,26 @@ def _random(_: Enricher, frame: pl.DataFrame) -> pl.Series:
     return frame.select(pl.col("source_mac").str.slice(1, 1).is_in(["2", "6", "a", "e"])).to_series()
 
 
+def _vendor(macs: pl.Series) -> pl.Series:
+    known = {mac: None if mac is None else vendor_of(mac) for mac in macs.unique().to_list()}
+    return pl.Series([known[mac] for mac in macs.to_list()], dtype=pl.String)
+
+
+def _known_server(district: District, frame: pl.DataFrame) -> pl.Series:
+    """Whether the DHCP server is the district's; null where it is not told, or the district names none."""
+    servers = frame["dhcp_server_ip"]
+    if not district.dhcp_servers:
+        return pl.repeat(None, frame.height, dtype=pl.Boolean, eager=True)
+    known = district.dhcp_server_index.names_of(servers).is_not_null()
+    return pl.DataFrame({"s": servers, "k": known}).select(pl.when(pl.col("s").is_not_null()).then("k")).to_series()
+
+
 _DEVICE_COLUMNS: dict[str, Callable[[Enricher, pl.DataFrame], pl.Series]] = {
     "source_site": Enricher.site,
     "source_device_kind": lambda e, f: e.device(f, "kind"),
     "source_device_owner": lambda e, f: e.device(f, "owner"),
     "source_mac_known": Enricher.known,
     "source_mac_random": _random,
+    "source_mac_vendor": lambda _, f: _vendor(f["source_mac"]),
+    "dhcp_server_known": lambda e, f: _known_server(e.district, f),
 }

@@ -13,6 +13,7 @@ HOUR_US = 3_600_000_000
 DELIVERED = "sent"  # Postfix's word for a delivery that succeeded; deferred and bounced are none (yet)
 NO_LIST = "*"  # in `email_lists`: somebody was written to without a list
 _PARALLEL = ("email_to_status", "email_to_filter")
+_SIZES = {"_recipient": pl.String, "_size": pl.Int64}
 
 
 def internal_address(address: pl.Expr, district: District) -> pl.Expr:
@@ -44,6 +45,8 @@ def mail_columns(frame: pl.DataFrame, wanted: Sequence[str], district: District)
     if "sender_internal" in wanted:
         sender = internal_address(pl.col("email_from_address"), district).fill_null(value=False)
         frame = frame.with_columns(sender_internal=sender)
+    if "sender_kind" in wanted:
+        frame = frame.with_columns(sender_kind=_sender_kind(frame["email_from_address"], district))
     if "message_key" in wanted:
         frame = frame.with_columns(message_key=message_key())
     if "email_lists" in wanted:
@@ -78,48 +81,89 @@ def _deliveries(frame: pl.DataFrame, district: District) -> pl.DataFrame:
     """Rows with at least one delivery to a person: `_mail` (row number), values and counts.
 
     A value is class, message and recipient, joined by `VALUE_SEPARATOR`. A recipient is who it was in the end, after
-    lists were expanded, in lower case. A hand-over to a content filter reaches nobody yet. The class is `internal` or
-    `outside`; `slow` for a message that took an hour and more from its first line to its last (it waited for one bad
-    address, say): nobody knows which hour its deliveries belong to, so they count for the message alone.
+    lists were expanded, in lower case; a list whose members are not shown is as many as it has, `staff@x#1` and so on.
+    What went by a list of the sender's own has no value. A hand-over to a content filter reaches nobody yet. The class
+    is `internal` or `outside`; `slow` for a message that took an hour and more from its first line to its last (it
+    waited for one bad address, say): nobody knows which hour its deliveries belong to, so they count for the message
+    alone.
     """
     places = pl.int_ranges(0, pl.col("email_to_address").list.len())
     # A list that is shorter than the recipients' would make a whole batch fail: what it lacks is taken as not said.
-    parallel = [pl.col(c).list.gather(places, null_on_oob=True) for c in _PARALLEL]
+    names = (*_PARALLEL, "email_to_original_address") if district.lists else _PARALLEL
+    parallel = [pl.col(c).list.gather(places, null_on_oob=True) for c in names]
     inside = pl.col("email_to_address")
-    return (
-        frame.select("email_to_address", *parallel, _key=message_key(), _slow=_slow())
+    reached = (
+        frame.select("email_to_address", *parallel, _sender="email_from_address", _key=message_key(), _slow=_slow())
         .with_row_index("_mail")
         .filter(pl.col("email_to_address").list.len() > 0)
-        .explode("email_to_address", *_PARALLEL)
+        .explode("email_to_address", *names)
         .filter(
             (pl.col("email_to_status") == DELIVERED)
             & ~pl.col("email_to_filter").fill_null(value=False)
             & (pl.col("email_to_address") != "")
         )
         .with_columns(_clean(pl.col("email_to_address").str.to_lowercase()))
-        .unique(["_mail", "email_to_address"], maintain_order=True)
-        .with_columns(_inside=internal_address(inside, district))
-        .with_columns(
-            _value=pl.concat_str(
-                [
-                    pl.when("_slow")
-                    .then(pl.lit("slow"))
-                    .when("_inside")
-                    .then(pl.lit("internal"))
-                    .otherwise(pl.lit("outside")),
-                    "_key",
-                    "email_to_address",
-                ],
-                separator=VALUE_SEPARATOR,
-            )
-        )
+        .unique(["_mail", "email_to_address"], keep="first", maintain_order=True)
+        .with_columns(_inside=internal_address(inside, district), _recipient=inside, _own=pl.lit(value=False))
+    )
+    sort = pl.when("_slow").then(pl.lit("slow")).when("_inside").then(pl.lit("internal")).otherwise(pl.lit("outside"))
+    value = pl.concat_str([sort, "_key", "_recipient"], separator=VALUE_SEPARATOR)
+    return (
+        (_through_lists(reached, district) if district.lists else reached)
+        .with_columns(_value=pl.when(~pl.col("_own")).then(value))
         .group_by("_mail", maintain_order=True)
         .agg(
-            delivered_recipients=pl.col("_value"),
+            delivered_recipients=pl.col("_value").drop_nulls(),
             recipients_internal=pl.col("_inside").sum().cast(pl.Int64),
             recipients_outside=(~pl.col("_inside")).sum().cast(pl.Int64),
         )
     )
+
+
+def _through_lists(reached: pl.DataFrame, district: District) -> pl.DataFrame:
+    """Deliveries with `_own` for those by a list of the sender's own, and one for each member that is not shown.
+
+    A list through which anybody was reached in the same message was expanded: its own address is no more than that.
+    """
+    lists = district.lists
+    written = pl.col("email_to_original_address").str.to_lowercase()
+    known = list(lists.lists)
+    reached = reached.with_columns(
+        _list=pl.when(written.is_in(known))
+        .then(written)
+        .when(pl.col("email_to_address").is_in(known))
+        .then("_recipient")
+    )
+    pairs = reached.select("_sender", "_list").unique().drop_nulls()
+    owned = [lists.owned(to, district.names_of_sender(sender)) for sender, to in pairs.rows()]
+    sizes = pl.DataFrame({"_recipient": list(lists.sizes), "_size": list(lists.sizes.values())}, _SIZES)
+    shown = pl.col("_list").eq(pl.col("_recipient")).all().over("_mail", "_list")
+    return (
+        reached.drop("_own")
+        .join(
+            pairs.with_columns(pl.Series("_own", owned, dtype=pl.Boolean)),
+            on=["_sender", "_list"],
+            how="left",
+            maintain_order="left",
+        )
+        .join(sizes, on="_recipient", how="left", maintain_order="left")
+        .with_columns(pl.col("_own").fill_null(value=False), _size=pl.when(shown).then("_size"))
+        .with_columns(_nth=pl.int_ranges(1, pl.col("_size").fill_null(1) + 1))
+        .explode("_nth")
+        .with_columns(
+            _recipient=pl.when(pl.col("_size").is_null())
+            .then("_recipient")
+            .otherwise(pl.concat_str(["_recipient", pl.lit("#"), "_nth"]))
+        )
+    )
+
+
+def _sender_kind(addresses: pl.Series, district: District) -> pl.Series:
+    known: dict[str | None, str | None] = {None: None}
+    for address in addresses.unique().to_list():
+        if address is not None:
+            known[address] = district.sender_kind(address)
+    return pl.Series([known[address] for address in addresses.to_list()], dtype=pl.String)
 
 
 def _slow() -> pl.Expr:

@@ -61,7 +61,16 @@ _DEVICES = frozenset({EventKind.DHCP, EventKind.LOGIN, EventKind.PROXY})
 _SENDER = ("email_from_address",)
 _TO = ("email_to_address",)
 _MESSAGE = (*_SENDER, "observer_hostname", "email_local_id", "email_message_id", "event_id")
-_DELIVERED = (*_MESSAGE, *_TO, "email_to_status", "email_to_filter", "timestamp", "timestamp_first")
+_DELIVERED = (
+    *_MESSAGE,
+    *_TO,
+    "email_to_original_address",
+    "email_to_status",
+    "email_to_filter",
+    "timestamp",
+    "timestamp_first",
+)
+_DHCP = frozenset({EventKind.DHCP})
 _DEVICE = ("source_mac", "source_ip", "host_name")
 _WHO = (*_DEVICE, *_SENDER, "user_name", "user_domain")
 _SITE = ("url_domain", "destination_domain", "url_path", "proxy_category")
@@ -72,6 +81,7 @@ _PAGE = (
 
 DERIVED: tuple[Derived, ...] = (
     Derived("sender_internal", ColumnType.BOOL, _MAIL, _SENDER),
+    Derived("sender_kind", ColumnType.TEXT, _MAIL, _SENDER),
     Derived("message_key", ColumnType.TEXT, _MAIL, _MESSAGE),
     Derived("delivered_recipients", ColumnType.TEXTS, _MAIL, _DELIVERED),
     Derived("recipients_internal", ColumnType.NUMBER, _MAIL, _DELIVERED),
@@ -82,6 +92,8 @@ DERIVED: tuple[Derived, ...] = (
     Derived("source_device_owner", ColumnType.TEXT, _DEVICES, _DEVICE, identity=True),
     Derived("source_mac_known", ColumnType.BOOL, _DEVICES, _DEVICE, identity=True),
     Derived("source_mac_random", ColumnType.BOOL, _DEVICES, _DEVICE, identity=True),
+    Derived("source_mac_vendor", ColumnType.TEXT, _DEVICES, _DEVICE, identity=True),
+    Derived("dhcp_server_known", ColumnType.BOOL, _DHCP, ("dhcp_server_ip",)),
     Derived("source_address_shared", ColumnType.BOOL, _DEVICES, ("source_ip", "dhcp_relay_ip")),
     Derived("recipient_person", ColumnType.TEXT, _MAIL, _TO),
     Derived("untaught_student", ColumnType.TEXT, _MAIL, (*_TO, *_SENDER)),

@@ -35,7 +35,7 @@ class Keys:
     def derived(self, kind: EventKind) -> Mapping[str, str]:
         """Expressions of those derived columns of a kind that can be said."""
         if kind is EventKind.MAIL:
-            return mail_columns(self.internal)
+            return mail_columns(self.district, self.internal)
         site = {
             EventKind.DHCP: f"coalesce({self._site('source_ip')}, {self._site('dhcp_relay_ip')})",
             EventKind.LOGIN: self._login_site(),

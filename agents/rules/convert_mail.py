@@ -2,36 +2,101 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
+from agents.context.district import District
+from agents.context.maillists import OF_A_LIST
 from agents.rules.convert_values import quoted
 from agents.rules.model import VALUE_SEPARATOR
 
 _SEPARATOR = quoted(VALUE_SEPARATOR)
 _SLOW = "ifNull(dateDiff('microsecond', timestamp_first, timestamp) >= 3600000000, false)"
+_SENDER = "lowerUTF8(ifNull(email_from_address, ''))"
+_DELIVERED = (
+    "arrayFilter(i -> email_to_address[i] != '' AND email_to_status[i] = 'sent' AND NOT email_to_filter[i], "
+    "arrayEnumerate(email_to_address))"
+)
 
 
-def mail_columns(internal: Callable[[str], str]) -> Mapping[str, str]:
+def mail_columns(district: District, internal: Callable[[str], str]) -> Mapping[str, str]:
     """Expressions of the derived columns, by name.
 
     Args:
+        district: Its people and mailing lists.
         internal: Makes of an address an expression that is true for one of the district.
     """
-    reached = (
-        "arrayDistinct(arrayMap(a -> " + _clean("lowerUTF8(a)") + ", arrayFilter((a, i) -> a != '' "
-        "AND email_to_status[i] = 'sent' AND NOT email_to_filter[i], "
-        "email_to_address, arrayEnumerate(email_to_address))))"
-    )
+    plain = f"arrayDistinct(arrayMap(i -> {_clean('lowerUTF8(email_to_address[i])')}, {_DELIVERED}))"
+    everybody, counted = _through_lists(district, internal) if district.lists else (plain, plain)
     sort = f"multiIf({_SLOW}, 'slow', {internal('a')}, 'internal', 'outside')"
     value = f"concat({sort}, {_SEPARATOR}, {_message()}, {_SEPARATOR}, a)"
     inside = f"ifNull({internal('a')}, false)"
     return {
         "sender_internal": f"ifNull({internal('email_from_address')}, false)",
+        "sender_kind": _sender_kind(district, internal),
         "message_key": _message(),
-        "delivered_recipients": f"arrayMap(a -> {value}, {reached})",
-        "recipients_internal": f"toInt64(arrayCount(a -> {inside}, {reached}))",
-        "recipients_outside": f"toInt64(arrayCount(a -> NOT {inside}, {reached}))",
+        "delivered_recipients": f"arrayMap(a -> {value}, {counted})",
+        "recipients_internal": f"toInt64(arrayCount(a -> {inside}, {everybody}))",
+        "recipients_outside": f"toInt64(arrayCount(a -> NOT {inside}, {everybody}))",
     }
+
+
+def _through_lists(district: District, internal: Callable[[str], str]) -> tuple[str, str]:
+    """Recipients, those behind lists one by one: all, and without those of lists that the sender owns."""
+    lists = district.lists
+    known = _listed(lists.lists)
+    reached = _clean("lowerUTF8(email_to_address[i])")
+    pairs = f"arrayMap(i -> ({reached}, lowerUTF8(email_to_original_address[i])), {_DELIVERED})"
+    first = f"arrayFilter((p, i) -> indexOf(arrayMap(q -> q.1, {pairs}), p.1) = i, {pairs}, arrayEnumerate({pairs}))"
+    through = f"arrayMap(p -> (p.1, multiIf(p.2 IN {known}, p.2, p.1 IN {known}, p.1, '')), {first})"
+    expanded = f"arrayMap(p -> p.2, arrayFilter(p -> p.1 != p.2, {through}))"
+    size = (
+        f"transform(p.1, {_array(lists.sizes)}, [{', '.join(map(str, lists.sizes.values()))}], 0)"
+        if lists.sizes
+        else "0"
+    )
+    members = f"arrayMap(n -> concat(p.1, '#', toString(n)), range(1, toUInt64({size}) + 1))"
+    each = f"p -> if({size} = 0 OR has({expanded}, p.1), [p.1], {members})"
+    owned = [
+        f"(p.2 = {quoted(one.address)} AND {_sent_by(one.owners, district, internal)})"
+        for one in lists.lists.values()
+        if one.owners
+    ]
+    foreign = f"arrayFilter(p -> NOT ({' OR '.join(owned) or 'false'}), {through})"
+    return f"arrayFlatten(arrayMap({each}, {through}))", f"arrayFlatten(arrayMap({each}, {foreign}))"
+
+
+def _sent_by(names: Iterable[str], district: District, internal: Callable[[str], str]) -> str:
+    """True where the sender goes by any of those accounts and addresses."""
+    accounts = {name for name in names if "@" not in name}
+    people = district.roster.people
+    mails = {mail for account in accounts if account in people for mail in people[account].mail}
+    others = {
+        m for p in people.values() if p.account not in accounts for m in p.mail if m.partition("@")[0] in accounts
+    }
+    local = f"splitByChar('@', {_SENDER})[1]"
+    inside = f"ifNull({internal('email_from_address')}, false)"
+    by_local = f"{local} IN {_listed(accounts)} AND {_SENDER} NOT IN {_listed(others)}"
+    return f"({_SENDER} IN {_listed(names)} OR {inside} AND ({_SENDER} IN {_listed(mails)} OR {by_local}))"
+
+
+def _sender_kind(district: District, internal: Callable[[str], str]) -> str:
+    services = [person.account for person in district.roster.people.values() if not person.is_human]
+    made = f"replaceRegexpOne({_SENDER}, {quoted(OF_A_LIST)}, {quoted(chr(92) + '1@' + chr(92) + '2')})"
+    known = _listed(district.lists.lists)
+    tests = [f"{_SENDER} IN {known} OR {made} IN {known}", "'list'"] if district.lists else []
+    tests += [_sent_by(services, district, internal), "'service'"] if services else []
+    inside = f"ifNull({internal('email_from_address')}, false)"
+    found = f"multiIf({', '.join([*tests, chr(39) + 'person' + chr(39)])})" if tests else "'person'"
+    return f"if({inside}, {found}, NULL)"
+
+
+def _listed(texts: Iterable[str]) -> str:
+    """For IN; never empty, and no address is empty."""
+    return f"({', '.join(map(quoted, sorted(texts))) or quoted('*')})"
+
+
+def _array(texts: Iterable[str]) -> str:
+    return f"[{', '.join(map(quoted, texts))}]"
 
 
 def _message() -> str:

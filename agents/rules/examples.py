@@ -3,9 +3,9 @@
 An example under `aupstream: examples:` has
 
 - `name`: a sentence;
-- `context` (optional): `domains`, `timezone`, `calendar`, `sites`, `inventory`, `permits`, `roster`,
-  `shared_networks`, as a district writes them, and `categories` (domains, or hosts with the beginning of a path, by
-  category). Without `inventory` there is none; the district is `school.example` in America/Denver;
+- `context` (optional): `domains`, `timezone`, `calendar`, `sites`, `inventory`, `permits`, `roster`, `lists`,
+  `shared_networks`, `dhcp_servers`, as a district writes them, and `categories` (domains, or hosts with the beginning
+  of a path, by category). Without `inventory` there is none; the district is `school.example` in America/Denver;
 - `events`: each with `kind`, `at` (ISO 8601 with an offset) and columns of that kind. `repeat: {times, every}` makes
   several of one, `{n}` in its texts standing for 1, 2, … A list may be written `{text: "p{i}@x", from: 1, to: 40}`,
   with `more:` for another such behind it. For mail every recipient is `sent` and no filter unless said otherwise, and
@@ -29,6 +29,9 @@ from agents.context.categories import Categories
 from agents.context.district import District, Site
 from agents.context.inventory import Device, Inventory
 from agents.context.mac import normalise_mac
+from agents.context.maillists import COLUMNS as LIST_COLUMNS
+from agents.context.maillists import OPTIONAL as LIST_OPTIONAL
+from agents.context.maillists import MailLists
 from agents.context.permits import COLUMNS as PERMIT_COLUMNS
 from agents.context.permits import OPTIONAL as PERMIT_OPTIONAL
 from agents.context.permits import Permits
@@ -169,13 +172,15 @@ def read_example(raw: Mapping[str, Any], where: str) -> Example:
 
 
 def _knowing(district: District, context: Mapping[str, Any], place: str) -> District:
-    """The district with its people, shared addresses and categories of sites."""
+    """The district with its people, lists, shared addresses, DHCP servers and categories of sites."""
     roster = Roster()
     if people := context.get("roster"):
         columns = (*ROSTER_COLUMNS, *ROSTER_OPTIONAL)
         roster = Roster.parse(_csv(columns, people), place)
     categories = Categories.of(context.get("categories") or {})
-    return district.knowing(roster, context.get("shared_networks", ()), categories, where=place)
+    lists = MailLists.parse(_csv((*LIST_COLUMNS, *LIST_OPTIONAL), context.get("lists") or ()), place)
+    shared, servers = context.get("shared_networks", ()), context.get("dhcp_servers", ())
+    return district.knowing(roster, shared, categories, lists, servers, where=place)
 
 
 def _csv(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:

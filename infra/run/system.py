@@ -228,7 +228,7 @@ class System:
         return f"{done.rules} rules ({done.period.version}) are {when}"
 
     def follow_context(self) -> Iterator[str]:
-        """Have inventory, roster and permits judged by as they are now; what happened, as sentences.
+        """Have inventory, roster, lists and permits judged by as they are now; what happened, as sentences.
 
         Workers are started again for it, which loses and repeats nothing. Files that are wrong change nothing.
         """
@@ -242,7 +242,7 @@ class System:
             return
         if self._context.version == before:
             return
-        yield "inventory, roster or permits have changed: judging goes on by them"
+        yield "inventory, roster, lists or permits have changed: judging goes on by them"
         for name in [n for n in self.processes.starts if n.rpartition("-")[0] in _JUDGES]:
             self.processes.remove(name)
             agent, _, number = name.rpartition("-")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from agents.context.district import District, Site
 from agents.context.inventory import Device, Inventory
+from agents.context.roster import Roster
 from agents.engine.enrich import Enricher
 from agents.engine.jsoncolumns import json_objects
 from agents.rules.examples import frame_of
@@ -193,3 +194,21 @@ def test_a_message_that_took_an_hour_counts_for_itself_and_for_no_hour() -> None
     classes = [sorted(v.partition("\x1f")[0] for v in values) for values in found["delivered_recipients"].to_list()]
     assert classes == [["internal", "outside"], ["slow", "slow"], ["internal", "outside"]]
     assert found["recipients_outside"].to_list() == [1, 1, 1]
+
+
+def test_a_maker_stands_in_the_register_unless_the_address_was_made_up() -> None:
+    macs = ["00:0a:eb:00:00:01", "02:0a:eb:00:00:01", "00:00:5e:00:53:01", None, "00:0a:eb:ff:ff:ff"]
+    frame = frame_of(EventKind.DHCP, [{"source_mac": mac} for mac in macs])
+    made = ENRICHER.add(frame, EventKind.DHCP, ["source_mac_vendor"])["source_mac_vendor"].to_list()
+    maker = "TP-LINK TECHNOLOGIES CO.,LTD."
+    assert made == [maker, None, "ICANN, IANA Department", None, maker]
+
+
+def test_a_dhcp_server_is_known_where_the_district_names_it() -> None:
+    servers = ["10.1.0.2", "10.2.0.9", "192.168.1.1", None, "fd00::1"]
+    frame = frame_of(EventKind.DHCP, [{"dhcp_server_ip": server} for server in servers])
+    column = "dhcp_server_known"
+    district = District().knowing(Roster(), dhcp_servers=["10.1.0.2", "10.2.0.0/24", "fd00::/64"])
+    known = Enricher(district, Inventory.none()).add(frame, EventKind.DHCP, [column])[column].to_list()
+    assert known == [True, True, False, None, True]
+    assert ENRICHER.add(frame, EventKind.DHCP, [column])[column].to_list() == [None] * 5

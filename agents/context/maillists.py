@@ -1,0 +1,108 @@
+"""Mailing lists of the district: whose they are, and how many a message to one reaches."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+
+from agents.context.csvfile import raise_all, read_text, rows
+from agents.context.versions import content_version
+from schemas.errors import ConfigError
+
+COLUMNS = ("address", "owners")
+OPTIONAL = ("size",)
+MAX_SIZE = 100_000
+_ADDRESS = re.compile(r"[^@\s;,]+@[^@\s;,]+")
+# What list managers send in a list's name: LIST-bounces, LIST-owner, LIST-request, LIST-admin (Mailman), owner-LIST
+# (Majordomo), and LIST+anything for bounces of one recipient each.
+OF_A_LIST = r"^(?:owner-)?([^@+]+?)(?:-(?:bounces|owner|request|admin))?(?:\+[^@]*)?@([^@]+)$"
+_OF_A_LIST = re.compile(OF_A_LIST)
+
+
+@dataclass(frozen=True, slots=True)
+class MailList:
+    """One row of the file.
+
+    Attributes:
+        address: Lower case.
+        owners: Accounts or addresses, lower case: who may write to all of it without asking.
+        size: How many a message to it reaches, where logs show its own address only; 0: they show its members.
+    """
+
+    address: str
+    owners: tuple[str, ...] = ()
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class MailLists:
+    """All mailing lists, by address."""
+
+    lists: Mapping[str, MailList] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __bool__(self) -> bool:
+        return bool(self.lists)
+
+    @staticmethod
+    def of(lists: Iterable[MailList]) -> MailLists:
+        """Lists whose addresses are spelled already."""
+        return MailLists(MappingProxyType({one.address: one for one in lists}))
+
+    @staticmethod
+    def read(path: Path) -> MailLists:
+        """Read a CSV file with the columns `address,owners` and, where wanted, `size`; owners parted by semicolons.
+
+        Raises:
+            ConfigError: the file cannot be read.
+            Errors: of `ConfigError`, every row that is wrong; nothing is taken from such a file.
+        """
+        return MailLists.parse(read_text(path), str(path))
+
+    @staticmethod
+    def parse(text: str, file: str) -> MailLists:
+        """`read` from a text; `file` is its name in errors."""
+        errors: list[ConfigError] = []
+        found: dict[str, MailList] = {}
+        for where, row in rows(text, file, COLUMNS, errors, optional=OPTIONAL):
+            address, size = row["address"].lower(), row["size"] or "0"
+            owners = tuple(filter(None, (owner.strip().lower() for owner in row["owners"].split(";"))))
+            if not _ADDRESS.fullmatch(address):
+                hint = "write it like staff@schools.example"
+                errors.append(ConfigError(f"{row['address']!r} is no mail address", where=where, hint=hint))
+            elif address in found:
+                errors.append(
+                    ConfigError(f"list {address} stands here twice", where=where, hint="keep one of the rows")
+                )
+            elif not size.isascii() or not size.isdigit() or int(size) > MAX_SIZE:
+                hint = f"give a number up to {MAX_SIZE}, or nothing where logs show the members"
+                errors.append(ConfigError(f"{size!r} is no size", where=where, hint=hint))
+            else:
+                found[address] = MailList(address, owners, int(size))
+        raise_all(errors)
+        return MailLists(MappingProxyType(found))
+
+    @cached_property
+    def version(self) -> str:
+        """12 hexadecimal digits of a hash of its content; empty without lists."""
+        listed = [[one.address, list(one.owners), one.size] for _, one in sorted(self.lists.items())]
+        return content_version(listed) if listed else ""
+
+    @cached_property
+    def sizes(self) -> Mapping[str, int]:
+        """How many a message reaches, of lists whose members logs do not show."""
+        return {one.address: one.size for one in self.lists.values() if one.size}
+
+    def sends(self, address: str) -> bool:
+        """True for an address that a list's own software sends from: the list's, or one that is made of it."""
+        lowered = address.lower()
+        found = _OF_A_LIST.match(lowered)
+        return lowered in self.lists or (found is not None and f"{found[1]}@{found[2]}" in self.lists)
+
+    def owned(self, address: str, by: Iterable[str]) -> bool:
+        """True where any of those names (accounts, addresses; lower case) owns a list."""
+        found = self.lists.get(address)
+        return found is not None and any(name in found.owners for name in by)
