@@ -14,7 +14,7 @@ from agents.context.versions import content_version
 from schemas.errors import ConfigError
 
 COLUMNS = ("address", "owners")
-OPTIONAL = ("size",)
+OPTIONAL = ("size", "members")
 MAX_SIZE = 100_000
 _ADDRESS = re.compile(r"[^@\s;,]+@[^@\s;,]+")
 # What list managers send in a list's name: LIST-bounces, LIST-owner, LIST-request, LIST-admin (Mailman), owner-LIST
@@ -31,11 +31,19 @@ class MailList:
         address: Lower case.
         owners: Accounts or addresses, lower case: who may write to all of it without asking.
         size: How many a message to it reaches, where logs show its own address only; 0: they show its members.
+        members: Addresses, lower case; empty where they are not said.
     """
 
     address: str
     owners: tuple[str, ...] = ()
     size: int = 0
+    members: tuple[str, ...] = ()
+
+    @property
+    def behind(self) -> tuple[str, ...]:
+        """Whom a message to it reaches, where logs show its own address only: members, else as many without a name."""
+        local, _, domain = self.address.partition("@")
+        return self.members or tuple(f"{local}#{n}@{domain}" for n in range(1, self.size + 1))
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,9 @@ class MailLists:
 
     @staticmethod
     def read(path: Path) -> MailLists:
-        """Read a CSV file with the columns `address,owners` and, where wanted, `size`; owners parted by semicolons.
+        """Read a CSV file with the columns `address,owners` and, where wanted, `size` and `members`.
+
+        Several owners or members are parted by semicolons.
 
         Raises:
             ConfigError: the file cannot be read.
@@ -69,7 +79,7 @@ class MailLists:
         found: dict[str, MailList] = {}
         for where, row in rows(text, file, COLUMNS, errors, optional=OPTIONAL):
             address, size = row["address"].lower(), row["size"] or "0"
-            owners = tuple(filter(None, (owner.strip().lower() for owner in row["owners"].split(";"))))
+            owners, members = _parted(row["owners"]), _parted(row["members"])
             if not _ADDRESS.fullmatch(address):
                 hint = "write it like staff@schools.example"
                 errors.append(ConfigError(f"{row['address']!r} is no mail address", where=where, hint=hint))
@@ -81,20 +91,15 @@ class MailLists:
                 hint = f"give a number up to {MAX_SIZE}, or nothing where logs show the members"
                 errors.append(ConfigError(f"{size!r} is no size", where=where, hint=hint))
             else:
-                found[address] = MailList(address, owners, int(size))
+                found[address] = MailList(address, owners, int(size), members)
         raise_all(errors)
         return MailLists(MappingProxyType(found))
 
     @cached_property
     def version(self) -> str:
         """12 hexadecimal digits of a hash of its content; empty without lists."""
-        listed = [[one.address, list(one.owners), one.size] for _, one in sorted(self.lists.items())]
+        listed = [[o.address, list(o.owners), o.size, list(o.members)] for _, o in sorted(self.lists.items())]
         return content_version(listed) if listed else ""
-
-    @cached_property
-    def sizes(self) -> Mapping[str, int]:
-        """How many a message reaches, of lists whose members logs do not show."""
-        return {one.address: one.size for one in self.lists.values() if one.size}
 
     def sends(self, address: str) -> bool:
         """True for an address that a list's own software sends from: the list's, or one that is made of it."""
@@ -102,7 +107,18 @@ class MailLists:
         found = _OF_A_LIST.match(lowered)
         return lowered in self.lists or (found is not None and f"{found[1]}@{found[2]}" in self.lists)
 
-    def owned(self, address: str, by: Iterable[str]) -> bool:
-        """True where any of those names (accounts, addresses; lower case) owns a list."""
-        found = self.lists.get(address)
-        return found is not None and any(name in found.owners for name in by)
+    def of_owner(self, names: Iterable[str]) -> list[MailList]:
+        """Lists that any of those names (accounts, addresses; lower case) owns."""
+        return [self.lists[address] for address in dict.fromkeys(a for n in names for a in self._owned.get(n, ()))]
+
+    @cached_property
+    def _owned(self) -> Mapping[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for one in self.lists.values():
+            for owner in one.owners:
+                found.setdefault(owner, []).append(one.address)
+        return found
+
+
+def _parted(cell: str) -> tuple[str, ...]:
+    return tuple(filter(None, (part.strip().lower() for part in cell.split(";"))))

@@ -13,7 +13,8 @@ HOUR_US = 3_600_000_000
 DELIVERED = "sent"  # Postfix's word for a delivery that succeeded; deferred and bounced are none (yet)
 NO_LIST = "*"  # in `email_lists`: somebody was written to without a list
 _PARALLEL = ("email_to_status", "email_to_filter")
-_SIZES = {"_recipient": pl.String, "_size": pl.Int64}
+_BEHIND = pl.Schema({"_recipient": pl.String, "_behind": pl.List(pl.String)})
+_OWN = pl.Schema({"_sender": pl.String, "_to": pl.String, "_own": pl.Boolean})
 
 
 def internal_address(address: pl.Expr, district: District) -> pl.Expr:
@@ -81,17 +82,16 @@ def _deliveries(frame: pl.DataFrame, district: District) -> pl.DataFrame:
     """Rows with at least one delivery to a person: `_mail` (row number), values and counts.
 
     A value is class, message and recipient, joined by `VALUE_SEPARATOR`. A recipient is who it was in the end, after
-    lists were expanded, in lower case; a list whose members are not shown is as many as it has, `staff@x#1` and so on.
-    What went by a list of the sender's own has no value. A hand-over to a content filter reaches nobody yet. The class
-    is `internal` or `outside`; `slow` for a message that took an hour and more from its first line to its last (it
-    waited for one bad address, say): nobody knows which hour its deliveries belong to, so they count for the message
-    alone.
+    lists were expanded, in lower case; a list whose members are not shown is as many as it has, `staff#1@x` and so on.
+    What went by a list of the sender's own, or to its members, has no value. A hand-over to a content filter reaches
+    nobody yet. The class is `internal` or `outside`; `slow` for a message that took an hour and more from its first
+    line to its last (it waited for one bad address, say): nobody knows which hour its deliveries belong to, so they
+    count for the message alone.
     """
     places = pl.int_ranges(0, pl.col("email_to_address").list.len())
     # A list that is shorter than the recipients' would make a whole batch fail: what it lacks is taken as not said.
     names = (*_PARALLEL, "email_to_original_address") if district.lists else _PARALLEL
     parallel = [pl.col(c).list.gather(places, null_on_oob=True) for c in names]
-    inside = pl.col("email_to_address")
     reached = (
         frame.select("email_to_address", *parallel, _sender="email_from_address", _key=message_key(), _slow=_slow())
         .with_row_index("_mail")
@@ -103,13 +103,14 @@ def _deliveries(frame: pl.DataFrame, district: District) -> pl.DataFrame:
             & (pl.col("email_to_address") != "")
         )
         .with_columns(_clean(pl.col("email_to_address").str.to_lowercase()))
-        .unique(["_mail", "email_to_address"], keep="first", maintain_order=True)
-        .with_columns(_inside=internal_address(inside, district), _recipient=inside, _own=pl.lit(value=False))
+        .with_columns(_recipient=pl.col("email_to_address"), _own=pl.lit(value=False))
     )
+    reached = _through_lists(reached, district) if district.lists else reached
     sort = pl.when("_slow").then(pl.lit("slow")).when("_inside").then(pl.lit("internal")).otherwise(pl.lit("outside"))
     value = pl.concat_str([sort, "_key", "_recipient"], separator=VALUE_SEPARATOR)
     return (
-        (_through_lists(reached, district) if district.lists else reached)
+        reached.unique(["_mail", "_recipient"], keep="first", maintain_order=True)
+        .with_columns(_inside=internal_address(pl.col("_recipient"), district))
         .with_columns(_value=pl.when(~pl.col("_own")).then(value))
         .group_by("_mail", maintain_order=True)
         .agg(
@@ -121,41 +122,36 @@ def _deliveries(frame: pl.DataFrame, district: District) -> pl.DataFrame:
 
 
 def _through_lists(reached: pl.DataFrame, district: District) -> pl.DataFrame:
-    """Deliveries with `_own` for those by a list of the sender's own, and one for each member that is not shown.
+    """Deliveries with `_own` for those by, or to members of, lists of the sender's own; unseen members one by one.
 
     A list through which anybody was reached in the same message was expanded: its own address is no more than that.
     """
-    lists = district.lists
+    known = district.lists.lists
     written = pl.col("email_to_original_address").str.to_lowercase()
-    known = list(lists.lists)
-    reached = reached.with_columns(
-        _list=pl.when(written.is_in(known))
-        .then(written)
-        .when(pl.col("email_to_address").is_in(known))
-        .then("_recipient")
+    by = pl.when(written.is_in(list(known))).then(written)
+    reached = reached.drop("_own").with_columns(
+        _list=by.when(pl.col("_recipient").is_in(list(known))).then("_recipient")
     )
-    pairs = reached.select("_sender", "_list").unique().drop_nulls()
-    owned = [lists.owned(to, district.names_of_sender(sender)) for sender, to in pairs.rows()]
-    sizes = pl.DataFrame({"_recipient": list(lists.sizes), "_size": list(lists.sizes.values())}, _SIZES)
     shown = pl.col("_list").eq(pl.col("_recipient")).all().over("_mail", "_list")
+    met = [known[a] for a in reached["_recipient"].unique().to_list() if a in known and known[a].behind]
+    behind = pl.DataFrame({"_recipient": [m.address for m in met], "_behind": [list(m.behind) for m in met]}, _BEHIND)
+    owned = {
+        sender: district.lists.of_owner(district.names_of_sender(sender))
+        for sender in reached["_sender"].drop_nulls().unique().to_list()
+    }
+    pairs = {(sender, a) for sender, some in owned.items() for one in some for a in (one.address, *one.members)}
+    own = pl.DataFrame([(sender, to, True) for sender, to in pairs], _OWN, orient="row")
     return (
-        reached.drop("_own")
-        .join(
-            pairs.with_columns(pl.Series("_own", owned, dtype=pl.Boolean)),
-            on=["_sender", "_list"],
-            how="left",
-            maintain_order="left",
-        )
-        .join(sizes, on="_recipient", how="left", maintain_order="left")
-        .with_columns(pl.col("_own").fill_null(value=False), _size=pl.when(shown).then("_size"))
-        .with_columns(_nth=pl.int_ranges(1, pl.col("_size").fill_null(1) + 1))
-        .explode("_nth")
-        .with_columns(
-            _recipient=pl.when(pl.col("_size").is_null())
-            .then("_recipient")
-            .otherwise(pl.concat_str(["_recipient", pl.lit("#"), "_nth"]))
-        )
-    )
+        reached.join(behind, on="_recipient", how="left", maintain_order="left")
+        .with_columns(_behind=pl.when(shown).then("_behind"))
+        .explode("_behind")
+        .with_columns(_recipient=pl.coalesce("_behind", "_recipient"))
+        .join(own.rename({"_own": "_by"}), left_on=["_sender", "_list"], right_on=["_sender", "_to"], how="left",
+              maintain_order="left")
+        .join(own, left_on=["_sender", "_recipient"], right_on=["_sender", "_to"], how="left", maintain_order="left")
+        .with_columns(_own=(pl.col("_by").fill_null(value=False) | pl.col("_own").fill_null(value=False))
+                      .any().over("_mail", "_recipient"))
+    )  # fmt: skip
 
 
 def _sender_kind(addresses: pl.Series, district: District) -> pl.Series:

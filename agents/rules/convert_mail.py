@@ -49,20 +49,18 @@ def _through_lists(district: District, internal: Callable[[str], str]) -> tuple[
     first = f"arrayFilter((p, i) -> indexOf(arrayMap(q -> q.1, {pairs}), p.1) = i, {pairs}, arrayEnumerate({pairs}))"
     through = f"arrayMap(p -> (p.1, multiIf(p.2 IN {known}, p.2, p.1 IN {known}, p.1, '')), {first})"
     expanded = f"arrayMap(p -> p.2, arrayFilter(p -> p.1 != p.2, {through}))"
-    size = (
-        f"transform(p.1, {_array(lists.sizes)}, [{', '.join(map(str, lists.sizes.values()))}], 0)"
-        if lists.sizes
-        else "0"
-    )
-    members = f"arrayMap(n -> concat(p.1, '#', toString(n)), range(1, toUInt64({size}) + 1))"
-    each = f"p -> if({size} = 0 OR has({expanded}, p.1), [p.1], {members})"
+    unseen = [f"p.1 = {quoted(one.address)}, {_array(one.behind)}, " for one in lists.lists.values() if one.behind]
+    members = f"multiIf(has({expanded}, p.1), [p.1], {''.join(unseen)}[p.1])"
+    each = f"arrayFlatten(arrayMap(p -> arrayMap(a -> (a, p.2), {members}), {through}))"
     owned = [
-        f"(p.2 = {quoted(one.address)} AND {_sent_by(one.owners, district, internal)})"
+        f"((p.2 = {quoted(one.address)} OR p.1 IN {_listed(one.members)}) AND "
+        f"{_sent_by(one.owners, district, internal)})"
         for one in lists.lists.values()
         if one.owners
     ]
-    foreign = f"arrayFilter(p -> NOT ({' OR '.join(owned) or 'false'}), {through})"
-    return f"arrayFlatten(arrayMap({each}, {through}))", f"arrayFlatten(arrayMap({each}, {foreign}))"
+    own = f"arrayMap(p -> p.1, arrayFilter(p -> {' OR '.join(owned) or 'false'}, {each}))"
+    everybody = f"arrayDistinct(arrayMap(p -> p.1, {each}))"
+    return everybody, f"arrayFilter(a -> NOT has({own}, a), {everybody})"
 
 
 def _sent_by(names: Iterable[str], district: District, internal: Callable[[str], str]) -> str:

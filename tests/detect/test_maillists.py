@@ -16,7 +16,10 @@ from agents.rules.examples import frame_of
 from schemas.errors import Errors
 from schemas.kinds import EventKind
 
-ROWS = "address,owners,size\nStaff@School.example,head;office@school.example,\nall@school.example,,3\n"
+ROWS = (
+    "address,owners,size,members\nStaff@School.example,head;office@school.example,,\nall@school.example,,3,\n"
+    "band@school.example,head,,B1@school.example; b2@home.example\n"
+)
 LISTS = MailLists.parse(ROWS, "lists.csv")
 ROSTER = Roster.parse("account,roles,mail\nhead,principal,h.teacher@school.example\nbells,service,\n", "roster.csv")
 DISTRICT = District.of("Example", "UTC", ["school.example"]).knowing(ROSTER, lists=LISTS)
@@ -73,7 +76,7 @@ def _reached(district: District, sender: str, to: list[str], through: list[str])
             1,
         ),
         ("office@x.example", ["a@school.example"], ["staff@school.example"], ["a@school.example"], 1),
-        ("anna@school.example", ["All@school.example"], [""], [f"all@school.example#{n}" for n in (1, 2, 3)], 3),
+        ("anna@school.example", ["All@school.example"], [""], [f"all#{n}@school.example" for n in (1, 2, 3)], 3),
         (
             "anna@school.example",
             ["all@school.example", "b@school.example"],
@@ -82,8 +85,22 @@ def _reached(district: District, sender: str, to: list[str], through: list[str])
             2,
         ),
         ("anna@school.example", ["staff@school.example"], [""], ["staff@school.example"], 1),
+        ("head@school.example", ["b1@school.example", "c@school.example"], ["", ""], ["c@school.example"], 2),
+        ("anna@school.example", ["band@school.example"], [""], ["b1@school.example", "b2@home.example"], 1),
+        ("head@school.example", ["band@school.example", "b1@school.example"], ["", ""], [], 1),
     ],
-    ids=["by a mail of the roster", "by the account", "beside it", "elsewhere", "by size", "expanded", "no size"],
+    ids=[
+        "by a mail of the roster",
+        "by the account",
+        "beside it",
+        "elsewhere",
+        "by size",
+        "expanded",
+        "no size",
+        "a member",
+        "by members",
+        "both",
+    ],
 )
 def test_whom_a_message_reached(sender: str, to: list[str], through: list[str], values: list[str], inside: int) -> None:
     assert _reached(DISTRICT, sender, to, through) == (values, inside)
@@ -109,6 +126,6 @@ def test_its_version_is_its_content(tmp_path: Path) -> None:
     file = tmp_path / "lists.csv"
     file.write_text(ROWS)
     assert MailLists.read(file).version == LISTS.version
-    other = MailLists.parse(ROWS.replace(",3", ",4"), "lists.csv")
+    other = MailLists.parse(ROWS.replace(",3,", ",4,"), "lists.csv")
     assert len({LISTS.version, other.version, MailLists().version}) == 3
     assert DISTRICT.version != District.of("Example", "UTC", ["school.example"]).knowing(ROSTER).version
