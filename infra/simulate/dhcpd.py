@@ -26,12 +26,18 @@ class Dhcpd:
     def lease(self, device: Device, at: int, *, answer_after: int = 0) -> None:
         """All four messages of a new lease; the answers come `answer_after` seconds later."""
         delay = some_delay(self.draw)
-        who, via = f"{device.mac} ({device.host})", f"via {device.site.relay}"
+        via = f"via {device.site.relay}"
+        who = f"{device.mac} ({device.host})" if device.host else device.mac
         then = at + answer_after
         self._put(at, delay, f"DHCPDISCOVER from {device.mac} {via}")
         self._put(then, delay, f"DHCPOFFER on {device.ip} to {who} {via}")
         self._put(then, delay, f"DHCPREQUEST for {device.ip} ({SERVER}) from {who} {via}")
         self._put(then, delay, f"DHCPACK on {device.ip} to {who} {via}")
+
+    def asked_for(self, device: Device, at: int, ip: str, server: str) -> None:
+        """A request for what another server offered: one message."""
+        who, via = f"{device.mac} ({device.host})", f"via {device.site.relay}"
+        self._put(at, 0, f"DHCPREQUEST for {ip} ({server}) from {who} {via}: wrong network.")
 
     def renew(self, device: Device, at: int) -> None:
         """A lease that goes on: two messages."""

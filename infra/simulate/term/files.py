@@ -8,10 +8,11 @@ from infra.simulate import names
 from infra.simulate.context import csv_text
 from infra.simulate.day import ZONE
 from infra.simulate.term.clock import BELL, DUTY, HOLIDAYS
-from infra.simulate.term.hosts import GUESTS, LABS, LISTS, VPN
+from infra.simulate.term.hosts import GUESTS, LABS, LISTS, NAT, SERVERS, VPN
 from infra.simulate.term.pen import AUTH, BRANCH, CLOUD, DHCP, GMAIL, MAIL, MAIN, RADIUS, Pen
 
 CONFIG, INVENTORY, ROSTER, PERMITS = "aupstream.toml", "inventory.csv", "roster.csv", "permits.csv"
+MAIL_LISTS = "lists.csv"
 _SOURCES = (
     ("proxy-main", "squid", MAIN),
     ("proxy-branch", "squid", BRANCH),
@@ -29,12 +30,13 @@ _YEARLESS = (DHCP, MAIL, AUTH)
 def texts(pen: Pen) -> Mapping[str, str]:
     """Every such file by its path in the folder."""
     found = {CONFIG: _config(pen), INVENTORY: _inventory(pen), ROSTER: _roster(pen), PERMITS: _permits(pen)}
+    found[MAIL_LISTS] = csv_text(("address", "owners", "members"), ((a, *of) for a, of in pen.lists.items()))
     return found | {f"categories/{name}/domains": "".join(f"{h}\n" for h in hosts) for name, hosts in LISTS.items()}
 
 
 def paths() -> list[str]:
     """Names of all of them and of the logs."""
-    return [*LOGS, CONFIG, INVENTORY, ROSTER, PERMITS, *(f"categories/{name}/domains" for name in LISTS)]
+    return [*LOGS, CONFIG, INVENTORY, ROSTER, PERMITS, MAIL_LISTS, *(f"categories/{name}/domains" for name in LISTS)]
 
 
 def _config(pen: Pen) -> str:
@@ -48,11 +50,14 @@ def _config(pen: Pen) -> str:
         f'inventory = "{INVENTORY}"',
         f'roster = "{ROSTER}"',
         f'permits = "{PERMITS}"',
+        f'lists = "{MAIL_LISTS}"',
         'categories = ["categories"]',
-        f'shared_networks = ["{GUESTS}.0/24", "{LABS}.0/24", "{VPN}.0/24"]',
+        f'shared_networks = ["{GUESTS}.0/24", "{LABS}.0/24", "{VPN}.0/24", "{NAT}.0/24"]',
+        f'dhcp_servers = ["{SERVERS}.0/24"]',
         "",
         "[district.calendar]",
         f'duty = "{DUTY}"',
+        'duty_by_role = { custodian = "14:00-22:00" }',
         f'bell = "{BELL}"',
         f"holidays = [{holidays}]",
     ]

@@ -21,5 +21,7 @@ LISTS = {
     "updates": ("system-updates.example", "peer-delivery.example", "app-refresh.example"),
 }
 ORDINARY = tuple(f"{name}.example" for name in ("lesson-plans", "grade-book", "map-room", "word-lab", "herbarium"))
-GUESTS, LABS, VPN = "10.250.0", "10.251.0", "10.252.0"
-"""First three bytes of networks that are many people's at once: of guests, of the class about security, of the VPN."""
+GUESTS, LABS, VPN, NAT = "10.250.0", "10.251.0", "10.252.0", "10.253.0"
+"""First three bytes of networks that are many people's at once: guests, the class about security, the VPN, a NAT."""
+SERVERS = "10.1.0"
+"""First three bytes of the DHCP servers' network."""

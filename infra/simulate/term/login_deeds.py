@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from infra.simulate.logins import Sshd
-from infra.simulate.term.hosts import GUESTS, VPN
+from infra.simulate.term.hosts import GUESTS, SERVERS, VPN
 from infra.simulate.term.pen import AUTH, Pen
 from infra.simulate.term.town import Member
 from infra.simulate.world import Device
@@ -13,6 +13,8 @@ from infra.simulate.world import Device
 _HOME = (40.6, -111.9)
 _FAR = ((51.5, -0.1), (-23.5, -46.6), (35.7, 139.7), (52.2, 21.0))
 _ROUTERS = ("TP-LINK_A1B2", "NETGEAR-5G", "Linksys00412", "OpenWrt")
+_MAKERS = ("00:0a:eb", "00:09:5b", "00:0c:41", "04:95:e6")  # of routers, by the IEEE's register
+_PRINTER = "3c:2a:f4"
 
 
 def _login(pen: Pen, at: int, user: str, device: Device) -> None:
@@ -30,10 +32,43 @@ def _stranger_device(pen: Pen) -> None:
 
 
 def _router(pen: Pen) -> None:
-    device, at = pen.town.add_foreign(pen.school(), pen.draw.choice(_ROUTERS)), pen.start()
+    named = pen.draw.chance(60)
+    host, maker = (pen.draw.choice(_ROUTERS), "") if named else ("", pen.draw.choice(_MAKERS))
+    device, at = pen.town.add_foreign(pen.school(), host, maker=maker), pen.start()
     pen.dhcpd.lease(pen.here(device), at)
     pen.expect("network-hardware", device, at, "a router for the home on the district's network")
     pen.expect("new-device", device, at, "a router for the home, which is in no inventory either")
+
+
+def _printer(pen: Pen) -> None:
+    device = pen.town.add_foreign(pen.school(), f"BRN{pen.draw.digits(12).upper()}", maker=_PRINTER)
+    at = pen.start()
+    pen.dhcpd.lease(pen.here(device), at)
+    pen.expect("own-printer", device, at, "somebody's own printer")
+    pen.expect("new-device", device, at, "a printer, which is in no inventory either")
+
+
+def _second_server(pen: Pen) -> None:
+    who, at = pen.anybody(), pen.start()
+    server = f"192.168.{pen.number}.{pen.draw.between(1, 250)}"
+    net = server.rpartition(".")[0]
+    for i in range(3):
+        pen.dhcpd.asked_for(pen.here(who.device), at + 900 * i, f"{net}.{pen.draw.between(20, 90)}", server)
+    pen.expect_about("rogue-dhcp-server", {"dhcp_server_ip": server}, at, "a router that gives addresses of its own")
+    pen.innocent("offered-to", "rogue-dhcp-server", who, "the laptop that was offered an address")
+
+
+def _own_second_server(pen: Pen) -> None:
+    who, at = pen.anybody(), pen.start()
+    pen.dhcpd.asked_for(pen.here(who.device), at, "10.1.200.7", f"{SERVERS}.9")
+    pen.innocent("own-server", "rogue-dhcp-server", who, "the district's other server")
+
+
+def _adapter(pen: Pen) -> None:
+    device, at = pen.town.add_foreign(pen.town.sites[0], f"LAPTOP-{pen.draw.digits(5)}", maker=_MAKERS[0]), pen.start()
+    pen.town.devices.append(device)
+    pen.dhcpd.lease(pen.here(device), at)
+    pen.innocent("adapter", "network-hardware", device, "a laptop of the inventory with a maker of routers' adapter")
 
 
 def _randomised(pen: Pen) -> None:
@@ -188,12 +223,14 @@ def _flight(pen: Pen) -> None:
     pen.innocent("flight", "impossible-travel", who, "a flight of six hours")
 
 
-DEEDS = (_stranger_device, _router, _lent, _two_places, _guessed, _far_away)
+DEEDS = (_stranger_device, _router, _printer, _second_server, _lent, _two_places, _guessed, _far_away)
 LOOKALIKES = (
     _randomised,
     _guest,
     _dock,
     _imaging,
+    _own_second_server,
+    _adapter,
     _cart,
     _technician,
     _substitutes,

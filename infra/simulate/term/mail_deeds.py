@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from infra.simulate.postfix import Route
 from infra.simulate.term.hosts import LISTS
@@ -255,12 +256,42 @@ def _permitted_mailing(pen: Pen) -> None:
 
 
 def _notifier(pen: Pen) -> None:
-    """A machine's account with a standing permit."""
-    who, at = pen.staff("service"), pen.start()
-    pen.permit(who.user, 11, at - 10 * _HOUR, at + 90 * _DAY, pen.town.principal(who.site).user, "calls parents")
+    who = pen.staff("service")
+    pen.postfix.send(pen.start(), pen.sender(who), pen.strangers(120))
+    pen.innocent("notifier", "mass-mail", who, "the attendance system, which writes to parents")
+
+
+def _standing_permit(pen: Pen) -> None:
+    who, at = pen.staff("secretary"), pen.start()
+    pen.permit(who.user, 11, at - 10 * _HOUR, at + 90 * _DAY, pen.town.principal(who.site).user, "the weekly letter")
     first = pen.postfix.send(at, pen.sender(who), pen.strangers(120))
-    pen.expect("mass-mail", who, first, "the attendance system writes to parents", status="permitted")
-    pen.innocent("notifier", "mass-mail", who, "the attendance system, with a standing permit")
+    pen.expect("mass-mail", who, first, "a secretary writes to parents", status="permitted")
+    pen.innocent("permit", "mass-mail", who, "with a standing permit")
+
+
+def _list_owner(pen: Pen) -> None:
+    who, at = pen.staff(), pen.start()
+    members = pen.mailboxes(70)
+    route = Route(typed=pen.mailing_list(who, members), copies=pen.draw.below(2))
+    pen.postfix.send(at, pen.sender(who), members, route)
+    pen.innocent("list-owner", "mass-mail", who, "the owner of a list, who writes to it")
+
+
+def _to_others_list(pen: Pen) -> None:
+    who, at = pen.anybody(), pen.start()
+    members = pen.mailboxes(70)
+    route = Route(typed=pen.mailing_list(pen.staff(), members), copies=pen.draw.below(2))
+    first = pen.postfix.send(at, pen.sender(who), members, route)
+    pen.expect("mass-mail", who, first, "a message to 70 people by somebody else's list")
+
+
+def _list_software(pen: Pen) -> None:
+    owner = pen.staff()
+    members = pen.mailboxes(80)
+    local, _, domain = pen.mailing_list(owner, members).partition("@")
+    sender = replace(pen.sender(owner), address=f"{local}-bounces@{domain}", host="lists.example-schools.org", login="")
+    pen.postfix.send(pen.start(), sender, members)
+    pen.innocent("list-software", "mass-mail", owner, "what a list sends on in its own name")
 
 
 def _thread(pen: Pen) -> None:
@@ -299,6 +330,7 @@ DEEDS = (
     _media,
     _attachment,
     _to_many,
+    _to_others_list,
     _again_and_again,
     _exceeding,
     _soliciting,
@@ -325,6 +357,9 @@ LOOKALIKES = (
     _kept,
     _permitted_mailing,
     _notifier,
+    _standing_permit,
+    _list_owner,
+    _list_software,
     _thread,
     _filtered,
     _tried_again,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from infra.simulate.day import Day
@@ -11,7 +11,7 @@ from infra.simulate.dhcpd import Dhcpd
 from infra.simulate.draw import Draw
 from infra.simulate.lines import LogFile
 from infra.simulate.logins import Radius
-from infra.simulate.names import outside_address
+from infra.simulate.names import STAFF_DOMAIN, outside_address
 from infra.simulate.postfix import Postfix, Sender
 from infra.simulate.scene import EARLIEST, LATEST, Permit
 from infra.simulate.term.town import Member, Town
@@ -29,6 +29,8 @@ CLAUSES = {
     "mail-to-media": 7,
     "new-device": 8,
     "network-hardware": 8,
+    "own-printer": 8,
+    "rogue-dhcp-server": 8,
     "loaded-programs": 9,
     "attachment-passed-on": 10,
     "mass-mail": 11,
@@ -83,6 +85,7 @@ class Pen:
         number: Number of the day in the term, from 0.
         logs: Today's small logs by file name.
         web: Today's requests of deeds by proxy log: milliseconds since midnight and line.
+        lists: Owners and members of mailing lists by address.
     """
 
     town: Town
@@ -94,6 +97,7 @@ class Pen:
     permits: list[Permit] = field(default_factory=list)
     logs: dict[str, LogFile] = field(default_factory=dict)
     web: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    lists: dict[str, tuple[str, str]] = field(default_factory=dict)
     _messages: int = 0
     _sources: int = 0
 
@@ -219,6 +223,10 @@ class Pen:
             key |= {"user_name": who.user, "email_from_address": who.address}
         self.expected.append(Expected(rule, CLAUSES[rule], key, self.day.utc(at), status, why))
 
+    def expect_about(self, rule: str, key: Mapping[str, str], at: int, why: str) -> None:
+        """Note a violation about something that is no person's and no device's."""
+        self.expected.append(Expected(rule, CLAUSES[rule], dict(key), self.day.utc(at), "violation", why))
+
     def innocent(self, kind: str, rule: str, who: Member | Device, why: str) -> None:
         """Note a look-alike, by person and by device."""
         if isinstance(who, Member):
@@ -230,6 +238,12 @@ class Pen:
         """Give a permit from second `start` to second `stop` of the day (may be of other days)."""
         times = self.day.local(start), self.day.local(stop)
         self.permits.append(Permit(who, clause, *times, granted_by, reason, **more))
+
+    def mailing_list(self, owner: Member, members: Sequence[str]) -> str:
+        """Address of a new list of somebody's."""
+        address = f"list-{len(self.lists)}@{STAFF_DOMAIN}"
+        self.lists[address] = (owner.user, ";".join(members))
+        return address
 
     def strangers(self, count: int) -> list[str]:
         """So many different addresses outside the district."""

@@ -111,10 +111,11 @@ class Town:
         self.devices.append(device)
         return device
 
-    def add_foreign(self, site: Site, host: str, *, random: bool = False) -> Device:
-        """A device that is in no inventory; `random`: with an address that it made up."""
+    def add_foreign(self, site: Site, host: str, *, random: bool = False, maker: str = "") -> Device:
+        """A device that is in no inventory; `random`: with an address that it made up; `maker`: its first octets."""
         made = self._make(site, "", "")
         mac = f"{self.draw.choice(RANDOM_FIRST)}{made.mac[2:]}" if random else made.mac
+        mac = f"{maker}{mac[len(maker) :]}"
         self._places[mac] = self._places[made.mac]
         return replace(made, mac=mac, host=host, listed=False)
 

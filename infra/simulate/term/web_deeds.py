@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from infra.simulate.term.hosts import LABS, LISTS
+from infra.simulate.term.hosts import LABS, LISTS, NAT
 from infra.simulate.term.pen import Page, Pen
 from infra.simulate.term.town import Member
 from infra.simulate.world import Device
@@ -244,6 +244,30 @@ def _security_class(pen: Pen) -> None:
     pen.innocent("security-class", "filter-bypass", device, "a class about security on its own laptops")
 
 
+def _behind_nat(pen: Pen) -> None:
+    """Of many people each looked at one page; together they are above every limit."""
+    site = next(s for s in pen.town.schools if s.net % 2)
+    ip, at = f"{NAT}.{pen.draw.between(2, 250)}", pen.start()
+    for i in range(12):
+        who = pen.staff(site=site)
+        pen.visit(who, at + 40 * i, Page(f"http://hidden-path.example/{pen.draw.digits(5)}/{i}"), ip=ip)
+        pen.visit(who, at + 40 * i + 9, Page(f"http://velvet-hall.example/{pen.draw.digits(5)}/{i}"), ip=ip)
+        pen.innocent("nat", "filter-bypass", who, "one page of twelve people behind one address")
+        pen.innocent("nat", "adult-pages", who, "one page of twelve people behind one address")
+
+
+def _custodian_before_duty(pen: Pen) -> None:
+    who = pen.staff("custodian")
+    _pages(pen, who, "shopping", pen.draw.between(8 * 3600, 10 * 3600), 80, 65)
+    pen.innocent("duty-of-the-role", "personal-time", who, "private pages before the evening's duty")
+
+
+def _custodian_on_duty(pen: Pen) -> None:
+    who, at = pen.staff("custodian"), pen.draw.between(17 * 3600, 19 * 3600)
+    _pages(pen, who, "streaming", at, 80, 65)
+    pen.expect("personal-time", who, at, "private pages in the evening's duty hours", status="informational")
+
+
 def _vpn_app(pen: Pen) -> None:
     who, at = pen.anybody(), pen.start()
     for i in range(4):
@@ -258,7 +282,19 @@ def _mining(pen: Pen) -> None:
     pen.expect("crypto-mining", who, at, "a pool of miners was asked for again and again")
 
 
-DEEDS = (_sharing, _adult, _selling, _private_hour, _programmes, _bypass, _mining, _adult_on_cart, _adult, _programmes)
+DEEDS = (
+    _sharing,
+    _adult,
+    _selling,
+    _private_hour,
+    _custodian_on_duty,
+    _programmes,
+    _bypass,
+    _mining,
+    _adult_on_cart,
+    _adult,
+    _programmes,
+)
 LOOKALIKES = (
     _two_sharing_pages,
     _system_images,
@@ -282,5 +318,7 @@ LOOKALIKES = (
     _few_ways_around,
     _security_staff,
     _security_class,
+    _behind_nat,
+    _custodian_before_duty,
     _vpn_app,
 )
