@@ -13,7 +13,7 @@ HOUR_US = 3_600_000_000
 DELIVERED = "sent"  # Postfix's word for a delivery that succeeded; deferred and bounced are none (yet)
 NO_LIST = "*"  # in `email_lists`: somebody was written to without a list
 _PARALLEL = ("email_to_status", "email_to_filter")
-_BEHIND = pl.Schema({"_recipient": pl.String, "_behind": pl.List(pl.String)})
+_BEHIND = pl.Schema({"_recipient": pl.String(), "_behind": pl.List(pl.String)})
 _OWN = pl.Schema({"_sender": pl.String, "_to": pl.String, "_own": pl.Boolean})
 
 
