@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from agents.context.calendar_settings import CalendarSettings
 from schemas.kinds import DEAD_LETTERS, DETECTIONS, LEDGER, VIOLATIONS, EventKind
@@ -78,12 +78,36 @@ class TeamSettings(BaseModel):
     security: tuple[str, ...] = ()
 
 
+class MailSettings(BaseModel):
+    """A mail server that alerts are handed to."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    server: str = Field(pattern=r"^(\[[0-9a-fA-F:.]+\]|[^:\s\[\]]+)(:\d{1,5})?$", description="Host, or host:port.")
+    sender: str = Field(pattern=r"^[^@\s]+@[^@\s]+$", description="Address that messages are from.")
+    tls: Literal["starttls", "tls", "none"] = "starttls"
+    ca: str = Field(default="", description="File of trusted authorities (PEM); the system's without.")
+    user: str = ""
+    password_file: str = Field(default="", description="File with the password.")
+
+    @model_validator(mode="after")
+    def _whole(self) -> MailSettings:
+        if bool(self.user) != bool(self.password_file):
+            message = "user and password_file belong together; give both or neither"
+            raise ValueError(message)
+        if self.user and self.tls == "none":
+            message = 'a password would be sent in the clear; use tls = "starttls"'
+            raise ValueError(message)
+        return self
+
+
 class NotifySettings(BaseModel):
-    """Where alerts go. Without a webhook they are log lines only."""
+    """Where alerts go. Without a webhook and a mail server they are log lines only."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     webhook: str | None = None
+    mail: MailSettings | None = None
     timeout_s: float = 10.0
     tries: int = 5
     routes: tuple[RouteSettings, ...] = ()

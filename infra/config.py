@@ -296,7 +296,7 @@ class Config(BaseSettings):
 
 _PATHS = (
     ("data",), ("district", "inventory"), ("district", "permits"), ("district", "roster"), ("district", "lists"),
-    *(("kafka", key) for key in _KAFKA_FILES),
+    *(("kafka", key) for key in _KAFKA_FILES), ("notify", "mail", "ca"), ("notify", "mail", "password_file"),
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
 from agents.alerts.routing import Router
-from agents.alerts.webhook import Alerts
+from agents.alerts.sending import Alerts
 from agents.delivery.snapshots import META, pack, unpack
 from agents.delivery.stage import Message, Output, Stage
 from schemas.errors import CorruptBatchError

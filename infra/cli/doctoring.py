@@ -14,7 +14,7 @@ from infra.cli.configuration import Chosen, choose
 from infra.cli.failures import FINDINGS
 from infra.cli.output import json_line, line, table, talk
 from infra.cli.store import Store, dsn_of, embedded
-from infra.run.checks import Check, State, clickhouse, disk, kafka, retention, secrets, sources, workers, worst
+from infra.run.checks import Check, State, clickhouse, disk, kafka, mail, retention, secrets, sources, workers, worst
 from schemas.errors import AupstreamError
 
 
@@ -43,6 +43,7 @@ def _checks(chosen: Chosen) -> Iterator[Check]:
     yield from disk(config)
     yield from secrets(config, chosen.file)
     yield from sources(config)
+    yield from mail(config)
     own = embedded(chosen)
     address = config.kafka.address or ("" if own is None else own.kafka)
     if address:

@@ -19,7 +19,9 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
 
+from agents.alerts.sending import UndeliveredError
 from agents.rules.model import RuleSet
+from agents.stages.notify import server_of
 from infra.clickhouse.migrate import files
 from infra.config import Config
 from infra.embedded.servers import LEAST_FREE
@@ -72,7 +74,8 @@ def disk(config: Config) -> Iterator[Check]:
 def secrets(config: Config, file: Path | None) -> Iterator[Check]:
     """Files with secrets that others may read."""
     kafka = config.kafka
-    named = [Path(p) for p in (kafka.password_file, kafka.token_file, kafka.key) if p]
+    of_mail = config.notify.mail.password_file if config.notify.mail is not None else ""
+    named = [Path(p) for p in (kafka.password_file, kafka.token_file, kafka.key, of_mail) if p]
     in_file = config.clickhouse.dsn and file is not None and config.clickhouse.dsn in file.read_text("utf-8")
     if in_file and "@" in config.clickhouse.dsn and file is not None:
         named.append(file)
@@ -86,6 +89,21 @@ def secrets(config: Config, file: Path | None) -> Iterator[Check]:
             yield Check("secrets", "warning", f"others may read {path}", f"chmod 600 {path}")
     if config.privacy.on and not config.privacy.keys(config.data).exists():
         yield Check("secrets", "unknown", "the keys of pseudonyms are made at the first start", "")
+
+
+def mail(config: Config) -> Iterator[Check]:
+    """The mail server for alerts: there, trusted, and taking our login. No message is sent."""
+    settings = config.notify.mail
+    if settings is None:
+        return
+    try:
+        with server_of(settings, config.notify.timeout_s).connected() as connection:
+            connection.noop()
+    except UndeliveredError as error:
+        todo = "correct server, tls, ca, user and password_file under [notify.mail]; until then alerts are log lines"
+        yield Check("mail server", "bad", f"{settings.server}: {error}", todo)
+    else:
+        yield Check("mail server", "ok", settings.server)
 
 
 def sources(config: Config) -> Iterator[Check]:

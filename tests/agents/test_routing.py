@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from agents.alerts.routing import Route, Router
-from agents.alerts.webhook import Alerts
+from agents.alerts.sending import Alerts
+from agents.alerts.webhook import Webhook
 from agents.alerts.wording import Wording
 from agents.context.district import District
 from agents.context.inventory import Device, Inventory
@@ -154,7 +155,7 @@ def test_an_alert_says_to_whom_it_is_to_go() -> None:
     assert all(r.passed for r in run_examples(parse_rules(RULE), judge))
     (record,) = made
     with _receiver() as (url, got):
-        stage = NotifyStage(Alerts(url, 5, 1, threading.Event(), Wording(None)), _router())
+        stage = NotifyStage(Alerts([Webhook(url, 5)], 1, threading.Event(), Wording(None)), _router())
         stage.handle(Message(VIOLATIONS, 0, 0, encode_record("violation", record), ()))
         stage.close()
     (alert,) = got

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agents.alerts.routing import Router
-from agents.alerts.webhook import Alerts
+from agents.alerts.sending import Alerts
 from agents.context.district import District
 from agents.context.inventory import Inventory
 from agents.delivery.notify import NotifyStage

@@ -81,6 +81,25 @@ def test_a_log_that_may_not_be_read_is_bad(scene: Scene) -> None:
     assert "cannot be read by this account" in _found(scene)[1]["source mail", "bad"]
 
 
+def test_a_mail_server_that_is_not_there_is_bad_and_its_password_for_our_eyes_only(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("secret")
+    (tmp_path / "password").chmod(0o644)
+    (port,) = free_ports(1)
+    mail = {
+        "server": f"127.0.0.1:{port}",
+        "sender": "a@b.example",
+        "user": "a",
+        "password_file": str(tmp_path / "password"),
+    }
+    config = Config.model_validate({"notify": {"mail": mail}})
+    (check,) = checks.mail(config)
+    assert (check.state, "refused" in check.detail, bool(check.todo)) == ("bad", True, True)
+    assert [c.detail for c in checks.secrets(config, None) if c.state == "warning"] == [
+        f"others may read {tmp_path / 'password'}"
+    ]
+    assert not [*checks.mail(Config.model_validate({}))]
+
+
 @pytest.mark.parametrize(("days", "state"), [(1, "bad"), (7, "warning"), (12, "ok")])
 def test_retention_is_held_against_the_longest_window(days: int, state: str) -> None:
     config = Config.model_validate({"data": "data", "privacy": {"retention": {"kafka_days": days}}})

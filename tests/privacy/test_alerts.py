@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from agents.alerts.routing import Router
-from agents.alerts.webhook import Alerts
+from agents.alerts.sending import Alerts
+from agents.alerts.webhook import Webhook
 from agents.alerts.wording import Wording
 from agents.context.district import District
 from agents.context.inventory import Inventory
@@ -74,7 +75,7 @@ def bodies() -> Iterator[tuple[str, list[bytes]]]:
 def _told(bodies: tuple[str, list[bytes]], wording: Wording, key: dict[str, str]) -> dict[str, Any]:
     url, got = bodies
     router = Router(District(), Inventory.none())
-    stage = NotifyStage(Alerts(url, 5.0, 1, threading.Event(), wording), router)
+    stage = NotifyStage(Alerts([Webhook(url, 5.0)], 1, threading.Event(), wording), router)
     value = encode_record("violation", violation_of(key))
     stage.handle(Message(VIOLATIONS, 0, 0, value, (), b""))
     stage.close()
