@@ -64,8 +64,9 @@ def test_the_rules_that_come_with_aupstream_have_no_errors() -> None:
     assert [r.id for r in load_rules().rules] == [
         "addresses-given-away", "adult-pages", "attachment-passed-on", "crypto-mining", "file-sharing", "filter-bypass",
         "guessed-password", "impossible-travel", "loaded-programs", "mail-to-media", "many-devices-on-a-port",
-        "mass-mail", "network-hardware", "new-device", "own-printer", "personal-time", "private-mail-to-student",
-        "rogue-dhcp-server", "same-subject-to-many", "selling", "shared-device", "soliciting", "two-sites",
+        "mass-mail", "network-hardware", "new-device", "own-printer", "peer-fan-out", "personal-time",
+        "personal-volume", "private-mail-to-student", "rogue-dhcp-server", "same-subject-to-many", "selling",
+        "shared-device", "soliciting", "two-sites",
     ]  # fmt: skip
 
 

@@ -20,10 +20,12 @@ from infra.simulate.world import Device, Site
 
 CLAUSES = {
     "file-sharing": 1,
+    "peer-fan-out": 1,
     "adult-pages": 2,
     "private-mail-to-student": 3,
     "selling": 4,
     "personal-time": 4,
+    "personal-volume": 4,
     "soliciting": 5,
     "addresses-given-away": 6,
     "mail-to-media": 7,

@@ -39,6 +39,35 @@ def _sharing(pen: Pen) -> None:
     pen.expect("file-sharing", who, at, "pages of file sharing, or torrents, within ten minutes")
 
 
+def _peers(pen: Pen) -> None:
+    who, at = pen.anybody(), pen.start()
+    for i in range(pen.draw.between(24, 40)):
+        pen.visit(who, at + 12 * i, Page(f"198.51.100.{i + 1}:51413", method="CONNECT", mime="-", size=300_000))
+    pen.expect("peer-fan-out", who, at, "dozens of peers asked for by their addresses")
+
+
+def _a_meeting(pen: Pen) -> None:
+    who, at = pen.anybody(), pen.start()
+    for i in range(30):
+        pen.visit(who, at + 10 * i, Page(f"198.51.100.{i % 6 + 1}:3478", method="CONNECT", mime="-"))
+    pen.innocent("meeting", "peer-fan-out", who, "a meeting by six relays")
+
+
+def _neighbours_updates(pen: Pen) -> None:
+    who, at = pen.anybody(), pen.start()
+    for i in range(40):
+        pen.visit(who, at + 10 * i, Page(f"198.51.100.{i + 1}:7680", method="CONNECT", mime="-"))
+    pen.innocent("neighbours", "peer-fan-out", who, "updates fetched from neighbours")
+
+
+def _long_films(pen: Pen) -> None:
+    who, at = pen.staff(), pen.draw.between(8 * 3600, 13 * 3600)
+    for i in range(12):
+        page = Page(f"http://evening-reels.example/film/{i}.mp4", mime="video/mp4", size=50_000_000)
+        pen.visit(who, at + 240 * i, page)
+    pen.expect("personal-volume", who, at, "600 MB of films in duty hours", status="informational")
+
+
 def _two_sharing_pages(pen: Pen) -> None:
     who = pen.anybody()
     _pages(pen, who, "filesharing", pen.start(), 2, 90)
@@ -284,6 +313,8 @@ def _mining(pen: Pen) -> None:
 
 DEEDS = (
     _sharing,
+    _peers,
+    _long_films,
     _adult,
     _selling,
     _private_hour,
@@ -297,6 +328,8 @@ DEEDS = (
 )
 LOOKALIKES = (
     _two_sharing_pages,
+    _a_meeting,
+    _neighbours_updates,
     _system_images,
     _peer_delivery,
     _it_looks_at_sharing,
