@@ -9,7 +9,7 @@ from infra.simulate.context import csv_text
 from infra.simulate.day import ZONE
 from infra.simulate.term.clock import BELL, DUTY, HOLIDAYS
 from infra.simulate.term.hosts import GUESTS, LABS, LISTS, NAT, SERVERS, VPN
-from infra.simulate.term.pen import AUTH, BRANCH, CLOUD, DHCP, GMAIL, MAIL, MAIN, RADIUS, Pen
+from infra.simulate.term.pen import AUTH, BRANCH, CLOUD, DHCP, GMAIL, MAIL, MAIN, RADIUS, WINDOWS_DHCP, Pen
 
 CONFIG, INVENTORY, ROSTER, PERMITS = "aupstream.toml", "inventory.csv", "roster.csv", "permits.csv"
 MAIL_LISTS = "lists.csv"
@@ -17,6 +17,7 @@ _SOURCES = (
     ("proxy-main", "squid", MAIN),
     ("proxy-branch", "squid", BRANCH),
     ("dhcp", "isc_dhcpd", DHCP),
+    ("dhcp-windows", "ms_dhcp", WINDOWS_DHCP),
     ("mail", "postfix", MAIL),
     ("logins", "openssh", AUTH),
     ("wireless", "freeradius", RADIUS),

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from infra.simulate.logins import Sshd
 from infra.simulate.term.hosts import GUESTS, SERVERS, VPN
-from infra.simulate.term.pen import AUTH, Pen
+from infra.simulate.term.pen import AUTH, Pen, by_windows
 from infra.simulate.term.town import Member
 from infra.simulate.world import Device
 
@@ -27,7 +27,7 @@ def _sshd(pen: Pen) -> Sshd:
 
 def _stranger_device(pen: Pen) -> None:
     device, at = pen.town.add_foreign(pen.school(), f"LAPTOP-{pen.draw.digits(5).upper()}"), pen.start()
-    pen.dhcpd.lease(pen.here(device), at)
+    pen.lease(pen.here(device), at)
     pen.expect("new-device", device, at, "a device that is not the district's")
 
 
@@ -35,7 +35,7 @@ def _router(pen: Pen) -> None:
     named = pen.draw.chance(60)
     host, maker = (pen.draw.choice(_ROUTERS), "") if named else ("", pen.draw.choice(_MAKERS))
     device, at = pen.town.add_foreign(pen.school(), host, maker=maker), pen.start()
-    pen.dhcpd.lease(pen.here(device), at)
+    pen.lease(pen.here(device), at)
     pen.expect("network-hardware", device, at, "a router for the home on the district's network")
     pen.expect("new-device", device, at, "a router for the home, which is in no inventory either")
 
@@ -43,9 +43,32 @@ def _router(pen: Pen) -> None:
 def _printer(pen: Pen) -> None:
     device = pen.town.add_foreign(pen.school(), f"BRN{pen.draw.digits(12).upper()}", maker=_PRINTER)
     at = pen.start()
-    pen.dhcpd.lease(pen.here(device), at)
+    pen.lease(pen.here(device), at)
     pen.expect("own-printer", device, at, "somebody's own printer")
     pen.expect("new-device", device, at, "a printer, which is in no inventory either")
+
+
+def _own_switch(pen: Pen) -> None:
+    site = next(s for s in pen.town.schools if by_windows(s))
+    at, port = pen.start(), pen.draw.below(200)
+    for i in range(6):
+        device = pen.town.add_foreign(site, f"DESKTOP-{pen.draw.digits(5)}")
+        pen.msdhcp.lease(pen.here(device), at + 300 * i, port=port)
+        pen.expect("new-device", device, at + 300 * i, "one of six devices behind a switch of somebody's own")
+    key = {
+        "dhcp_remote_id": f"00:06:00:1c:7e:{site.net:02x}:00:01",
+        "dhcp_circuit_id": f"00:04:00:01:{site.net:02x}:{port:02x}",
+    }
+    pen.expect_about("many-devices-on-a-port", key, at, "six unknown devices behind one port")
+
+
+def _class_on_a_port(pen: Pen) -> None:
+    site = next(s for s in pen.town.schools if by_windows(s))
+    at, port = pen.start(), 200 + pen.draw.below(50)
+    for i in range(8):
+        device = pen.town.add_device(site, "shared", "")
+        pen.msdhcp.lease(pen.here(device), at + 60 * i, port=port)
+        pen.innocent("cart", "many-devices-on-a-port", device, "a cart's laptops behind one access point")
 
 
 def _second_server(pen: Pen) -> None:
@@ -67,25 +90,25 @@ def _own_second_server(pen: Pen) -> None:
 def _adapter(pen: Pen) -> None:
     device, at = pen.town.add_foreign(pen.town.sites[0], f"LAPTOP-{pen.draw.digits(5)}", maker=_MAKERS[0]), pen.start()
     pen.town.devices.append(device)
-    pen.dhcpd.lease(pen.here(device), at)
+    pen.lease(pen.here(device), at)
     pen.innocent("adapter", "network-hardware", device, "a laptop of the inventory with a maker of routers' adapter")
 
 
 def _randomised(pen: Pen) -> None:
     device = pen.town.add_foreign(pen.school(), "iPhone", random=True)
-    pen.dhcpd.lease(pen.here(device), pen.start())
+    pen.lease(pen.here(device), pen.start())
     pen.innocent("randomised", "new-device", device, "a phone that made up its address")
 
 
 def _guest(pen: Pen) -> None:
     device = pen.town.add_foreign(pen.school(), f"GUEST-{pen.draw.digits(4)}")
-    pen.dhcpd.lease(replace(device, ip=f"{GUESTS}.{pen.draw.between(10, 240)}"), pen.start())
+    pen.lease(replace(device, ip=f"{GUESTS}.{pen.draw.between(10, 240)}"), pen.start())
     pen.innocent("guest-network", "new-device", device, "a guest's laptop on the guests' network")
 
 
 def _dock(pen: Pen) -> None:
     device = pen.town.add_device(pen.school(), "dock", "")
-    pen.dhcpd.lease(pen.here(device), pen.start())
+    pen.lease(pen.here(device), pen.start())
     pen.innocent("dock", "new-device", device, "a dock that stands in the inventory")
 
 
@@ -93,7 +116,7 @@ def _imaging(pen: Pen) -> None:
     device, at = pen.town.add_foreign(pen.town.sites[0], "MINWINPC"), pen.start()
     chief = pen.town.members[0].user
     pen.permit(device.mac, 8, at - 3600, at + 5 * 86_400, chief, "new devices are being set up")
-    pen.dhcpd.lease(pen.here(device), at)
+    pen.lease(pen.here(device), at)
     pen.expect("new-device", device, at, "a new device that is being set up, with a permit", status="permitted")
     pen.innocent("imaging", "new-device", device, "with a permit")
 
@@ -223,13 +246,14 @@ def _flight(pen: Pen) -> None:
     pen.innocent("flight", "impossible-travel", who, "a flight of six hours")
 
 
-DEEDS = (_stranger_device, _router, _printer, _second_server, _lent, _two_places, _guessed, _far_away)
+DEEDS = (_stranger_device, _router, _printer, _own_switch, _second_server, _lent, _two_places, _guessed, _far_away)
 LOOKALIKES = (
     _randomised,
     _guest,
     _dock,
     _imaging,
     _own_second_server,
+    _class_on_a_port,
     _adapter,
     _cart,
     _technician,

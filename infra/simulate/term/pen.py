@@ -11,6 +11,7 @@ from infra.simulate.dhcpd import Dhcpd
 from infra.simulate.draw import Draw
 from infra.simulate.lines import LogFile
 from infra.simulate.logins import Radius
+from infra.simulate.msdhcp import MsDhcp
 from infra.simulate.names import STAFF_DOMAIN, outside_address
 from infra.simulate.postfix import Postfix, Sender
 from infra.simulate.scene import EARLIEST, LATEST, Permit
@@ -33,6 +34,7 @@ CLAUSES = {
     "network-hardware": 8,
     "own-printer": 8,
     "rogue-dhcp-server": 8,
+    "many-devices-on-a-port": 8,
     "loaded-programs": 9,
     "attachment-passed-on": 10,
     "mass-mail": 11,
@@ -44,8 +46,9 @@ CLAUSES = {
     "two-sites": 13,
 }
 MAIN, BRANCH = "access.log", "proxy-branch.log"
-DHCP, MAIL, AUTH, RADIUS, CLOUD, GMAIL = (
+DHCP, WINDOWS_DHCP, MAIL, AUTH, RADIUS, CLOUD, GMAIL = (
     "dhcpd.log",
+    "DhcpSrvLog.log",
     "mail.log",
     "auth.log",
     "radius.log",
@@ -106,13 +109,15 @@ class Pen:
     def turn(self, day: Day, number: int) -> None:
         """Begin a day."""
         self.day, self.number = day, number
-        self.logs = {name: LogFile(name) for name in (DHCP, MAIL, AUTH, RADIUS, CLOUD, GMAIL)}
+        self.logs = {name: LogFile(name) for name in (DHCP, WINDOWS_DHCP, MAIL, AUTH, RADIUS, CLOUD, GMAIL)}
         self.web = {MAIN: [], BRANCH: []}
         seed = f"{number}"
-        draws = {name: Draw(self.draw.below(1 << 30), seed) for name in (DHCP, MAIL, RADIUS)}
+        draws = {name: Draw(self.draw.below(1 << 30), seed) for name in (DHCP, WINDOWS_DHCP, MAIL, RADIUS)}
         self.dhcpd = Dhcpd(day, draws[DHCP], self.logs[DHCP])
+        self.msdhcp = MsDhcp(day, draws[WINDOWS_DHCP], self.logs[WINDOWS_DHCP])
         self.radius = Radius(day, draws[RADIUS], self.logs[RADIUS])
         if number == 0:
+            self.msdhcp.header()
             self.postfix = Postfix(day, draws[MAIL], self.logs[MAIL])
         self.postfix.day, self.postfix.log = day, self.logs[MAIL]
 
@@ -139,6 +144,15 @@ class Pen:
     def here(self, device: Device) -> Device:
         """A device with today's address."""
         return self.town.on(device, self.number)
+
+    def lease(self, device: Device, at: int, *, answer_after: int = 0) -> None:
+        """A lease for a device, as it stands, by the server of its site."""
+        server = self.msdhcp if by_windows(device.site) else self.dhcpd
+        server.lease(device, at, answer_after=answer_after)
+
+    def renew(self, device: Device, at: int) -> None:
+        """A lease that goes on."""
+        (self.msdhcp if by_windows(device.site) else self.dhcpd).renew(device, at)
 
     def visit(self, who: Member | Device, at: int, page: Page, *, ip: str = "") -> None:
         """A request by somebody on their laptop, or by a device that is nobody's, at a second of the day."""
@@ -255,6 +269,11 @@ class Pen:
         """So many different addresses of the district; there are as many as people of the background at most."""
         members = self.town.members
         return [members[i].address for i in self.draw.sample(len(members), count)]
+
+
+def by_windows(site: Site) -> bool:
+    """True for sites whose DHCP server is Microsoft's."""
+    return site.net % 3 == 0
 
 
 def logs_in(site: Site) -> bool:

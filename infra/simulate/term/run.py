@@ -118,8 +118,8 @@ def _ordinary(pen: Pen, draw: Draw, budget: int) -> None:
     town = pen.town
     for device in town.devices:
         here = pen.here(device)
-        pen.dhcpd.lease(here, here.arrives, answer_after=draw.below(2))
-        pen.dhcpd.renew(here, 11 * 3600 + draw.below(3600))
+        pen.lease(here, here.arrives, answer_after=draw.below(2))
+        pen.renew(here, 11 * 3600 + draw.below(3600))
     crowd = [m for m in town.members if m.role != "service"]
     for member in crowd:
         device = pen.here(member.device)
