@@ -52,9 +52,9 @@ class LogFile:
         self._broken.append((len(self._texts), reason))
         self.add(place, text)
 
-    def append(self, path: Path) -> None:
-        """Write all lines in order at the end of a file."""
-        self._write(path, "a")
+    def append(self, path: Path) -> list[Broken]:
+        """Write all lines in order at the end of a file; the broken ones with their numbers among these, from 1."""
+        return self._write(path, "a")
 
     def write(self, path: Path) -> list[Broken]:
         """Write all lines in order, UTF-8, each ended by LF; the broken ones with their numbers, from 1."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from hashlib import sha256
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from infra.simulate import Truth, simulate_term
 from schemas.errors import AupstreamError
+from tests.cli.command import aupstream
 
 LINES = 20_000
 
@@ -34,6 +36,20 @@ def test_every_clause_is_broken_and_lines_are_as_counted(tmp_path: Path) -> None
     assert {e.status for e in truth.expected} == {"violation", "permitted", "informational"}
     for name, lines in truth.lines.items():
         assert (tmp_path / name).read_bytes().count(b"\n") == lines
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [("isc_dhcpd", "dhcpd.log"), ("postfix", "mail.log"), ("openssh", "auth.log"), ("freeradius", "radius.log")],
+)
+def test_broken_lines_stand_where_the_truth_says(tmp_path: Path, source: str, name: str) -> None:
+    truth = simulate_term(8, 2, 10, LINES, tmp_path)
+    wanted = [(b.line, b.reason) for b in truth.dead_letters if b.file == name]
+    assert len(wanted) == 6
+    asked = ("--year", "2026", "--timezone", "America/Denver")
+    ran = aupstream("normalise", "--source", source, *asked, tmp_path / name)
+    told = [json.loads(line) for line in ran.err.splitlines() if '"dead_letter"' in line]
+    assert [(one["line"], one["reason"]) for one in told] == wanted
 
 
 @pytest.mark.parametrize(("schools", "days", "lines"), [(1, 20, LINES), (2, 9, LINES), (2, 91, LINES), (4, 40, 100)])

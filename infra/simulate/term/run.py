@@ -4,27 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from infra.simulate import postfix_background
+from infra.simulate import broken, postfix_background
 from infra.simulate.draw import Draw, Ints
 from infra.simulate.folder import Folder
+from infra.simulate.scene import EARLIEST, LATEST
 from infra.simulate.squid import PIECE, Clients, Squid
 from infra.simulate.squid_pools import Pools, make_pools
 from infra.simulate.term import files, login_deeds, mail_deeds, web_deeds
 from infra.simulate.term.clock import MOST_DAYS, school_days
 from infra.simulate.term.hosts import LISTS
-from infra.simulate.term.pen import BRANCH, MAIN, Page, Pen, logs_in
+from infra.simulate.term.pen import AUTH, BRANCH, DHCP, MAIL, MAIN, RADIUS, Page, Pen, logs_in
 from infra.simulate.term.town import MOST_SCHOOLS, Town
-from infra.simulate.truth import FILE, Truth
+from infra.simulate.truth import FILE, Broken, Truth
 from infra.simulate.world import Device, Person, World
 from schemas.errors import ConfigError
 
 LEAST_DAYS = 10
 _ROOM = 6  # days at the end on which nothing begins: what goes on for days ends within the term
+_TORN_EACH = 4  # days, on one of which lines are broken
 _MAIL_SHARE = 25  # one line of so many is the mail server's
 _DEEDS = (*web_deeds.DEEDS, *mail_deeds.DEEDS, *login_deeds.DEEDS)
 _LOOKALIKES = (*web_deeds.LOOKALIKES, *mail_deeds.LOOKALIKES, *login_deeds.LOOKALIKES)
@@ -66,9 +69,14 @@ def simulate_term(
             pen.turn(day, number)
             going = _act(pen, plan[number], going)
             _ordinary(pen, Draw(seed, f"day {number}"), lines // days)
+            if number % _TORN_EACH == 0:
+                torn = Draw(seed, f"torn {number}")
+                logs = {name: pen.logs[name] for name in (DHCP, MAIL, AUTH, RADIUS)}
+                broken.put(torn, partial(torn.between, EARLIEST, LATEST), day.date.year, logs)
             writer.write(pen, (lines - writer.done) // (days - number))
         expected = tuple(sorted(pen.expected, key=lambda e: (e.first_seen, e.rule_id, *e.group_key.values())))
-        truth = Truth(seed, writer.counts, (), expected, tuple(pen.lookalikes))
+        dead = tuple(sorted(writer.broken, key=lambda b: (b.file, b.line)))
+        truth = Truth(seed, writer.counts, dead, expected, tuple(pen.lookalikes))
         for name, text in files.texts(pen).items():
             target.text(name, text)
         target.text(FILE, truth.to_json())
@@ -152,6 +160,7 @@ class _Writer:
 
     Attributes:
         counts: Lines by log.
+        broken: Broken lines so far.
     """
 
     folder: Folder
@@ -159,6 +168,7 @@ class _Writer:
     pools: Pools
     told: Callable[[int], None] | None
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(files.LOGS, 0))
+    broken: list[Broken] = field(default_factory=list)
 
     @property
     def done(self) -> int:
@@ -169,7 +179,8 @@ class _Writer:
         """Write a day: about so many lines."""
         before = self.done
         for name, log in pen.logs.items():
-            log.append(self.folder.path(name))
+            for one in log.append(self.folder.path(name)):
+                self.broken.append(replace(one, line=self.counts[name] + one.line))
             self.counts[name] += len(log)
         deeds = sum(len(lines) for lines in pen.web.values())
         rest = max(budget - (self.done - before) - deeds, 200)
