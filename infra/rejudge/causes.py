@@ -1,4 +1,4 @@
-"""What asks by itself for judging again: leases that came late, permits after the fact, sources that were absent."""
+"""What asks by itself for judging again: leases and logins that came late, permits after the fact, absent sources."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any
 from agents.context.permit import Permit
 from agents.context.permitfile import moment
 from agents.context.permitlog import GRANT, Record, permits_of
-from agents.engine.identity import LEASE_US
+from agents.engine.identity import LEASE_US, SESSION_US
 from infra.cli.store import Store
 from infra.cli.unsealing import Unsealer
 from infra.rejudge.comparing import Scope
+from schemas.kinds import NETWORK_LOGINS
 
 MARGIN_US = 86_400_000_000  # a window may begin so long before what is different now
 _LATE = """
@@ -21,6 +22,13 @@ SELECT event_id, toUnixTimestamp64Micro(timestamp) AS t, source_ip, dhcp_lease_s
 WHERE late AND source_ip IS NOT NULL AND event_action IN ('ack', 'renew', 'release', 'expire', 'decline')
 ORDER BY timestamp, event_id
 """
+_LATE_LOGINS = f"""
+SELECT event_id, toUnixTimestamp64Micro(timestamp) AS t, user_name, source_mac, assigned_ip FROM events_login FINAL
+WHERE late AND user_name IS NOT NULL AND (source_mac IS NOT NULL OR assigned_ip IS NOT NULL)
+AND event_dataset IN ({", ".join(f"'{name}'" for name in sorted(NETWORK_LOGINS))})
+AND event_action IN ('login', 'session_start', 'logout', 'session_end', 'disconnect')
+ORDER BY timestamp, event_id
+"""  # noqa: S608  # our own names
 _DONE = "SELECT DISTINCT arrayJoin(causes) AS cause FROM rejudgements"
 
 
@@ -46,7 +54,7 @@ def due(
 
     Args:
         store: ClickHouse.
-        unsealer: Gives late leases their addresses back.
+        unsealer: Gives late leases and logins their names back.
         records: Of permits, as all workers were told of them.
         zone: Of their times that have no offset.
         gaps: Of sources that were absent and have read what they had missed.
@@ -55,11 +63,13 @@ def due(
         AupstreamError: ClickHouse does not answer, or a record cannot be read.
     """
     done = {row["cause"] for row in store.rows(_DONE)}
-    late = [row for row in store.rows(_LATE) if row["event_id"] not in done]
+    late, logins = ([r for r in store.rows(query) if r["event_id"] not in done] for query in (_LATE, _LATE_LOGINS))
     permits = {p.id: p for p in permits_of(records, zone, "permits")}
     found = []
     if late:
         found.append(_of_leases(unsealer.rows(late)))
+    if logins:
+        found.append(_of_logins(unsealer.rows(logins)))
     for record in records:
         permit = permits[str(record["id"])]
         # What is written down before it takes effect is known to the agents when they judge.
@@ -101,3 +111,13 @@ def _of_leases(rows: Sequence[dict[str, Any]]) -> Due:
         min(row["t"] for row in rows) - MARGIN_US, max(ends), frozenset(str(row["source_ip"]).lower() for row in rows)
     )
     return Due(scope, tuple(str(row["event_id"]) for row in rows), f"{len(rows)} leases came late")
+
+
+def _of_logins(rows: Sequence[dict[str, Any]]) -> Due:
+    """Who was on a device from then on, until a later login that was known may say otherwise."""
+    times = [row["t"] for row in rows]
+    named = (row[column] for row in rows for column in ("user_name", "source_mac", "assigned_ip"))
+    scope = Scope(
+        min(times) - MARGIN_US, max(times) + SESSION_US, frozenset(str(name).lower() for name in named if name)
+    )
+    return Due(scope, tuple(str(row["event_id"]) for row in rows), f"{len(rows)} logins came late")

@@ -1,4 +1,4 @@
-"""The past judged again on a running system: a lease that came late, a permit after the fact, a corrected inventory."""
+"""The past judged again on a running system: a late lease and login, a permit after the fact, a corrected inventory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.road.stored import Stored
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(400)]
 
 START = 1_772_438_400  # 2026-03-02 08:00 UTC, a Monday
-ANNA, BEN = "3c:52:82:00:00:01", "3c:52:82:00:00:02"
+ANNA, BEN, LENT = "3c:52:82:00:00:01", "3c:52:82:00:00:02", "3c:52:82:00:00:03"
 RULES = """
 title: Refused pages of a person
 name: refused-pages
@@ -42,8 +42,14 @@ def _clock(seconds: int) -> str:
     return datetime.fromtimestamp(START + seconds, UTC).strftime("%b %e %H:%M:%S")
 
 
-def _lease(seconds: int, mac: str) -> str:
-    return f"{_clock(seconds)} dhcp1 dhcpd[1]: DHCPACK on 10.1.0.5 to {mac} (host) via 10.1.0.1\n"
+def _lease(seconds: int, mac: str, address: str = "10.1.0.5") -> str:
+    return f"{_clock(seconds)} dhcp1 dhcpd[1]: DHCPACK on {address} to {mac} (host) via 10.1.0.1\n"
+
+
+def _login(seconds: int, user: str, mac: str) -> str:
+    at = datetime.fromtimestamp(START + seconds, UTC).strftime("%a %b %e %H:%M:%S %Y")
+    card = mac.upper().replace(":", "-")
+    return f"{at} : Auth: (7) Login OK: [{user}] (from client ap-1 port 3 cli {card})\n"
 
 
 def _page(seconds: int, address: str, result: str) -> str:
@@ -55,9 +61,11 @@ def _refused(address: str, *seconds: int) -> str:
 
 
 def _scene(folder: Path) -> Scene:
-    (folder / "dhcpd.log").write_text(_lease(0, ANNA) + _lease(9_000, ANNA))
-    pages = _refused("10.1.0.5", 3_600, 3_610, 3_620, 3_630, 3_640) + _page(8_000, "10.1.0.5", "TCP_MISS/200")
+    (folder / "dhcpd.log").write_text(_lease(0, ANNA) + _lease(100, LENT, "10.1.0.7") + _lease(9_000, ANNA))
+    pages = _refused("10.1.0.5", 3_600, 3_610, 3_620, 3_630, 3_640)
+    pages += _refused("10.1.0.7", 4_600, 4_610, 4_620, 4_630, 4_640) + _page(8_000, "10.1.0.5", "TCP_MISS/200")
     (folder / "access.log").write_text(pages)
+    (folder / "radius.log").write_text(_login(9_000, "dora", "3c:52:82:00:00:09"))
     (folder / "rules").mkdir()
     (folder / "rules" / "refused.yml").write_text(RULES)
     _inventory(folder, ben="ben")
@@ -68,6 +76,7 @@ def _scene(folder: Path) -> Scene:
         "kafka": {"event_partitions": 2, "detection_partitions": 2},
         "sources": [
             {"name": "dhcp", "type": "isc_dhcpd", "path": "dhcpd.log", "mode": "follow", "lateness_s": 0, "year": 2026},
+            {"name": "wlan", "type": "freeradius", "path": "radius.log", "mode": "follow", "lateness_s": 0},
             {"name": "proxy", "type": "squid", "path": "access.log", "mode": "follow", "lateness_s": 0},
         ],
     }
@@ -77,7 +86,7 @@ def _scene(folder: Path) -> Scene:
 
 
 def _inventory(folder: Path, ben: str) -> None:
-    text = f"mac,owner,kind,site\n{ANNA},anna,laptop,\n{BEN},{ben},{'laptop' if ben else 'cart'},\n"
+    text = f"mac,owner,kind,site\n{ANNA},anna,laptop,\n{BEN},{ben},{'laptop' if ben else 'cart'},\n{LENT},,laptop,\n"
     (folder / "inventory.csv").write_text(text)
 
 
@@ -163,6 +172,20 @@ def _corrected_inventory(scene: Scene, system: System, stored: Stored) -> None:
     ]
 
 
+def _late_login(scene: Scene, system: System, stored: Stored) -> None:
+    """A laptop that is nobody's: who was on it, a line says that came when all was judged."""
+    assert "cleo" not in _found(stored)
+    _append(scene.folder / "radius.log", _login(4_500, "cleo", LENT))
+    wait_until(system, lambda: stored.number("SELECT countIf(late) FROM events_login FINAL") == 1)
+    (raised,) = _rejudge(scene, "--due").objects
+    assert (raised["what"], raised["status"]) == ("raised", "violation")
+    assert _found(stored)["cleo"][1:] == ("violation", [])
+    wait_until(system, lambda: _in_store(stored, _found(stored)))
+    assert _rejudge(scene, "--due").objects == []
+    query = "SELECT length(raised) FROM rejudgements WHERE reason = '1 logins came late'"
+    assert stored.rows(query) == [(1,)]
+
+
 def _over_two_sets_of_rules(scene: Scene) -> None:
     """They are changed once: what was judged by the ones is judged again by those, and the rest by the others."""
     changed = scene.folder / "rules" / "refused.yml"
@@ -190,6 +213,7 @@ def test_the_past_is_judged_again_after_what_came_late_and_what_was_corrected(tm
         _late_lease(scene, system, stored)
         _permit_afterwards(scene, system, stored)
         _corrected_inventory(scene, system, stored)
+        _late_login(scene, system, stored)
         _over_two_sets_of_rules(scene)
         # Those of one violation in their order; between two of them there is none.
         told = (system.paths.logs / "notify-0.log").read_text()
