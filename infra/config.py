@@ -168,7 +168,9 @@ class Workers(BaseModel):
     source_absent_after_s: float = Field(
         default=600.0, ge=10, description="A source that is not heard of for so long, while Kafka is there, is absent."
     )
-    rejudge_s: float = Field(default=300.0, ge=1, description="How often late leases and permits are looked for.")
+    rejudge_s: float = Field(
+        default=300.0, ge=1, description="How often late leases, logins and permits are looked for."
+    )
 
 
 class Health(BaseModel):

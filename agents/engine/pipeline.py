@@ -31,7 +31,7 @@ class Pipeline:
         district: Mail domains and sites.
         inventory: Known devices.
         judge: Permits and the policy's name.
-        settled: True where all events that were to come have come: leases that came late are believed, too.
+        settled: True where all events that were to come have come: leases and logins that came late are believed, too.
     """
 
     def __init__(

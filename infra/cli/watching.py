@@ -102,10 +102,10 @@ def rejudge(  # noqa: PLR0913 - options
 ) -> None:
     """Judge again what is past, after inventory, roster or permits were corrected.
 
-    From the stored events, with the rules that were in force and all that is known now: leases that came late are
-    believed, too. A violation that was none is withdrawn, one that nobody knew of is raised, and they name each other;
-    both stay readable, and whoever was told is told again. What is still going on is left as it is. With
-    `aupstream run` late leases and permits lead to this by themselves.
+    From the stored events, with the rules that were in force and all that is known now: leases and logins that came
+    late are believed, too. A violation that was none is withdrawn, one that nobody knew of is raised, and they name
+    each other; both stay readable, and whoever was told is told again. What is still going on is left as it is. With
+    `aupstream run` late leases, logins and permits lead to this by themselves.
 
     Example: `aupstream rejudge --from 2026-03-02 --to 2026-03-06 --reason "the cart was missing in the inventory"`
     """
