@@ -17,6 +17,9 @@ from infra.bootstrap.pip import HARMFUL
 
 FAILED = 4  # exit code of the command for "input or server"
 INTERRUPTED = 130
+# How every test is run: by two processes, file by file in the order of tests/conftest.py. More would only wait for each
+# other, since a test of the whole road starts a dozen processes of its own.
+EVERYTHING = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
 
 
 def _run(clone: Clone, command: str, arguments: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
@@ -31,7 +34,7 @@ def _run(clone: Clone, command: str, arguments: Sequence[str], environ: Mapping[
         program = [str(clone.venv / "bin" / "aupstream"), "demo", *arguments]
     else:
         os.chdir(clone.root)
-        program = [str(clone.python), "-m", "pytest", *arguments]
+        program = [str(clone.python), "-m", "pytest", *(arguments or EVERYTHING)]
     os.execve(program[0], program, env)  # noqa: S606 - the very point: signals and exit code are the command's
 
 
