@@ -9,7 +9,20 @@ from infra.simulate.context import csv_text
 from infra.simulate.day import ZONE
 from infra.simulate.term.clock import BELL, DUTY, HOLIDAYS
 from infra.simulate.term.hosts import GUESTS, LABS, LISTS, NAT, SERVERS, VPN
-from infra.simulate.term.pen import AUTH, BRANCH, CLOUD, DHCP, GMAIL, MAIL, MAIN, RADIUS, WINDOWS_DHCP, Pen
+from infra.simulate.term.pen import (
+    AUTH,
+    BRANCH,
+    CLOUD,
+    DHCP,
+    GMAIL,
+    MAIL,
+    MAIN,
+    RADIUS,
+    TRACE,
+    WINDOWS,
+    WINDOWS_DHCP,
+    Pen,
+)
 
 CONFIG, INVENTORY, ROSTER, PERMITS = "aupstream.toml", "inventory.csv", "roster.csv", "permits.csv"
 MAIL_LISTS = "lists.csv"
@@ -23,6 +36,8 @@ _SOURCES = (
     ("wireless", "freeradius", RADIUS),
     ("cloud-logins", "okta", CLOUD),
     ("cloud-mail", "google_mail_log", GMAIL),
+    ("office-mail", "m365_trace", TRACE),
+    ("domain-logins", "windows_security", WINDOWS),
 )
 LOGS = tuple(path for _, _, path in _SOURCES)
 _YEARLESS = (DHCP, MAIL, AUTH)

@@ -183,24 +183,34 @@ def _by_vpn(pen: Pen) -> None:
     pen.innocent("vpn", "two-sites", who, "at school, and by the district's own VPN")
 
 
-def _tries(pen: Pen, who: Member, count: int, at: int) -> int:
+def _tries(pen: Pen, who: Member, count: int, at: int, *, windows: bool = False) -> int:
     ip = pen.outside_ip()
     for i in range(count):
-        _sshd(pen).fail(at + 20 * i, who.user, ip)
+        if windows:
+            pen.windows.logon(at + 20 * i, who.user, ip, good=False)
+        else:
+            _sshd(pen).fail(at + 20 * i, who.user, ip)
     return at + 20 * count
 
 
+def _in(pen: Pen, at: int, user: str, ip: str, *, windows: bool) -> None:
+    if windows:
+        pen.windows.logon(at, user, ip, good=True)
+    else:
+        _sshd(pen).accept(at, user, ip)
+
+
 def _guessed(pen: Pen) -> None:
-    who, at = pen.anybody(), pen.start()
-    end = _tries(pen, who, pen.draw.between(8, 11), at)
-    _sshd(pen).accept(end, who.user, pen.outside_ip())
+    who, at, windows = pen.anybody(), pen.start(), pen.draw.chance(50)
+    end = _tries(pen, who, pen.draw.between(8, 11), at, windows=windows)
+    _in(pen, end, who.user, pen.outside_ip(), windows=windows)
     pen.expect("guessed-password", who, at, "many wrong passwords, then the right one")
 
 
 def _forgotten(pen: Pen) -> None:
-    who = pen.staff()
-    end = _tries(pen, who, 5, pen.start())
-    _sshd(pen).accept(end, who.user, pen.here(who.device).ip)
+    who, windows = pen.staff(), pen.draw.chance(50)
+    end = _tries(pen, who, 5, pen.start(), windows=windows)
+    _in(pen, end, who.user, pen.here(who.device).ip, windows=windows)
     pen.innocent("forgotten", "guessed-password", who, "five wrong passwords, then the right one")
 
 

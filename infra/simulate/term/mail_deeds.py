@@ -213,6 +213,19 @@ def _to_many(pen: Pen) -> None:
     pen.expect("mass-mail", who, first, "one message to more than fifty people")
 
 
+def _to_many_in_the_office(pen: Pen) -> None:
+    who, at = pen.staff(), pen.start(13 * _HOUR)
+    for i in range(2):
+        pen.trace.send(at + 900 * i, who.address, pen.mailboxes(60))
+    pen.expect("mass-mail", who, at, "120 people within an hour, by the office's mail service")
+
+
+def _list_in_the_office(pen: Pen) -> None:
+    who, members = pen.staff(), pen.mailboxes(70)
+    pen.trace.send(pen.start(), who.address, members, through=pen.mailing_list(who, members))
+    pen.innocent("list-owner", "mass-mail", who, "the owner of a list, by the office's mail service")
+
+
 def _again_and_again(pen: Pen) -> None:
     who, at = pen.staff(), pen.start(13 * _HOUR)
     if pen.draw.chance(50):
@@ -331,6 +344,7 @@ DEEDS = (
     _attachment,
     _to_many,
     _to_others_list,
+    _to_many_in_the_office,
     _again_and_again,
     _exceeding,
     _soliciting,
@@ -359,6 +373,7 @@ LOOKALIKES = (
     _notifier,
     _standing_permit,
     _list_owner,
+    _list_in_the_office,
     _list_software,
     _thread,
     _filtered,

@@ -11,12 +11,14 @@ from infra.simulate.dhcpd import Dhcpd
 from infra.simulate.draw import Draw
 from infra.simulate.lines import LogFile
 from infra.simulate.logins import Radius
+from infra.simulate.m365 import Trace
 from infra.simulate.msdhcp import MsDhcp
 from infra.simulate.names import STAFF_DOMAIN, outside_address
 from infra.simulate.postfix import Postfix, Sender
 from infra.simulate.scene import EARLIEST, LATEST, Permit
 from infra.simulate.term.town import Member, Town
 from infra.simulate.truth import Expected, Lookalike
+from infra.simulate.windows import Windows
 from infra.simulate.world import Device, Site
 
 CLAUSES = {
@@ -55,6 +57,8 @@ DHCP, WINDOWS_DHCP, MAIL, AUTH, RADIUS, CLOUD, GMAIL = (
     "okta.jsonl",
     "gmail.jsonl",
 )
+WINDOWS, TRACE = "windows.xml", "m365.jsonl"
+_SMALL = (DHCP, WINDOWS_DHCP, MAIL, AUTH, RADIUS, CLOUD, GMAIL, WINDOWS, TRACE)
 AGENT = "Mozilla/5.0 (X11; CrOS x86_64 14541.0.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36"
 
 
@@ -109,12 +113,16 @@ class Pen:
     def turn(self, day: Day, number: int) -> None:
         """Begin a day."""
         self.day, self.number = day, number
-        self.logs = {name: LogFile(name) for name in (DHCP, WINDOWS_DHCP, MAIL, AUTH, RADIUS, CLOUD, GMAIL)}
+        self.logs = {name: LogFile(name) for name in _SMALL}
         self.web = {MAIN: [], BRANCH: []}
         seed = f"{number}"
-        draws = {name: Draw(self.draw.below(1 << 30), seed) for name in (DHCP, WINDOWS_DHCP, MAIL, RADIUS)}
+        draws = {
+            name: Draw(self.draw.below(1 << 30), seed) for name in (DHCP, WINDOWS_DHCP, MAIL, RADIUS, WINDOWS, TRACE)
+        }
         self.dhcpd = Dhcpd(day, draws[DHCP], self.logs[DHCP])
         self.msdhcp = MsDhcp(day, draws[WINDOWS_DHCP], self.logs[WINDOWS_DHCP])
+        self.windows = Windows(day, draws[WINDOWS], self.logs[WINDOWS], number * 100_000)
+        self.trace = Trace(day, draws[TRACE], self.logs[TRACE])
         self.radius = Radius(day, draws[RADIUS], self.logs[RADIUS])
         if number == 0:
             self.msdhcp.header()
