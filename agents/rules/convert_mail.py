@@ -46,21 +46,29 @@ def _through_lists(district: District, internal: Callable[[str], str]) -> tuple[
     known = _listed(lists.lists)
     reached = _clean("lowerUTF8(email_to_address[i])")
     pairs = f"arrayMap(i -> ({reached}, lowerUTF8(email_to_original_address[i])), {_DELIVERED})"
-    first = f"arrayFilter((p, i) -> indexOf(arrayMap(q -> q.1, {pairs}), p.1) = i, {pairs}, arrayEnumerate({pairs}))"
-    through = f"arrayMap(p -> (p.1, multiIf(p.2 IN {known}, p.2, p.1 IN {known}, p.1, '')), {first})"
-    expanded = f"arrayMap(p -> p.2, arrayFilter(p -> p.1 != p.2, {through}))"
+    first = "arrayFilter((p, i) -> indexOf(arrayMap(q -> q.1, pairs), p.1) = i, pairs, arrayEnumerate(pairs))"
+    known_first = f"arrayMap(p -> (p.1, multiIf(p.2 IN {known}, p.2, p.1 IN {known}, p.1, '')), {first})"
+    through = _let("pairs", pairs, known_first)
     unseen = [f"p.1 = {quoted(one.address)}, {_array(one.behind)}, " for one in lists.lists.values() if one.behind]
-    members = f"multiIf(has({expanded}, p.1), [p.1], {''.join(unseen)}[p.1])"
-    each = f"arrayFlatten(arrayMap(p -> arrayMap(a -> (a, p.2), {members}), {through}))"
+    members = f"multiIf(has(expanded, p.1), [p.1], {''.join(unseen)}[p.1])"
+    opened = f"arrayFlatten(arrayMap(p -> arrayMap(a -> (a, p.2), {members}), through))"
+    expanded = "arrayMap(p -> p.2, arrayFilter(p -> p.1 != p.2, through))"
+    each = _let("through", through, _let("expanded", expanded, opened))
     owned = [
         f"((p.2 = {quoted(one.address)} OR p.1 IN {_listed(one.members)}) AND "
         f"{_sent_by(one.owners, district, internal)})"
         for one in lists.lists.values()
         if one.owners
     ]
-    own = f"arrayMap(p -> p.1, arrayFilter(p -> {' OR '.join(owned) or 'false'}, {each}))"
-    everybody = f"arrayDistinct(arrayMap(p -> p.1, {each}))"
-    return everybody, f"arrayFilter(a -> NOT has({own}, a), {everybody})"
+    own = f"arrayMap(p -> p.1, arrayFilter(p -> {' OR '.join(owned) or 'false'}, each))"
+    everybody = "arrayDistinct(arrayMap(p -> p.1, each))"
+    foreign = _let("own", own, f"arrayFilter(a -> NOT has(own, a), {everybody})")
+    return _let("each", each, everybody), _let("each", each, foreign)
+
+
+def _let(name: str, value: str, body: str) -> str:
+    """An expression in which a name stands for an array: written, and computed, once."""
+    return f"arrayMap({name} -> {body}, [{value}])[1]"
 
 
 def _sent_by(names: Iterable[str], district: District, internal: Callable[[str], str]) -> str:
