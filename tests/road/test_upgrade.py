@@ -1,4 +1,7 @@
-"""From the release before to this one while logs are read: old collectors beside new agents, nothing lost or twice."""
+"""From the release before to this one while logs are read: old collectors beside new agents, nothing lost or twice.
+
+The rules that come along are others in the two: the new agents go on by the old ones, which are in force.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from agents.rules.loader import load_rules
 from infra.embedded import read_endpoints
 from infra.run.system import ROOT, System, cache_folder
 from tests.road.scene import WITHIN_S, Scene, backtest, handled, simulated, wait_until
@@ -80,7 +84,7 @@ def test_new_agents_take_over_from_old_ones_beside_old_collectors_and_an_old_one
                 system.wait_until_drained(within_s=WITHIN_S)
                 stored = Stored(system)
                 assert_conserved(stored, lines)
-                assert_same(stored, backtest(scene.config))
+                assert_same(stored, backtest(scene.config, rules=load_rules([before / "agents" / "policy"])))
                 assert stored.number("SELECT count() FROM dead_letters WHERE startsWith(log_source, 'kafka:')") == 0
                 stored.close()
             finally:
