@@ -10,6 +10,7 @@ from pathlib import Path
 from schemas.errors import ConfigError, Errors
 
 MAX_BYTES = 64 * 2**20  # a context file larger than this is refused
+csv.field_size_limit(MAX_BYTES)  # of the process: Python's own of 128 KB is less than the members of a large list
 MAX_ERRORS = 200  # errors listed at most; the last one says how many more there are
 
 

@@ -122,6 +122,12 @@ def test_many_messages_through_lists_are_as_each_by_itself() -> None:
     assert whole.to_list() == pl.concat(single).to_list()
 
 
+def test_a_list_may_have_very_many_members() -> None:
+    members = ";".join(f"somebody.{n}@school.example" for n in range(20_000))
+    lists = MailLists.parse(f"address,owners,members\nall@school.example,head,{members}\n", "lists.csv")
+    assert len(lists.lists["all@school.example"].behind) == 20_000
+
+
 def test_its_version_is_its_content(tmp_path: Path) -> None:
     file = tmp_path / "lists.csv"
     file.write_text(ROWS)
