@@ -126,6 +126,7 @@ class AgentSettings(BaseModel):
         state_partitions: Partitions of every state topic.
         checkpoint_s: Seconds between checkpoints.
         session_timeout_s: Kafka session time-out.
+        machine: Name of this machine beside others that run agents; empty for the first of them.
         refused_in_a_row: So many messages one after the other become dead letters; at the next one the agent ends.
         status: Folder for one status file a worker; None: none are written.
         rules: Folders and files of rules.
@@ -146,6 +147,7 @@ class AgentSettings(BaseModel):
     state_partitions: int = 4
     checkpoint_s: float = 2.0
     session_timeout_s: float = 10.0
+    machine: str = ""
     refused_in_a_row: int = 1_000
     status: Path | None = None
     rules: tuple[Path, ...] = ()

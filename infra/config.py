@@ -162,6 +162,11 @@ class Workers(BaseModel):
     notify: int = Field(default=1, ge=1, le=64)
     checkpoint_s: float = Field(default=2.0, gt=0)
     session_timeout_s: float = Field(default=10.0, ge=6)
+    machine: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9._-]{0,60}$",
+        description="A name of its own for each further machine that runs agents; the first has none.",
+    )
     refused_in_a_row: int = Field(
         default=1_000, ge=1, description="Messages that are refused one after the other before an agent stops."
     )
@@ -282,6 +287,7 @@ class Config(BaseSettings):
             detection_partitions=self.kafka.detection_partitions,
             checkpoint_s=self.agents.checkpoint_s,
             session_timeout_s=self.agents.session_timeout_s,
+            machine=self.agents.machine,
             refused_in_a_row=self.agents.refused_in_a_row,
             status=status,
             rules=self.rules.paths,

@@ -59,6 +59,10 @@ class ConfigFile:
 def contradictions(config: Config, file: ConfigFile) -> Iterator[ConfigError]:
     """What is wrong between the parts of a configuration whose every part has the right shape."""
     known = types()
+    if config.agents.machine and not (config.kafka.bootstrap and config.clickhouse.dsn):
+        what = "a further machine has no servers of its own to embed"
+        hint = "name those of all: [kafka] bootstrap and [clickhouse] dsn"
+        yield ConfigError(what, where=file.where(("agents", "machine")), hint=hint)
     for name, spec in config.formats.items():
         if name in known or name == "auto":
             where = file.where(("formats", name))

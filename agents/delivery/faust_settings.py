@@ -11,7 +11,8 @@ from schemas.kafkaaddress import KafkaAddress
 
 
 def faust_settings(name: str, settings: AgentSettings) -> dict[str, Any]:
-    """Faust's settings, as far as they are not its defaults; `name` is the static group membership."""
+    """Faust's settings, as far as they are not its defaults; `name` is that of the worker on its machine."""
+    member = f"{name}@{settings.machine}" if settings.machine else name  # Kafka lets one of a name in
     session = settings.session_timeout_s
     address = KafkaAddress.of(settings.kafka)
     return {
@@ -24,7 +25,7 @@ def faust_settings(name: str, settings: AgentSettings) -> dict[str, Any]:
         "topic_disable_leader": True,
         # A static member that starts again is given what it had, and so none of the partitions that a topic has got
         # since: with another number of them it is another member, and the group is shared out anew.
-        "consumer_group_instance_id": f"{name}-{settings.event_partitions}",
+        "consumer_group_instance_id": f"{member}-{settings.event_partitions}",
         "consumer_auto_offset_reset": "earliest",
         "consumer_max_fetch_size": 4_194_304,
         "consumer_metadata_max_age_ms": 10_000,

@@ -139,7 +139,8 @@ def keep(system: System) -> None:
     while True:
         health.beat()
         happened = (
-            *(system.poll(), system.retention.poll(), system.again.poll(), system.absences.poll()),
+            system.poll(),
+            system.once_for_all(),
             system.follow_context(),
         )
         for sentence in chain.from_iterable(happened):

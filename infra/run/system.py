@@ -34,7 +34,7 @@ from infra.run.paths import DataPaths
 from infra.run.retaining import Daily
 from infra.run.supervisor import Spec, Supervisor
 from infra.run.topics import Wanted, create, keep_for, wanted
-from schemas.errors import AupstreamError, ServerError
+from schemas.errors import AupstreamError, ConfigError, ServerError
 from schemas.headers import NEVER
 
 ROOT = Path(__file__).parents[2]
@@ -83,6 +83,11 @@ class System:
         return self._servers
 
     @property
+    def leads(self) -> bool:
+        """True on the machine that does what is done once for all: rules, permits, absences, retention, rejudging."""
+        return not self._config.agents.machine
+
+    @property
     def retention(self) -> Daily:
         """Deletes what is too old once a day; only after `start`."""
         if self._retention is None:
@@ -118,8 +123,9 @@ class System:
             self._processes = Supervisor(self.paths.logs)
             if collectors and self._config.listeners:
                 self.start_listeners()
-            self._announce_rules(collectors=collectors)
-            self._tell_permits()
+            if self.leads:
+                self._announce_rules(collectors=collectors)
+                self._tell_permits()
             for agent in agents:
                 self._start_agent(agent)
             if collectors and self._config.sources:
@@ -138,6 +144,9 @@ class System:
         if privacy.on:
             path = privacy.keys(self._config.data)
             new = not path.exists()
+            if new and self._config.agents.machine:
+                hint = f"copy {path.name} of the first machine: with other keys the same name is two pseudonyms"
+                raise ConfigError("the keys of pseudonyms are not here", where=str(path), hint=hint)
             ensure(path)
             if new:
                 self._say(f"made the keys of pseudonyms: {path}; keep a copy, names cannot be read without it")
@@ -288,6 +297,13 @@ class System:
         """Start again what ended; what happened, as sentences. Call about once a second."""
         happened = [] if self._servers is None else self._servers.poll()
         return happened + self.processes.poll()
+
+    def once_for_all(self) -> Iterator[str]:
+        """Look after what one machine does for all; what happened, as sentences. Call it as often as `poll`."""
+        if self.leads:
+            yield from self.retention.poll()
+            yield from self.again.poll()
+            yield from self.absences.poll()
 
     def ready(self) -> bool:
         """True where every worker runs and has its partitions."""
