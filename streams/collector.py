@@ -97,8 +97,8 @@ class Collector:
         self._dirty = True  # something has changed since the last save
         self._untold = True  # or since the last provisional records of the ledger
         self._rehash_until: int | None = None
-        self.finished = self._stopping = False
-        self.behind = False  # the last read gave all that it may give: more is there
+        self.finished = False
+        self._stopping = False
         self.stepped_us: int | None = None  # wall clock at the last step: whether anybody reads
         self.done = False  # the content has ended, or `stop` was asked for, and everything is safe
         self._quiet_us: int | None = None
@@ -135,12 +135,11 @@ class Collector:
         """Let go of the files. Without `stop` before, what was not saved is read again by the next run."""
         self._source.close()
 
-    def step(self, now_us: int, *, hold: bool = False) -> bool:
+    def step(self, now_us: int) -> bool:
         """Do the next piece of work; never waits for a server.
 
         Args:
             now_us: Wall clock, microseconds UTC.
-            hold: True where nothing is to be read just now; whatever else is due is done.
 
         Returns:
             False where there was nothing to do.
@@ -155,17 +154,15 @@ class Collector:
         self.stepped_us = now_us
         self._sink.poll(now_us)
         did = self._settle()
-        return self._work(now_us, hold=hold) or did
+        return self._work(now_us) or did
 
-    def _work(self, now_us: int, *, hold: bool) -> bool:
+    def _work(self, now_us: int) -> bool:
         did = False
         if self.done:
             return True
         if self._pending is None:
             if self.finished or self._stopping:
                 self._end()
-            elif hold:
-                self._quiet_us = None  # nobody looks whether it is quiet
             elif self._sink.has_room:
                 did = self._read(now_us)
         self._out.linger(now_us)
@@ -179,7 +176,6 @@ class Collector:
     def _read(self, now_us: int) -> bool:
         chunk = self._source.read(self._settings.read_lines, now_us)
         self.problem = self._source.damage or self._source.problem or self._counting.problem
-        self.behind = self._source.busy if chunk is None else len(chunk.lines) >= self._settings.read_lines
         self._counting.read(0 if chunk is None else len(chunk.lines), self._source.unread_bytes)
         if chunk is None and self._source.ended:
             self._finish(now_us)

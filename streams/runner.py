@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 
 from schemas.errors import AupstreamError
 from streams.collector import Collector
-from streams.pace import Pace
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +36,7 @@ def run(
     """Step all collectors until each is done, or until `stop` is set and each has stopped cleanly.
 
     Args:
-        collectors: They take turns; see `Pace`. One that fails is closed and left out; the others go on.
+        collectors: They take turns. One that fails is closed and left out; the others go on.
         stop: Set by whoever wants the end.
         clock: Wall clock, microseconds UTC.
         failed: Told of a collector that failed; None: logged.
@@ -50,7 +49,6 @@ def run(
     clean = True
     told: dict[str, str] = {}
     stopped_at: int | None = None
-    pace = Pace()
     while running:
         now = clock()
         if stop.is_set() and stopped_at is None:
@@ -59,10 +57,10 @@ def run(
                 collector.stop()
         if stopped_at is not None and now - stopped_at > timeout_us:
             break
-        worked, held = False, pace.held(running, now)
+        worked = False
         for collector in list(running):
             try:
-                worked = collector.step(now, hold=collector.config.name in held) or worked
+                worked = collector.step(now) or worked
             except AupstreamError as error:
                 clean = False
                 (failed or _log_failure)(collector, error)
