@@ -143,7 +143,7 @@ def compared(injected: list[Injected], stored: Mapping[tuple[str, str], float]) 
 
 
 def judged(system: System, injected: list[Injected]) -> tuple[list[str], list[str]]:
-    """`compared`, once nothing is missing or time is up: the last lines' time is not over while their logs may go on."""
+    """`compared`, once nothing is missing or time is up: the time of the last lines is over only when logs go on."""
     end = time.monotonic() + LAST_S
     while True:
         missing, extra = compared(injected, _stored(system.clickhouse))
