@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, lru_cache
 
 import aiooui
 
 from agents.context.mac import is_randomised
 
 
+@lru_cache(maxsize=65_536)
 def vendor_of(mac: str) -> str | None:
     """The organisation to which the IEEE gave the address's first three octets, as it is registered.
 
