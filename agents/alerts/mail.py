@@ -106,8 +106,13 @@ class Mail:
         return [partial(self._send, alert, recipient) for recipient in alert["recipients"]]
 
     def _send(self, alert: Alert, recipient: str) -> None:
+        try:
+            message = self.message(alert, recipient)
+        except (ValueError, IndexError) as error:  # how the standard library refuses an address or a title
+            why = f"no message can be made of it: {error}"
+            raise UndeliveredError(why, for_good=True) from error
         with self._server.connected() as connection:
-            connection.send_message(self.message(alert, recipient), self._sender, [recipient])
+            connection.send_message(message, self._sender, [recipient])
 
     def message(self, alert: Alert, recipient: str) -> EmailMessage:
         """What somebody gets."""

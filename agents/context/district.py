@@ -185,10 +185,12 @@ class District:
     def names_of_sender(self, address: str) -> tuple[str, ...]:
         """What a sender goes by: the address in lower case and, of one of the district, the account."""
         lowered = address.lower()
-        if not self.is_internal_address(lowered):
-            return (lowered,)
-        listed = self.roster.by_mail(lowered)
-        return lowered, lowered.partition("@")[0] if listed is None else listed.account
+        return (lowered, self.account_of(lowered)) if self.is_internal_address(lowered) else (lowered,)
+
+    def account_of(self, address: str) -> str:
+        """Account of an address of the district, lower case: by the roster, else what stands before the @."""
+        listed = self.roster.by_mail(address)
+        return address.partition("@")[0] if listed is None else listed.account
 
     def sender_kind(self, address: str) -> str | None:
         """`person`, `service` or `list`: who sends from an address of the district; None for one of elsewhere."""
@@ -196,7 +198,7 @@ class District:
             return None
         if self.lists.sends(address):
             return "list"
-        listed = self.roster.person(self.names_of_sender(address)[1])
+        listed = self.roster.person(self.account_of(address.lower()))
         return "person" if listed is None or listed.is_human else "service"
 
     def is_internal_domain(self, domain: str) -> bool:

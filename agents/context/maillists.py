@@ -56,11 +56,6 @@ class MailLists:
         return bool(self.lists)
 
     @staticmethod
-    def of(lists: Iterable[MailList]) -> MailLists:
-        """Lists whose addresses are spelled already."""
-        return MailLists(MappingProxyType({one.address: one for one in lists}))
-
-    @staticmethod
     def read(path: Path) -> MailLists:
         """Read a CSV file with the columns `address,owners` and, where wanted, `size` and `members`.
 

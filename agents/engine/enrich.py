@@ -16,6 +16,7 @@ from agents.context.inventory import Inventory
 from agents.context.vendors import vendor_of
 from agents.engine import enrich_contacts, enrich_people, enrich_web
 from agents.engine.enrich_mail import internal_address, mail_columns
+from agents.engine.lookups import looked_up
 from agents.rules.columns import derived_columns
 from schemas.kinds import EventKind
 
@@ -74,11 +75,7 @@ class Enricher:
         if "access_point" not in frame.columns:
             return found
         access_points = frame["access_point"]
-        cache: dict[str | None, str | None] = {None: None}
-        for name in access_points.unique().to_list():
-            if name is not None:
-                cache[name] = self.district.site_of_access_point(name)
-        by_point = pl.Series([cache[name] for name in access_points.to_list()], dtype=pl.String)
+        by_point = looked_up(access_points, self.district.site_of_access_point)
         server = index.names_of(frame["nas_ip"])
         if self.district.has_access_points:
             server = server.to_frame("s").select(pl.when(access_points.is_null()).then(pl.col("s"))).to_series()
@@ -175,11 +172,6 @@ def _random(_: Enricher, frame: pl.DataFrame) -> pl.Series:
     return frame.select(pl.col("source_mac").str.slice(1, 1).is_in(["2", "6", "a", "e"])).to_series()
 
 
-def _vendor(macs: pl.Series) -> pl.Series:
-    known = {mac: None if mac is None else vendor_of(mac) for mac in macs.unique().to_list()}
-    return pl.Series([known[mac] for mac in macs.to_list()], dtype=pl.String)
-
-
 def _known_server(district: District, frame: pl.DataFrame) -> pl.Series:
     """Whether the DHCP server is the district's; null where it is not told, or the district names none."""
     servers = frame["dhcp_server_ip"]
@@ -195,6 +187,6 @@ _DEVICE_COLUMNS: dict[str, Callable[[Enricher, pl.DataFrame], pl.Series]] = {
     "source_device_owner": lambda e, f: e.device(f, "owner"),
     "source_mac_known": Enricher.known,
     "source_mac_random": _random,
-    "source_mac_vendor": lambda _, f: _vendor(f["source_mac"]),
+    "source_mac_vendor": lambda _, f: looked_up(f["source_mac"], vendor_of),
     "dhcp_server_known": lambda e, f: _known_server(e.district, f),
 }

@@ -43,13 +43,8 @@ def _person(frame: pl.DataFrame, district: District) -> pl.Series:
     """Account of the only recipient, where that is somebody of the district."""
     every = _recipients(frame)
     inside = _inside({a for row in every for a in row}, district)
-    found = [_account(row[0], district) if len(row) == 1 and inside[row[0]] else None for row in every]
+    found = [district.account_of(row[0]) if len(row) == 1 and inside[row[0]] else None for row in every]
     return pl.Series(found, dtype=pl.String)
-
-
-def _account(address: str, district: District) -> str:
-    listed = district.roster.by_mail(address)
-    return listed.account if listed is not None else address.partition("@")[0]
 
 
 def _student(frame: pl.DataFrame, district: District) -> pl.Series:

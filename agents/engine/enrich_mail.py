@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from agents.context.district import District
+from agents.engine.lookups import looked_up
 from agents.rules.model import VALUE_SEPARATOR
 
 HOUR_US = 3_600_000_000
@@ -47,7 +48,7 @@ def mail_columns(frame: pl.DataFrame, wanted: Sequence[str], district: District)
         sender = internal_address(pl.col("email_from_address"), district).fill_null(value=False)
         frame = frame.with_columns(sender_internal=sender)
     if "sender_kind" in wanted:
-        frame = frame.with_columns(sender_kind=_sender_kind(frame["email_from_address"], district))
+        frame = frame.with_columns(sender_kind=looked_up(frame["email_from_address"], district.sender_kind))
     if "message_key" in wanted:
         frame = frame.with_columns(message_key=message_key())
     if "email_lists" in wanted:
@@ -152,14 +153,6 @@ def _through_lists(reached: pl.DataFrame, district: District) -> pl.DataFrame:
         .with_columns(_own=(pl.col("_by").fill_null(value=False) | pl.col("_own").fill_null(value=False))
                       .any().over("_mail", "_recipient"))
     )  # fmt: skip
-
-
-def _sender_kind(addresses: pl.Series, district: District) -> pl.Series:
-    known: dict[str | None, str | None] = {None: None}
-    for address in addresses.unique().to_list():
-        if address is not None:
-            known[address] = district.sender_kind(address)
-    return pl.Series([known[address] for address in addresses.to_list()], dtype=pl.String)
 
 
 def _slow() -> pl.Expr:

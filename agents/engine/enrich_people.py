@@ -95,8 +95,7 @@ def _sender(frame: pl.DataFrame, spelling: Spelling) -> pl.Series:
     inside = address.to_frame("a").select(internal_address(pl.col("a"), district)).to_series()
     cache: dict[str, str | None] = {}
     for one in address.filter(inside.fill_null(value=False)).unique().to_list():
-        listed = district.roster.by_mail(one)
-        cache[one] = _human(one.partition("@")[0] if listed is None else listed.account, district)
+        cache[one] = _human(district.account_of(one), district)
     return pl.Series([cache.get(a) if a is not None else None for a in address.to_list()], dtype=pl.String)
 
 

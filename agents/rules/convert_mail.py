@@ -9,6 +9,7 @@ from agents.context.maillists import OF_A_LIST
 from agents.rules.convert_values import quoted
 from agents.rules.model import VALUE_SEPARATOR
 
+MAX_MEMBERS = 20_000  # of mailing lists that are written into a query; with more what needs them cannot be said
 _SEPARATOR = quoted(VALUE_SEPARATOR)
 _SLOW = "ifNull(dateDiff('microsecond', timestamp_first, timestamp) >= 3600000000, false)"
 _SENDER = "lowerUTF8(ifNull(email_from_address, ''))"
@@ -25,18 +26,26 @@ def mail_columns(district: District, internal: Callable[[str], str]) -> Mapping[
         district: Its people and mailing lists.
         internal: Makes of an address an expression that is true for one of the district.
     """
+    if sum(len(one.behind) for one in district.lists.lists.values()) > MAX_MEMBERS:
+        return _of_senders(district, internal)
     plain = f"arrayDistinct(arrayMap(i -> {_clean('lowerUTF8(email_to_address[i])')}, {_DELIVERED}))"
     everybody, counted = _through_lists(district, internal) if district.lists else (plain, plain)
     sort = f"multiIf({_SLOW}, 'slow', {internal('a')}, 'internal', 'outside')"
     value = f"concat({sort}, {_SEPARATOR}, {_message()}, {_SEPARATOR}, a)"
     inside = f"ifNull({internal('a')}, false)"
     return {
-        "sender_internal": f"ifNull({internal('email_from_address')}, false)",
-        "sender_kind": _sender_kind(district, internal),
-        "message_key": _message(),
+        **_of_senders(district, internal),
         "delivered_recipients": f"arrayMap(a -> {value}, {counted})",
         "recipients_internal": f"toInt64(arrayCount(a -> {inside}, {everybody}))",
         "recipients_outside": f"toInt64(arrayCount(a -> NOT {inside}, {everybody}))",
+    }
+
+
+def _of_senders(district: District, internal: Callable[[str], str]) -> dict[str, str]:
+    return {
+        "sender_internal": f"ifNull({internal('email_from_address')}, false)",
+        "sender_kind": _sender_kind(district, internal),
+        "message_key": _message(),
     }
 
 

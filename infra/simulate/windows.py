@@ -47,6 +47,6 @@ class Windows:
         else:
             data |= {"Status": _BAD_PASSWORD[0], "FailureReason": "%%2313", "SubStatus": _BAD_PASSWORD[1]}
         moment = datetime.fromtimestamp(self.day.midnight + at, UTC)
-        head = _HEAD.format(code=4624 if good else 4625, at=f"{moment:%Y-%m-%dT%H:%M:%S}.{0:07d}", record=self.records)
+        head = _HEAD.format(code=4624 if good else 4625, at=f"{moment:%Y-%m-%dT%H:%M:%S}.0000000", record=self.records)
         fields = "".join(f'<Data Name="{name}">{escape(text)}</Data>' for name, text in data.items())
         self.log.add(at, f"{head}{fields}</EventData></Event>")

@@ -181,6 +181,18 @@ def test_one_who_is_refused_does_not_keep_it_from_others_and_is_not_tried_again(
     assert metrics.value(names.ALERTS_FAILED, channel="mail server") == 1
 
 
+def test_an_address_that_no_message_can_go_to_keeps_it_from_nobody_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    office = Office()
+    with _open(office, tmp_path) as server:
+        alerts = _alerts(server, tries=3)
+        alerts.send(_violation(), ["head@school.example\nBcc: all@school.example", DEAN])
+    assert [to for _, to, _ in office.took] == [[DEAN]]
+    assert (alerts.sent, alerts.failed) == (1, 1)
+    assert "no message can be made of it" in caplog.text
+
+
 def test_a_server_that_is_away_is_tried_so_many_times(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     office = Office()
     with _open(office, tmp_path) as server:
