@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from agents.context.calendar_settings import CalendarSettings
 from schemas.kinds import DEAD_LETTERS, DETECTIONS, LEDGER, VIOLATIONS, EventKind
 from schemas.logsettings import LogSettings
 from schemas.traces import TraceSettings
+
+_SERVER = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[^:/\s\[\]]+)(?::(\d{1,5}))?")
+_ADDRESS = re.compile(r"[^@\s<>]+@[^@\s<>]+")
 
 AGENTS = ("identify", "detect", "correlate", "persist", "notify")
 
@@ -83,12 +87,29 @@ class MailSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    server: str = Field(pattern=r"^(\[[0-9a-fA-F:.]+\]|[^:\s\[\]]+)(:\d{1,5})?$", description="Host, or host:port.")
-    sender: str = Field(pattern=r"^[^@\s]+@[^@\s]+$", description="Address that messages are from.")
+    server: str = Field(description="Host, or host:port.")
+    sender: str = Field(description="Address that messages are from.")
     tls: Literal["starttls", "tls", "none"] = "starttls"
     ca: str = Field(default="", description="File of trusted authorities (PEM); the system's without.")
     user: str = ""
     password_file: str = Field(default="", description="File with the password.")
+
+    @field_validator("server")
+    @classmethod
+    def _a_server(cls, text: str) -> str:
+        found = _SERVER.fullmatch(text)
+        if found is None or not 1 <= int(found[1] or 1) <= 65_535:
+            message = f"{text!r} is no server; write it like smtp.schools.example:587"
+            raise ValueError(message)
+        return text
+
+    @field_validator("sender")
+    @classmethod
+    def _an_address(cls, text: str) -> str:
+        if not _ADDRESS.fullmatch(text):
+            message = f"{text!r} is no address; write it like aupstream@schools.example"
+            raise ValueError(message)
+        return text
 
     @model_validator(mode="after")
     def _whole(self) -> MailSettings:

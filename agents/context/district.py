@@ -19,6 +19,7 @@ from agents.context.roster import Roster
 from agents.context.versions import content_version
 from schemas.errors import AupstreamError, ConfigError, Errors
 
+TAG = r"\+[^@]*@"  # of an address: anna+shop@schools.example is anna@schools.example
 _DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 
 
@@ -183,9 +184,11 @@ class District:
         return self.network_index.name_of(name)
 
     def names_of_sender(self, address: str) -> tuple[str, ...]:
-        """What a sender goes by: the address in lower case and, of one of the district, the account."""
+        """What a sender goes by: the address in lower case, without a tag too (`anna+x@`), and a district's account."""
         lowered = address.lower()
-        return (lowered, self.account_of(lowered)) if self.is_internal_address(lowered) else (lowered,)
+        spelled = (lowered, re.sub(TAG, "@", lowered))
+        names = (*spelled, *map(self.account_of, spelled)) if self.is_internal_address(lowered) else spelled
+        return tuple(dict.fromkeys(names))
 
     def account_of(self, address: str) -> str:
         """Account of an address of the district, lower case: by the roster, else what stands before the @."""
@@ -196,10 +199,10 @@ class District:
         """`person`, `service` or `list`: who sends from an address of the district; None for one of elsewhere."""
         if not self.is_internal_address(address):
             return None
-        if self.lists.sends(address):
-            return "list"
-        listed = self.roster.person(self.account_of(address.lower()))
-        return "person" if listed is None or listed.is_human else "service"
+        known = [p for name in self.names_of_sender(address) if (p := self.roster.person(name)) is not None]
+        if known:  # before the lists: somebody may be called like one
+            return "person" if all(person.is_human for person in known) else "service"
+        return "list" if self.lists.sends(address) else "person"
 
     def is_internal_domain(self, domain: str) -> bool:
         """True for the district's mail domains and everything below them."""

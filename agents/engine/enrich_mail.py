@@ -127,20 +127,20 @@ def _through_lists(reached: pl.DataFrame, district: District) -> pl.DataFrame:
 
     A list through which anybody was reached in the same message was expanded: its own address is no more than that.
     """
-    known = district.lists.lists
+    known, opened = district.lists.lists, district.lists.behind
     written = pl.col("email_to_original_address").str.to_lowercase()
     by = pl.when(written.is_in(list(known))).then(written)
     reached = reached.drop("_own").with_columns(
         _list=by.when(pl.col("_recipient").is_in(list(known))).then("_recipient")
     )
     shown = pl.col("_list").eq(pl.col("_recipient")).all().over("_mail", "_list")
-    met = [known[a] for a in reached["_recipient"].unique().to_list() if a in known and known[a].behind]
-    behind = pl.DataFrame({"_recipient": [m.address for m in met], "_behind": [list(m.behind) for m in met]}, _BEHIND)
+    met = [a for a in reached["_recipient"].unique().to_list() if opened(a)]
+    behind = pl.DataFrame({"_recipient": met, "_behind": [list(opened(a)) for a in met]}, _BEHIND)
     owned = {
         sender: district.lists.of_owner(district.names_of_sender(sender))
         for sender in reached["_sender"].drop_nulls().unique().to_list()
     }
-    pairs = {(sender, a) for sender, some in owned.items() for one in some for a in (one.address, *one.members)}
+    pairs = {(sender, a) for sender, some in owned.items() for one in some for a in (one.address, *opened(one.address))}
     own = pl.DataFrame([(sender, to, True) for sender, to in pairs], _OWN, orient="row")
     return (
         reached.join(behind, on="_recipient", how="left", maintain_order="left")

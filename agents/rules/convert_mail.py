@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from agents.context.district import District
+from agents.context.district import TAG, District
 from agents.context.maillists import OF_A_LIST
 from agents.rules.convert_values import quoted
 from agents.rules.model import VALUE_SEPARATOR
@@ -26,7 +26,7 @@ def mail_columns(district: District, internal: Callable[[str], str]) -> Mapping[
         district: Its people and mailing lists.
         internal: Makes of an address an expression that is true for one of the district.
     """
-    if sum(len(one.behind) for one in district.lists.lists.values()) > MAX_MEMBERS:
+    if sum(map(len, map(district.lists.behind, district.lists.lists))) > MAX_MEMBERS:
         return _of_senders(district, internal)
     plain = f"arrayDistinct(arrayMap(i -> {_clean('lowerUTF8(email_to_address[i])')}, {_DELIVERED}))"
     everybody, counted = _through_lists(district, internal) if district.lists else (plain, plain)
@@ -58,13 +58,13 @@ def _through_lists(district: District, internal: Callable[[str], str]) -> tuple[
     first = "arrayFilter((p, i) -> indexOf(arrayMap(q -> q.1, pairs), p.1) = i, pairs, arrayEnumerate(pairs))"
     known_first = f"arrayMap(p -> (p.1, multiIf(p.2 IN {known}, p.2, p.1 IN {known}, p.1, '')), {first})"
     through = _let("pairs", pairs, known_first)
-    unseen = [f"p.1 = {quoted(one.address)}, {_array(one.behind)}, " for one in lists.lists.values() if one.behind]
+    unseen = [f"p.1 = {quoted(a)}, {_array(lists.behind(a))}, " for a in lists.lists if lists.behind(a)]
     members = f"multiIf(has(expanded, p.1), [p.1], {''.join(unseen)}[p.1])"
     opened = f"arrayFlatten(arrayMap(p -> arrayMap(a -> (a, p.2), {members}), through))"
     expanded = "arrayMap(p -> p.2, arrayFilter(p -> p.1 != p.2, through))"
     each = _let("through", through, _let("expanded", expanded, opened))
     owned = [
-        f"((p.2 = {quoted(one.address)} OR p.1 IN {_listed(one.members)}) AND "
+        f"((p.2 = {quoted(one.address)} OR p.1 IN {_listed(lists.behind(one.address))}) AND "
         f"{_sent_by(one.owners, district, internal)})"
         for one in lists.lists.values()
         if one.owners
@@ -81,25 +81,31 @@ def _let(name: str, value: str, body: str) -> str:
 
 
 def _sent_by(names: Iterable[str], district: District, internal: Callable[[str], str]) -> str:
-    """True where the sender goes by any of those accounts and addresses."""
+    """True where the sender, with a tag behind the name or without, goes by any of those accounts and addresses."""
     accounts = {name for name in names if "@" not in name}
     people = district.roster.people
     mails = {mail for account in accounts if account in people for mail in people[account].mail}
     others = {
         m for p in people.values() if p.account not in accounts for m in p.mail if m.partition("@")[0] in accounts
     }
-    local = f"splitByChar('@', {_SENDER})[1]"
     inside = f"ifNull({internal('email_from_address')}, false)"
-    by_local = f"{local} IN {_listed(accounts)} AND {_SENDER} NOT IN {_listed(others)}"
-    return f"({_SENDER} IN {_listed(names)} OR {inside} AND ({_SENDER} IN {_listed(mails)} OR {by_local}))"
+    tests = []
+    for sender in (_SENDER, f"replaceRegexpOne({_SENDER}, {quoted(TAG)}, '@')"):
+        by_local = f"splitByChar('@', {sender})[1] IN {_listed(accounts)} AND {sender} NOT IN {_listed(others)}"
+        tests.append(f"{sender} IN {_listed(names)} OR {inside} AND ({sender} IN {_listed(mails)} OR {by_local})")
+    return f"({' OR '.join(tests)})"
 
 
 def _sender_kind(district: District, internal: Callable[[str], str]) -> str:
-    services = [person.account for person in district.roster.people.values() if not person.is_human]
-    made = f"replaceRegexpOne({_SENDER}, {quoted(OF_A_LIST)}, {quoted(chr(92) + '1@' + chr(92) + '2')})"
-    known = _listed(district.lists.lists)
-    tests = [f"{_SENDER} IN {known} OR {made} IN {known}", "'list'"] if district.lists else []
-    tests += [_sent_by(services, district, internal), "'service'"] if services else []
+    people, lists = district.roster.people.values(), district.lists
+    services = [person.account for person in people if not person.is_human]
+    tests = [_sent_by(services, district, internal), "'service'"] if services else []
+    if lists:
+        domains = {address.partition("@")[2] for address in lists.lists}
+        alike = [p.account for p in people if any(map(lists.sends, (*p.mail, *(f"{p.account}@{d}" for d in domains))))]
+        made = f"replaceRegexpOne({_SENDER}, {quoted(OF_A_LIST)}, {quoted(chr(92) + '1@' + chr(92) + '2')})"
+        tests += [_sent_by(alike, district, internal), "'person'"] if alike else []
+        tests += [f"{_SENDER} IN {_listed(lists.lists)} OR {made} IN {_listed(lists.lists)}", "'list'"]
     inside = f"ifNull({internal('email_from_address')}, false)"
     found = f"multiIf({', '.join([*tests, chr(39) + 'person' + chr(39)])})" if tests else "'person'"
     return f"if({inside}, {found}, NULL)"

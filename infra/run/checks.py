@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -85,7 +86,9 @@ def secrets(config: Config, file: Path | None) -> Iterator[Check]:
         except OSError as error:
             yield Check("secrets", "bad", f"{path} cannot be read: {error.strerror}", "name a file that is there")
             continue
-        if mode & 0o077:
+        if not stat.S_ISREG(mode) or not path.stat().st_size:
+            yield Check("secrets", "bad", f"{path} is no file with something in it", "name the file with the secret")
+        elif mode & 0o077:
             yield Check("secrets", "warning", f"others may read {path}", f"chmod 600 {path}")
     if config.privacy.on and not config.privacy.keys(config.data).exists():
         yield Check("secrets", "unknown", "the keys of pseudonyms are made at the first start", "")

@@ -221,7 +221,8 @@ def test_a_server_is_written_with_or_without_a_port(written: str, host: str, por
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"server": "smtp example"}, "pattern"), ({"sender": "nobody"}, "pattern"),
+        ({"server": "smtp example"}, "is no server"), ({"server": "smtp.example:99999"}, "is no server"),
+        ({"server": "smtp://smtp.example"}, "is no server"), ({"sender": "nobody"}, "is no address"),
         ({"user": "aup"}, "belong together"),
         ({"user": "aup", "password_file": "p", "tls": "none"}, "in the clear"), ({"tls": "ssl"}, "starttls"),
     ],

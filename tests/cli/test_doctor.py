@@ -97,6 +97,8 @@ def test_a_mail_server_that_is_not_there_is_bad_and_its_password_for_our_eyes_on
     assert [c.detail for c in checks.secrets(config, None) if c.state == "warning"] == [
         f"others may read {tmp_path / 'password'}"
     ]
+    (tmp_path / "password").write_text("")
+    assert [c.state for c in checks.secrets(config, None) if str(tmp_path) in c.detail] == ["bad"]
     assert not [*checks.mail(Config.model_validate({}))]
 
 

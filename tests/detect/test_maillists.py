@@ -21,7 +21,10 @@ ROWS = (
     "band@school.example,head,,B1@school.example; b2@home.example\n"
 )
 LISTS = MailLists.parse(ROWS, "lists.csv")
-ROSTER = Roster.parse("account,roles,mail\nhead,principal,h.teacher@school.example\nbells,service,\n", "roster.csv")
+ROSTER = Roster.parse(
+    "account,roles,mail\nhead,principal,h.teacher@school.example\nbells,service,\nsue,teacher,staff-owner@school.example\n",
+    "roster.csv",
+)
 DISTRICT = District.of("Example", "UTC", ["school.example"]).knowing(ROSTER, lists=LISTS)
 
 
@@ -41,7 +44,8 @@ def test_a_wrong_file_is_refused_whole_with_every_bad_row() -> None:
         ("Bells@school.example", "service"), ("STAFF@school.example", "list"), ("staff-bounces@school.example", "list"),
         ("owner-staff@school.example", "list"), ("staff+bnc7@school.example", "list"),
         ("staff-bounces+anna=home.example@school.example", "list"), ("staffing@school.example", "person"),
-        ("staff@home.example", None), ("", None),
+        ("staff@home.example", None), ("", None), ("staff-owner@school.example", "person"),
+        ("bells+today@school.example", "service"),
     ],
 )  # fmt: skip
 def test_who_sends(sender: str, kind: str | None) -> None:
@@ -122,10 +126,39 @@ def test_many_messages_through_lists_are_as_each_by_itself() -> None:
     assert whole.to_list() == pl.concat(single).to_list()
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        '"a@b.example","c, d",,', "a@b.example,c d,,", "a@b.example,C <c@b.example>,,", "a@b.example,c|d,,",
+        "a@b.example,mailto:c@b.example,,", '"a@b.example",,,"c@b.example, d@b.example"', "a@b.example,,,nobody",
+        "\u200ba@b.example,,,", "*@b.example,*,60,",
+    ],
+)  # fmt: skip
+def test_what_would_accuse_or_excuse_in_silence_is_refused(row: str) -> None:
+    with pytest.raises(Errors, match="is no mail address or account"):
+        MailLists.parse(f"address,owners,size,members\n{row}\n", "lists.csv")
+
+
+def test_lists_within_lists_are_opened_and_one_within_itself_is_no_member() -> None:
+    rows = "a@x.example,,,b@x.example;1@x.example;a@x.example\nb@x.example,,,a@x.example;2@x.example\n"
+    rows += "c@x.example,,3,9@x.example\n"
+    lists = MailLists.parse(f"address,owners,size,members\n{rows}", "lists.csv")
+    assert {a: set(lists.behind(a)) for a in lists.lists} == {
+        "a@x.example": {"1@x.example", "2@x.example"},
+        "b@x.example": {"1@x.example", "2@x.example"},
+        "c@x.example": {"9@x.example", "c#2@x.example", "c#3@x.example"},
+    }
+
+
+def test_who_writes_with_a_tag_is_who_writes_without() -> None:
+    assert _reached(DISTRICT, "office+x@school.example", ["p@school.example"], ["staff@school.example"]) == ([], 1)
+    assert _reached(DISTRICT, "head+x@school.example", ["p@school.example"], ["staff@school.example"]) == ([], 1)
+
+
 def test_a_list_may_have_very_many_members() -> None:
     members = ";".join(f"somebody.{n}@school.example" for n in range(20_000))
     lists = MailLists.parse(f"address,owners,members\nall@school.example,head,{members}\n", "lists.csv")
-    assert len(lists.lists["all@school.example"].behind) == 20_000
+    assert len(lists.behind("all@school.example")) == 20_000
 
 
 def test_its_version_is_its_content(tmp_path: Path) -> None:
