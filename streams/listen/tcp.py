@@ -103,12 +103,11 @@ class Connection(asyncio.BufferedProtocol):
             self._reception.metrics.add(names.CUT, self._framer.cut - self._cut, listener=config.name)
             self._reception.say("messages longer than max_line_bytes, cut", self._framer.cut - self._cut)
             self._cut = self._framer.cut
-        if self._reception.take(messages, self._sender, self._resume) and self._transport is not None:
-            self._transport.pause_reading()
-
-    def _resume(self) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
+        # What comes with the end of a handshake is handed over before `start_tls` has returned, while this is still
+        # the plain transport: the one that is paused must be the one that is resumed, or nothing more is ever read.
+        transport = self._transport
+        if self._reception.take(messages, self._sender, lambda: _resume(transport)) and transport is not None:
+            transport.pause_reading()
 
     def eof_received(self) -> bool:
         """See `asyncio.BaseProtocol`."""
@@ -134,6 +133,11 @@ class Connection(asyncio.BufferedProtocol):
 
     def _count(self) -> None:
         self._reception.metrics.set(names.CONNECTIONS, len(self._all), listener=self._reception.config.name)
+
+
+def _resume(transport: asyncio.Transport | None) -> None:
+    if transport is not None and not transport.is_closing():
+        transport.resume_reading()
 
 
 def _keep_alive(sock: socket.socket | None) -> None:

@@ -302,6 +302,34 @@ def test_a_client_with_a_certificate_of_ours_is_heard_and_others_are_refused_wit
     assert spooled(tmp_path / "mail") == lines(1)
 
 
+def test_a_line_in_the_last_flight_of_a_handshake_does_not_silence_its_connection(tmp_path: Path) -> None:
+    ours = Authority(tmp_path)
+    certificate, key = ours.server()
+    with (
+        running(tmp_path, "tls", certificate=certificate, key=key) as made,
+        socket.create_connection(made.place("tls"), timeout=30) as plain,
+    ):
+        theirs, mine = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = ours.client().wrap_bio(theirs, mine, server_hostname="127.0.0.1")
+        while True:
+            try:
+                client.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                plain.sendall(mine.read())
+                theirs.write(plain.recv(1 << 16))
+        first, second = lines(2)
+        client.write(first + b"\n")
+        plain.sendall(mine.read())  # the client's Finished and a line, in one segment
+        wait_for(lambda: made.value(names.RECEIVED, source="mail") == 1)
+        client.write(second + b"\n")
+        plain.sendall(mine.read())
+        wait_for(lambda: made.value(names.RECEIVED, source="mail") == 2)
+        plain.close()
+        wait_for(lambda: made.value(names.CONNECTIONS) == 0)
+    assert spooled(tmp_path / "mail") == lines(2)
+
+
 def test_a_certificate_is_read_again_when_its_file_changes_and_a_bad_one_is_not_taken(tmp_path: Path) -> None:
     ours = Authority(tmp_path)
     certificate, key = ours.server()
