@@ -22,7 +22,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 sys.argv = sys.argv[:1]  # Faust parses it when it is imported
 
@@ -34,6 +34,7 @@ from agents.delivery.journey import Journey, Seen  # noqa: E402
 from agents.delivery.owning import take_over  # noqa: E402
 from agents.delivery.snapshots import Place, Writer, read_state  # noqa: E402
 from agents.delivery.stage import Message, Output, Stage  # noqa: E402
+from agents.delivery.stalls import Ends, Stalls, client_gone  # noqa: E402
 from agents.delivery.status import write_status  # noqa: E402
 from agents.delivery.watchdog import Watchdog, crash  # noqa: E402
 from agents.settings import INPUTS, AgentSettings  # noqa: E402
@@ -44,8 +45,8 @@ from schemas.kinds import state_topic  # noqa: E402
 log = logging.getLogger("aupstream.agent")
 TICK_S = 0.1
 LIVES_S = 10.0  # tasks that did not run for longer do not run
-STALLED_S = 60.0  # no progress for so long with messages waiting: the worker ends and is started again
 StageFactory = Callable[[str, int], Stage]
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -60,7 +61,6 @@ class Slot:
     saved: int = -1
     first_save: bool = True
     cleanup: list[Output] = field(default_factory=list)
-    moved_s: float = 0.0
 
 
 class Runtime:
@@ -70,7 +70,7 @@ class Runtime:
         self, app: Any, agent: str, settings: AgentSettings, make: StageFactory, name: str, seen: Seen
     ) -> None:
         self._app, self._agent, self._settings, self._make, self._name = app, agent, settings, make, name
-        self._seen = seen
+        self._seen, self.kafka = seen, settings.kafka
         self._slots: dict[TP, Slot] = {}
         self._lock = asyncio.Lock()  # around {change state, hand outputs to the producer} and around capture
         self._checkpointing = asyncio.Lock()
@@ -80,6 +80,7 @@ class Runtime:
         self._state_topic = state_topic(agent)
         self._stopping = False
         self.joined = False  # the group has said which partitions are this worker's
+        self.busy_since: float | None = None  # when the step of a stage began that is going on
         self.looked_s = 0.0  # when this worker's tasks ran last: Faust starts them after it has its partitions
         self.handled = 0
         self.checkpoint_s = 0.0
@@ -96,7 +97,9 @@ class Runtime:
             if offset < slot.next:
                 event.ack()
                 return
-            if offset > slot.next and not await self._truncated(tp, slot, offset):
+            if offset > slot.next:
+                await self._truncated(tp, slot)
+            if offset > slot.next:
                 await self._go_back(tp, slot, offset)
                 return
             end = self._app.consumer.highwater(tp)
@@ -104,17 +107,25 @@ class Runtime:
             message = Message(
                 tp.topic, tp.partition, offset, event.message.value or b"", event.message.headers or (), None, more
             )
-            outputs = await asyncio.to_thread(slot.journey.handle, slot.stage, message)
+            outputs = await self._step(slot.journey.handle, slot.stage, message)
             slot.next = offset + 1
-            slot.moved_s = time.monotonic()
             slot.unacked.append((offset, event))
             self.handled += 1
             await self._send(outputs, self._sent)
 
-    async def _truncated(self, tp: TP, slot: Slot, offset: int) -> bool:
+    async def _step(self, work: Callable[..., T], *given: Any) -> T:
+        """Let a stage work, in a thread. Only with the lock: one at a time."""
+        self.busy_since = time.monotonic()
+        try:
+            return await asyncio.to_thread(work, *given)
+        finally:
+            self.busy_since = None
+
+    async def _truncated(self, tp: TP, slot: Slot) -> None:
+        """See whether what is next is gone by retention; if so, the oldest message that is there is next."""
         earliest = (await self._app.consumer.earliest_offsets(tp))[tp]
         if earliest <= slot.next:
-            return False
+            return
         log.error(
             "%s/%s: messages %s to %s are gone by retention and were never read; results from here on may miss them",
             tp.topic,
@@ -122,9 +133,9 @@ class Runtime:
             slot.next,
             earliest - 1,
         )
-        slot.next = offset
+        # Not where the client happened to be: with lost state it goes on where the group was, which is far ahead.
+        slot.next = earliest
         slot.stage.truncated()
-        return True
 
     async def _go_back(self, tp: TP, slot: Slot, offset: int) -> None:
         log.warning("%s/%s: %s came where %s is next; reading again", tp.topic, tp.partition, offset, slot.next)
@@ -151,7 +162,7 @@ class Runtime:
         """
         async with self._lock:
             slots = [] if self._stopping else list(self._slots.values())
-            await self._send(await asyncio.to_thread(_tick_all, slots, time.monotonic()), self._sent)
+            await self._send(await self._step(_tick_all, slots, time.monotonic()), self._sent)
 
     async def checkpoint(self) -> None:
         """Save what is applied: sends first, then changed parts, then `meta`, then what that makes needless goes.
@@ -163,7 +174,7 @@ class Runtime:
                 return  # the last one is made; Kafka's consumer may be closed already
             started = time.monotonic()
             async with self._lock:
-                captured = await asyncio.to_thread(self._capture)
+                captured = await self._step(self._capture)
                 self._awaited, self._sent = self._sent, []
             await asyncio.gather(*self._awaited)
             self._awaited = []
@@ -224,11 +235,14 @@ class Runtime:
             self._seen.metrics.add(metrics.STATE_REBUILT, bool(held.faults), agent=self._agent)
             stage, writer = held.stage, Writer(self._state_topic, s.state_partitions, place, held.epoch)
             journey = Journey(self._agent, place.topic, place.partition, self._seen.traces, self._seen.metrics)
-            slot = Slot(stage, journey, writer, stage.applied + 1, saved=stage.applied, moved_s=time.monotonic())
+            slot = Slot(stage, journey, writer, stage.applied + 1, saved=stage.applied)
             slot.cleanup = writer.forget(found[place])
             made[TP(place.topic, place.partition)] = slot
         async with self._lock:
             self._slots.update(made)
+        # Faust goes on where the group has come to: with a state that is rebuilt that is not where we go on.
+        consumer = self._app.consumer
+        await consumer._commit({tp: slot.next for tp, slot in made.items()})  # noqa: SLF001  # `commit` knows acks only
         log.info("%s: %s", self._name, {f"{tp.topic}/{tp.partition}": s.next for tp, s in made.items()})
 
     def figures(self) -> dict[str, Any]:
@@ -256,29 +270,17 @@ class Runtime:
         except AssertionError:  # aiokafka's way to say that it is not assigned
             return None
 
-    def stalled(self) -> str | None:
-        """A partition that has messages and has not moved for a minute, or None."""
-        now = time.monotonic()
-        for tp, slot in self._slots.items():
-            high = self._end(tp)
-            if high and high > slot.next and now - slot.moved_s > STALLED_S and not self._lock.locked():
-                return f"{tp.topic}/{tp.partition}: next is {slot.next}, the end is {high}, nothing came for a minute"
-        return None
+    def taken(self) -> dict[Place, int]:
+        """Next offset of every partition that it has; asked by the watchdog, from its own thread."""
+        return {Place(tp.topic, tp.partition): slot.next for tp, slot in list(self._slots.items())}
 
     def lives(self) -> bool:
         """Whether it has its partitions, and its tasks run; asked by the watchdog."""
         return self.joined and time.monotonic() - self.looked_s < LIVES_S
 
     def broken(self) -> str | None:
-        """That the client's part in its group has ended, which it tells nobody; None while it goes on."""
-        thread = getattr(self._app.consumer, "_thread", None)
-        client = getattr(thread, "_consumer", None)
-        coordinator = None if client is None else client._coordinator  # noqa: SLF001  # there is no other way to know
-        task = None if coordinator is None else getattr(coordinator, "_coordination_task", None)
-        if self._stopping or client is None or task is None or not task.done() or client._closed:  # noqa: SLF001
-            return None
-        error = None if task.cancelled() else task.exception()
-        return None if error is None else f"the client has left its group: {error!r}"
+        """See `client_gone`; asked by the watchdog."""
+        return None if self._stopping else client_gone(self._app.consumer)
 
 
 def build(
@@ -382,16 +384,15 @@ def _add_tasks(app: Any, runtime: Runtime, settings: AgentSettings) -> None:
             if now - before > 0.7 * settings.session_timeout_s:
                 crash(f"the process slept {now - before:.1f} s; it may have been replaced meanwhile")
             before = runtime.looked_s = now
-            why = runtime.stalled()
-            if why:
-                crash(why)
             if settings.status:
                 write_status(settings.status, runtime.figures())
 
 
 def run(app: Any) -> None:
     """Run the worker until SIGTERM; returns never."""
-    Watchdog(app.aup_runtime.lives, app.aup_runtime.broken, crash).start()
+    runtime = app.aup_runtime
+    stalls = Stalls(runtime.taken, Ends(runtime.kafka), lambda: runtime.busy_since)
+    Watchdog(runtime.lives, lambda: runtime.broken() or stalls.look(), crash).start()
     worker = faust.Worker(app, loglevel="WARNING", redirect_stdouts=False, quiet=True, override_logging=False)
     worker.spinner = None  # it writes its escapes between the lines of the log
     worker.execute_from_commandline()

@@ -12,6 +12,7 @@ from tenacity import RetryError, Retrying, retry_if_exception, stop_after_attemp
 from tenacity.stop import stop_when_event_set
 
 from agents.alerts.wording import Wording
+from agents.sinks import patience
 from schemas import metrics as names
 from schemas.metrics import Metrics
 
@@ -112,7 +113,8 @@ class Alerts:
 
     def _deliver(self, channel: str, violation: str, delivery: Callable[[], None]) -> None:
         try:
-            self._retrying(delivery)
+            with patience.waiting():
+                self._retrying(delivery)
         except (RetryError, UndeliveredError) as error:
             self.failed += 1
             self._metrics.add(names.ALERTS_FAILED, channel=channel)

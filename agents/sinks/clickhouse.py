@@ -29,6 +29,7 @@ from tenacity import RetryCallState, Retrying, before_sleep_log, retry_if_except
 from tenacity.stop import stop_when_event_set
 
 from agents.privacy.pseudonyms import Sealed
+from agents.sinks import patience
 from schemas import metrics as names
 from schemas.errors import RetryableError, ServerError
 from schemas.headers import Position
@@ -96,6 +97,7 @@ class ClickHouse:
         )
 
     def _again(self, state: RetryCallState) -> None:
+        patience.waits(self)
         self._metrics.add(names.STORE_RETRIES)
         before_sleep_log(log, logging.WARNING)(state)
 
@@ -110,7 +112,10 @@ class ClickHouse:
             ServerError: the server refuses the statement, or the driver the values or the types of its columns.
             RetryableError: told to stop while waiting.
         """
-        return self._retrying(self._once, query, data, options)
+        try:
+            return self._retrying(self._once, query, data, options)
+        finally:
+            patience.waits_no_more(self)
 
     def _once(self, query: str, data: object, options: Mapping[str, Any]) -> Any:
         try:
