@@ -33,11 +33,13 @@ class Letter:
 
     Attributes:
         told: All columns but the line.
-        stored: The line, or what it is sealed as.
+        stored: The line, or what it is sealed as; empty where lines were not asked for.
+        length: Bytes of that, whether asked for or not.
     """
 
     told: dict[str, Any]
     stored: bytes
+    length: int
 
     @property
     def id(self) -> str:
@@ -129,7 +131,14 @@ def show(event_id: str, why: tuple[str, str], config: Path | None, data: Path | 
 
 
 def letters(
-    store: Store, *, limit: int = 0, start: str = "", log_source: Sequence[str] = (), reason: Sequence[str] = ()
+    store: Store,
+    *,
+    limit: int = 0,
+    start: str = "",
+    log_source: Sequence[str] = (),
+    reason: Sequence[str] = (),
+    ids: Sequence[str] = (),
+    lines: bool = True,
 ) -> list[Letter]:
     """Dead letters by source and position.
 
@@ -139,15 +148,26 @@ def letters(
         start: How their ids begin.
         log_source: Only of these sources; none: all.
         reason: Only for these reasons; none: all.
+        ids: Only these; none: all. Not more than some thousands: they are part of the statement.
+        lines: Whether their lines are wanted: of very many letters they do not fit into memory.
     """
     parts, values = ["startsWith(event_id, %(start)s)"], dict[str, object](start=start)
-    for column, wanted in (("log_source", tuple(log_source)), ("reason", tuple(reason))):
+    for column, wanted in (
+        ("log_source", tuple(log_source)),
+        ("reason", tuple(reason)),
+        ("event_id", tuple(ids)),
+    ):
         if wanted:
             parts.append(f"{column} IN %({column})s")
             values[column] = wanted
-    query = f"SELECT {_SELECT} FROM dead_letters FINAL WHERE {' AND '.join(parts)} ORDER BY log_source, event_id"  # noqa: S608
+    shown = _SELECT if lines else _SELECT.replace("hex(raw)", "''")
+    query = (
+        f"SELECT {shown}, length(dead_letters.raw) AS stored_length FROM dead_letters FINAL "  # noqa: S608
+        f"WHERE {' AND '.join(parts)} ORDER BY log_source, event_id"
+    )
     rows = store.rows(query + (f" LIMIT {limit}" if limit else ""), values)
-    return [Letter({c: row[c] for c in COLUMNS if c != "raw"}, bytes.fromhex(row["raw"])) for row in rows]
+    told = [c for c in COLUMNS if c != "raw"]
+    return [Letter({c: row[c] for c in told}, bytes.fromhex(row["raw"]), row["stored_length"]) for row in rows]
 
 
 def opened(

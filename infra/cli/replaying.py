@@ -32,6 +32,8 @@ _BEGUN = """
 SELECT replay, any(source) AS name, any(ids) AS letters FROM replays
 GROUP BY replay HAVING max(done) = 0 ORDER BY replay
 """
+# Of one reading: their ids are one statement of ClickHouse, which takes 256 KiB, and their lines are in memory.
+AT_ONCE = 5_000
 _SYNC = {"mutations_sync": 2, "lightweight_deletes_sync": 2}
 
 
@@ -97,25 +99,25 @@ def _cut_off(store: Store, chosen: Chosen) -> Iterator[_Replay]:
     """
     for row in store.rows(_BEGUN):
         begun = set(row["letters"])
-        left = [letter for letter in letters(store, log_source=[row["name"]]) if letter.id in begun]
+        left = [letter for letter in letters(store, log_source=[row["name"]], lines=False) if letter.id in begun]
         if not left:  # all were taken out, and only that it is done was not written down
             store.insert(
                 "replays", _COLUMNS, [(row["replay"], row["name"], [], datetime.now(UTC), who(), "", True, 0, 0)]
             )
-        for one in _by_source(chosen, left):
+        for one in _by_source(chosen, left, at_once=max(len(left), 1)):
             talk(f"a replay of source {one.name} was cut off, and is ended first")
             yield replace(one, timeline=str(row["replay"]))
 
 
 def _wanted(store: Store, asked: Asked) -> list[Letter]:
     if not asked.ids:
-        return letters(store, log_source=asked.sources, reason=asked.reasons)
-    found = [letter for start in asked.ids for letter in letters(store, start=start)]
+        return letters(store, log_source=asked.sources, reason=asked.reasons, lines=False)
+    found = [letter for start in asked.ids for letter in letters(store, start=start, lines=False)]
     return list({letter.id: letter for letter in found}.values())
 
 
-def _by_source(chosen: Chosen, wanted: Sequence[Letter]) -> Iterator[_Replay]:
-    """What can be read again, by source; of the rest it is said why not."""
+def _by_source(chosen: Chosen, wanted: Sequence[Letter], at_once: int = AT_ONCE) -> Iterator[_Replay]:
+    """What can be read again, by source and so many at once; of the rest it is said why not."""
     known = {source.name: source for source in chosen.config.collectors()}
     for name, some in groupby(sorted(wanted, key=_source_of), key=_source_of):
         mine = list(some)
@@ -132,8 +134,8 @@ def _by_source(chosen: Chosen, wanted: Sequence[Letter]) -> Iterator[_Replay]:
         whole = [letter for letter in mine if not letter.told["masked"] and not _cut(letter)]
         if len(whole) < len(mine):
             warn(f"source {name}: {len(mine) - len(whole)} lines are masked or cut and stay; the log has them whole")
-        if whole:
-            yield _Replay(name, known[name], whole)
+        for start in range(0, len(whole), at_once):
+            yield _Replay(name, known[name], whole[start : start + at_once])
 
 
 def _source_of(letter: Letter) -> str:
@@ -141,17 +143,23 @@ def _source_of(letter: Letter) -> str:
 
 
 def _cut(letter: Letter) -> bool:
-    return int(letter.told["raw_length"]) != len(letter.stored) - (16 if letter.sealed else 0)
+    return int(letter.told["raw_length"]) != letter.length - (16 if letter.sealed else 0)
 
 
 def _replay(store: Store, chosen: Chosen, kafka: str, one: _Replay, why: tuple[str, str]) -> Sent:
-    raws = opened(store, chosen, one.letters, "replay dead letters", why)
+    known = [letter.id for letter in one.letters]
+    some = [
+        letter
+        for start in range(0, len(known), AT_ONCE)
+        for letter in letters(store, ids=known[start : start + AT_ONCE])
+    ]
+    raws = opened(store, chosen, some, "replay dead letters", why)
     lines = [
         Line(str(letter.told["log_generation"]), int(letter.told["log_offset"]), raw)
-        for letter, raw in zip(one.letters, raws, strict=True)
+        for letter, raw in zip(some, raws, strict=True)
         if raw is not None
     ]
-    ids = sorted(letter.id for letter, raw in zip(one.letters, raws, strict=True) if raw is not None)
+    ids = sorted(letter.id for letter, raw in zip(some, raws, strict=True) if raw is not None)
     name = one.timeline or TIMELINE + hashlib.blake2b("\n".join(ids).encode(), digest_size=8).hexdigest()
     journal = (name, one.name, ids, datetime.now(UTC), who(), why[0].strip())
     store.insert("replays", _COLUMNS, [(*journal, False, 0, 0)])
@@ -176,6 +184,8 @@ def _take_out(chosen: Chosen, ids: Sequence[str]) -> None:
         return
     writer = ClickHouse(dsn_of(chosen), threading.Event())
     try:
-        writer.execute("DELETE FROM dead_letters WHERE event_id IN %(ids)s", {"ids": tuple(ids)}, settings=_SYNC)
+        for start in range(0, len(ids), AT_ONCE):  # a replay that an earlier release began may have more
+            some = {"ids": tuple(ids[start : start + AT_ONCE])}
+            writer.execute("DELETE FROM dead_letters WHERE event_id IN %(ids)s", some, settings=_SYNC)
     finally:
         writer.close()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from infra.cli.replaying import AT_ONCE
 from tests.cli.command import Ran, aupstream
 from tests.road.scene import WITHIN_S, Scene, backtest, simulated
 from tests.road.stored import Stored
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(600)]
 
+LINES = 32_000
 GOOD = r"^(?<when>\S+ \S+) door (?<door>\S+) user=(?<user>\S*) (?<result>\w+)$"
 
 
@@ -60,9 +63,11 @@ def test_a_log_that_nobody_read_is_read_later_and_judging_again_finds_what_a_bac
 
 
 def _badges(folder: Path) -> str:
+    began = datetime(2026, 4, 17, 9)  # noqa: DTZ001  # the log's own time
     lines = [
-        f"17/04/2026 09:{n // 60:02d}:{n % 60:02d} door D{n % 3} user=u{n % 7} {'denied' if n % 4 == 0 else 'ok'}"
-        for n in range(200)
+        f"{began + timedelta(seconds=n):%d/%m/%Y %H:%M:%S} door D{n % 3} user=u{n % 7} "
+        f"{'denied' if n % 4 == 0 else 'ok'}"
+        for n in range(LINES)
     ]
     lines[50] = "no line of a door at all"
     (folder / "badge.log").write_text("".join(line + "\n" for line in lines))
@@ -99,6 +104,8 @@ def _end_one_that_was_cut_off(scene: Scene, stored: Stored) -> None:
 
 
 def test_lines_that_could_not_be_read_are_read_again_and_the_ledger_moves_them(tmp_path: Path) -> None:
+    denied = LINES // 4
+    assert denied > AT_ONCE
     scene = simulated(tmp_path, seed=5, lines=2_000)
     path = _badges(tmp_path)
     scene.change(
@@ -109,13 +116,15 @@ def test_lines_that_could_not_be_read_are_read_again_and_the_ledger_moves_them(t
     with scene.running() as system:
         system.wait_until_drained(within_s=WITHIN_S)
         stored = Stored(system)
-        assert stored.held("dead_letters")["badge"] == (51, 51)
-        assert stored.ledger()["badge"].in_events == 149
+        assert stored.held("dead_letters")["badge"] == (denied + 1, denied + 1)
+        assert stored.ledger()["badge"].in_events == LINES - denied - 1
         assert "--reason" in _replay(scene).err
         scene.change(formats={"badge": _format(GOOD)})
         ran = _replay(scene, "--source", "badge", "--reason", "the pattern left out who was denied")
         assert ran.code == 0, ran.err
-        assert ran.objects == [{"source": "badge", "lines": 51, "events": 50, "unreadable": 1}]
+        assert [row["lines"] for row in ran.objects] == [AT_ONCE, denied + 1 - AT_ONCE]
+        assert sum(row["events"] for row in ran.objects) == denied
+        assert sum(row["unreadable"] for row in ran.objects) == 1
         assert stored.held("dead_letters")["badge"] == (1, 1)
         rows = stored.rows("SELECT event_id FROM events_login FINAL WHERE log_source = 'badge' ORDER BY event_id")
         alone = aupstream("normalise", "--source", "badge", path, "-c", scene.file).objects
@@ -123,9 +132,11 @@ def test_lines_that_could_not_be_read_are_read_again_and_the_ledger_moves_them(t
         audit = aupstream("audit", "--json", "-c", scene.file)
         assert audit.code == 0, audit.out
         [badge] = [s for s in audit.objects[0]["sources"] if s["source"] == "badge"]
-        assert (badge["lines"], badge["in_events"], badge["dead_letters"], badge["events_stored"]) == (200, 199, 1, 199)
-        [kept] = aupstream("unmask", "--log", "--json", "-c", scene.file).objects
-        assert (kept["action"], len(kept["asked"])) == ("replay dead letters", 51)
+        told = [badge[name] for name in ("lines", "in_events", "dead_letters", "events_stored")]
+        assert told == [LINES, LINES - 1, 1, LINES - 1]
+        kept = aupstream("unmask", "--log", "--json", "-c", scene.file).objects
+        assert {entry["action"] for entry in kept} == {"replay dead letters"}
+        assert sorted(len(entry["asked"]) for entry in kept) == sorted((AT_ONCE, denied + 1 - AT_ONCE))
         once_more = _replay(scene, "--source", "badge", "--reason", "is it any better?")
         assert once_more.objects == [{"source": "badge", "lines": 1, "events": 0, "unreadable": 1}]
         assert aupstream("audit", "-c", scene.file).code == 0
