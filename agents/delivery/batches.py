@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -20,6 +20,33 @@ _SCHEMAS = {DEAD_LETTERS: "dead_letter", **{kind.topic: kind.value for kind in E
 log = logging.getLogger(__name__)
 
 
+class Heard(NamedTuple):
+    """What a message did to the state of reading, so that another state can come to the same.
+
+    Attributes:
+        headers: Of a batch or marker that was taken, or is lost; None for a message that was refused whole.
+        unreadable: True where it does not say whose it is.
+        lost: How often messages were lost up to here.
+    """
+
+    headers: BatchHeaders | None = None
+    unreadable: bool = False
+    lost: int = 0
+
+
+NOTHING_HEARD = Heard()
+
+
+class News(NamedTuple):
+    """What those further on have to hear of a partition: how far its sources are, and how often rows were lost."""
+
+    told: tuple[Told, ...]
+    lost: int
+
+
+NO_NEWS = News((), 0)
+
+
 class EventBatches:
     """State of reading one partition of an event or dead-letter topic."""
 
@@ -29,11 +56,12 @@ class EventBatches:
         self.refused = 0  # missing and damaged ones
         self.corrupt = 0
         self.repeats = 0
+        self.heard = NOTHING_HEARD  # of the message looked at last
         self.damage: CorruptBatchError | None = None  # why the message looked at last is refused for ever
 
     def headers(self, message: Message) -> BatchHeaders | None:
         """Headers of a message, or None where it is refused: counted, logged, passed over whole."""
-        self.damage = None
+        self.damage, self.heard = None, Heard(lost=self.reader.lost)
         try:
             headers = BatchHeaders.from_kafka(message.headers, where=message.where)
             wanted = _SCHEMAS[message.topic]
@@ -41,9 +69,29 @@ class EventBatches:
                 raise CorruptBatchError(f"its header names {headers.schema[:40]!r}, not {wanted}", where=message.where)  # noqa: TRY301
             self.reader.check(headers, message.where)
         except (CorruptBatchError, MissingRowsError) as error:
+            if isinstance(error, CorruptBatchError):
+                self.reader.unreadable()
+                self.heard = self.heard._replace(unreadable=True)
             self.refuse(message, error)
             return None
         return headers
+
+    def lose(self, message: Message, headers: BatchHeaders, error: CorruptBatchError) -> None:
+        """Pass over a batch whose rows cannot be read, though its headers can: nobody will send them again.
+
+        What follows it is taken, and whoever judges is told that rows are lost.
+        """
+        self.refuse(message, error)
+        self.reader.lost += 1
+        self.accept(headers)
+
+    def repeat(self, heard: Heard) -> None:
+        """Come to the state that another one has come to with a message."""
+        if heard.unreadable:
+            self.reader.unreadable()
+        if heard.headers is not None:
+            self.accept(heard.headers)
+        self.reader.lost = max(self.reader.lost, heard.lost)
 
     def refuse(self, message: Message, error: CorruptBatchError | MissingRowsError) -> None:
         """Count a message that is passed over whole; rows that are missing come again, so that is no damage."""
@@ -55,7 +103,7 @@ class EventBatches:
     def read(
         self, message: Message, columns: Sequence[str] | None = None
     ) -> tuple[BatchHeaders, pl.DataFrame | None] | None:
-        """A message's headers and new rows (None: it has none); None for a message that is refused.
+        """A message's headers and new rows (None: it has none, or they are lost); None for one that is refused whole.
 
         Args:
             message: From an event or dead-letter topic.
@@ -74,8 +122,8 @@ class EventBatches:
                 else:
                     frame = decode_batch(headers, message.value, message.where, columns=columns)
             except CorruptBatchError as error:
-                self.refuse(message, error)
-                return None
+                self.lose(message, headers, error)
+                return headers, None
             if frame is not None:
                 new = only_new(frame, mark)
                 self.repeats += frame.height - new.height
@@ -88,6 +136,7 @@ class EventBatches:
     def accept(self, headers: BatchHeaders) -> None:
         """Remember the mark and the progress that a message tells."""
         self.reader.advance(headers)
+        self.heard = Heard(headers, lost=self.reader.lost)
         if headers.timeline:
             return  # nobody waits for it
         key = (headers.source, headers.timeline)
@@ -104,11 +153,16 @@ class EventBatches:
         progress = {f"{PROGRESS}{t.source}": t.progress / 1e6 for t in told}
         missing = self.refused - self.corrupt
         counts = {"refused": self.refused, "missing": missing, "corrupt": self.corrupt, "repeats": self.repeats}
+        counts["lost"] = self.reader.lost
         return {**counts, **progress}
 
     def told(self) -> list[Told]:
         """How far every source is that this partition has told of, by name."""
         return [self._progress[k] for k in sorted(self._progress)]
+
+    def news(self) -> News:
+        """What is told of this partition further on."""
+        return News(tuple(self.told()), self.reader.lost)
 
     def save(self) -> Mapping[str, Any]:
         """Plain values for a snapshot."""
@@ -117,6 +171,8 @@ class EventBatches:
         return {
             "marks": self.reader.save(),
             "strict": None if strict is None else sorted(map(list, strict)),
+            "doubted": None if self.reader.doubted is None else sorted(map(list, self.reader.doubted)),
+            "lost": self.reader.lost,
             "told": [[t.source, t.timeline, t.progress, t.earliest] for t in told],
             "newest": [t.newest for t in told],  # apart: the release before reads four values of each
         }
@@ -128,6 +184,9 @@ class EventBatches:
         made.reader = Reader.load(state["marks"])
         strict = state.get("strict")  # the release before has none
         made.reader.strict = None if strict is None else {(source, timeline) for source, timeline in strict}
+        doubted = state.get("doubted")  # likewise
+        made.reader.doubted = None if doubted is None else {(source, timeline) for source, timeline in doubted}
+        made.reader.lost = state.get("lost", 0)
         newest = state.get("newest") or [None] * len(state["told"])
         for (source, timeline, progress, earliest), end in zip(state["told"], newest, strict=True):
             made._progress[source, timeline] = Told(source, timeline, progress, earliest, end)

@@ -6,7 +6,7 @@ what it had learned it learns anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,15 +26,18 @@ class Blind:
 
     def __init__(self) -> None:
         self._since: dict[Reads, int] | None = None  # event time that what was lost is not after
+        self._kinds: frozenset[EventKind] = frozenset()  # of which something is lost
 
     @property
     def on(self) -> bool:
         """True where something is lost."""
         return self._since is not None
 
-    def begin(self) -> None:
-        """Something is lost, up to what is read next."""
-        self._since = {}
+    def begin(self, kinds: Iterable[EventKind] = EventKind) -> None:
+        """Something of these kinds is lost, up to what is read next."""
+        lost = frozenset(kinds)
+        self._since = {reads: at for reads, at in (self._since or {}).items() if not reads[0] & lost}
+        self._kinds |= lost
 
     def mark(
         self, reads: Reads, rule: Rule, time: RuleTime, newest: int, learn: Callable[[Rule, int], None]
@@ -48,7 +51,7 @@ class Blind:
             newest: Event time that any of them has come to, microseconds UTC.
             learn: Called once with each rule and the time that it has to learn from anew.
         """
-        if self._since is None:
+        if self._since is None or not reads[0] & self._kinds:
             return time
         if reads not in self._since and time.watermark > NEVER:
             self._since[reads] = newest if time.watermark == FOREVER else max(newest, time.watermark)
@@ -65,8 +68,13 @@ class Blind:
             return None
         return [[sorted(kinds), lane, at] for (kinds, lane), at in self._since.items()]
 
-    def load(self, plain: Sequence[Sequence[Any]] | None) -> None:
-        """Take back what `save` gave."""
+    def kinds(self) -> list[str]:
+        """Plain values beside those of `save`."""
+        return sorted(self._kinds)
+
+    def load(self, plain: Sequence[Sequence[Any]] | None, kinds: Sequence[str] | None) -> None:
+        """Take back what `save` and `kinds` gave; of the release before there are no kinds: all may be meant."""
+        self._kinds = frozenset(map(EventKind, EventKind if kinds is None else kinds))
         self._since = None if plain is None else {
             (frozenset(map(EventKind, kinds)), lane): at for kinds, lane, at in plain
         }  # fmt: skip

@@ -56,6 +56,14 @@ def decoded(link: Link, message: Message) -> list[tuple[int, KeyedRow]]:
     return list(zip(offsets, rows_of(frame), strict=True))
 
 
+def _kinds_of(topic: str) -> list[EventKind]:
+    return [kind for kind in EventKind if kind.topic == topic]
+
+
+def _places(saved: Iterable[tuple[str, int, str]] | None) -> set[_PLACE] | None:
+    return None if saved is None else {(topic, partition, lane) for topic, partition, lane in saved}
+
+
 def bucket_of(rule_id: str, group_key: str) -> int:
     """Bucket of a key; stable across processes and releases."""
     return zlib.crc32(f"{rule_id}\0{group_key}".encode()) % BUCKETS
@@ -97,6 +105,8 @@ class CorrelateStage(Stage):
         self._progress, self._origins, self._applied = ProgressTable(), Origins(), -1
         self._blind = Blind()
         self._strict: set[_PLACE] | None = None  # places heard of since messages were lost; None: none were
+        self._doubted: set[_PLACE] | None = None  # places heard of since a message of nobody knows whence
+        self._lost: dict[_PLACE, int] = {}  # how often a place has said that its input was lost
         self.refused = self.corrupt = self.repeats = 0
         self._periods: tuple[Period, ...] = (first,)
         self._follow()
@@ -116,9 +126,13 @@ class CorrelateStage(Stage):
             self.corrupt += 1
             log.warning("refused: %s", error, extra=message.fields)
             self._flood.refused(message, error)
-            self._applied = message.offset
+            self._applied, self._doubted = message.offset, set()
             return [letter(message, "correlate", error)]
         self._flood.taken()
+        place = (link.topic, link.partition, link.lane)
+        if link.lost > self._lost.get(place, 0):
+            self._blind.begin(_kinds_of(link.topic))
+        self._lost[place] = link.lost
         records: list[dict[str, Any]] = []
         if self._follows(message, link):
             self._context.wait_for_epoch(link.epoch, lambda: False)
@@ -133,6 +147,7 @@ class CorrelateStage(Stage):
     def tick(self, now_s: float) -> Sequence[Output]:
         """A source declared absent, or back, moves the watermarks without a message."""
         del now_s
+        self._context.must_go_on()
         return self._outputs(self._advance())
 
     def _follows(self, message: Message, link: Link) -> bool:
@@ -141,11 +156,17 @@ class CorrelateStage(Stage):
         if self._strict is not None and place not in self._strict:
             self._strict.add(place)
             self._marks[place] = max(mark, link.follows)
+        elif link.follows > mark and self._doubted is not None and place not in self._doubted:
+            log.error("%s: rows after %s could not be read and are lost", message.where, mark, extra=message.fields)
+            self._blind.begin(_kinds_of(link.topic))
+            self._marks[place] = link.follows
         elif link.follows > mark:
             self.refused += 1
             what = "%s: rows after %s refused, the last seen are %s"
             log.warning(what, message.where, link.follows, mark, extra=message.fields)
             return False
+        if self._doubted is not None:
+            self._doubted.add(place)
         return True
 
     def _rows(self, message: Message, link: Link, rows: Sequence[tuple[int, KeyedRow]]) -> list[dict[str, Any]]:
@@ -265,7 +286,10 @@ class CorrelateStage(Stage):
             reads=self._buckets[0].reads(),
             row=self._flood.row,
             blind=self._blind.save(),
+            blind_kinds=self._blind.kinds(),
             strict=None if self._strict is None else sorted(map(list, self._strict)),
+            doubted=None if self._doubted is None else sorted(map(list, self._doubted)),
+            lost=[[*place, times] for place, times in self._lost.items()],
         )
 
     def _reached(self) -> dict[str, list[int]]:
@@ -292,9 +316,9 @@ class CorrelateStage(Stage):
         self._marks = {(t, p, lane): RowMark(o, r) for t, p, lane, o, r in meta["marks"]}
         self._progress = ProgressTable.load(meta["progress"])
         self._flood.row = meta.get("row", 0)  # the release before has none, nor what follows
-        self._blind.load(meta.get("blind"))
-        strict = meta.get("strict")
-        self._strict = None if strict is None else {(topic, p, lane) for topic, p, lane in strict}
+        self._blind.load(meta.get("blind"), meta.get("blind_kinds"))
+        self._strict, self._doubted = (_places(meta.get(name)) for name in ("strict", "doubted"))
+        self._lost = {(topic, p, lane): times for topic, p, lane, times in meta.get("lost", ())}
 
     def _limits(self) -> Mapping[str, float]:
         """What rules could not do, in all and by rule: `left_early`, `left_early:mass-mail` and so on."""

@@ -15,15 +15,16 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from agents.delivery import joining
-from agents.delivery.batches import EventBatches
+from agents.delivery.batches import NO_NEWS, NOTHING_HEARD, EventBatches, Heard, News
 from agents.delivery.detectors import DetectionRows, Detectors, Judged, in_order
 from agents.delivery.feed import Context
+from agents.delivery.letters import Flood
 from agents.delivery.link import NOTHING, Link, RowMark
 from agents.delivery.pieces import pieces
 from agents.delivery.rulebook import Period
 from agents.delivery.snapshots import META, pack, unpack
 from agents.delivery.stage import Message, Output, Stage
-from agents.engine.progress import Told
+from agents.sinks import patience
 from schemas import metrics
 from schemas.codec import decode_batch, encode
 from schemas.headers import FOREVER, NEVER, BatchHeaders
@@ -44,7 +45,8 @@ class _Entry:
     """A message whose rows are not all handed on yet."""
 
     offset: int
-    headers: BatchHeaders | None
+    heard: Heard = NOTHING_HEARD
+    row: int = 0  # of refused messages up to this one
     frame: pl.DataFrame | None = None  # rows, until they are judged
     waits: bool = True  # not judged yet
     needs: int = NEVER  # facts must have passed this time
@@ -78,9 +80,10 @@ class DetectStage(Stage):
         context: Registered sources and facts; shared too.
         partitions: Partitions of `aup.detections`.
         counted: Metrics to count into.
+        flood: Ends the agent where too many messages are refused.
     """
 
-    def __init__(  # the parts of a stage, each given once at the composition root
+    def __init__(  # noqa: PLR0913 - the parts of a stage, each given once at the composition root
         self,
         topic: str,
         partition: int,
@@ -90,8 +93,9 @@ class DetectStage(Stage):
         *,
         partitions: int,
         counted: Metrics | None = None,
+        flood: Flood | None = None,
     ) -> None:
-        self._metrics = counted or Metrics()
+        self._metrics, self._flood = counted or Metrics(), Flood() if flood is None else flood
         self._topic, self._partition, self._kind = topic, partition, kind
         self._detectors, self._context, self._partitions = detectors, context, partitions
         self._periods: tuple[Period, ...] = ()
@@ -104,10 +108,10 @@ class DetectStage(Stage):
         self._queue: deque[_Entry] = deque()
         self._waiting = self._joined = 0
         self._density = 0.0  # detection rows an event, of the rows judged last
-        self._told: dict[str, list[Told]] = {lane: [] for lane in LANES}
-        self._said: dict[tuple[str, int], list[Told]] = {}
-        self._epoch = -1
-        self._applied = -1
+        self._told: dict[str, News] = dict.fromkeys(LANES, NO_NEWS)
+        self._said: dict[tuple[str, int], News] = {}
+        self._epoch = self._applied = -1
+        self._row = 0  # of refused messages, as of `applied`
         self._asked: int | None = None  # time of the oldest row that facts may be asked for
         self._asked_s = 0.0
 
@@ -119,12 +123,12 @@ class DetectStage(Stage):
     def handle(self, message: Message) -> Sequence[Output]:
         """Match a batch; hand on what waits for nothing, and what need not wait any more."""
         read = self._live.read(message, self._detectors.columns(self._kind))
-        entry = _Entry(message.offset, None)
+        self._flood.heard(message, self._live.damage)
+        entry = _Entry(message.offset, self._live.heard, self._flood.row)
         if read is not None:
             headers, frame = read
             self._context.wait_for_epoch(headers.epoch, lambda: False)
             self._epoch = max(self._epoch, self._context.epoch())
-            entry.headers = headers
             if frame is not None and not frame.is_empty():
                 whole = self._whole(message, headers, frame)
                 # What is read in a timeline of its own comes after its time was judged: no window may take it.
@@ -135,7 +139,16 @@ class DetectStage(Stage):
         if message.more and self._joined < joining.MAX_ROWS and self._density < joining.DENSE:
             return []
         outputs = self._judge()
+        if self._waiting > MAX_WAITING:
+            with patience.waiting():
+                outputs += self._wait()
+        return outputs
+
+    def _wait(self) -> list[Output]:
+        """Read no further until facts come."""
+        outputs: list[Output] = []
         while self._waiting > MAX_WAITING:
+            self._context.must_go_on()
             with self._context.changed:
                 self._context.changed.wait(0.5)
             outputs += self._release()
@@ -154,7 +167,7 @@ class DetectStage(Stage):
         entries = [entry for entry in self._queue if entry.waits]
         there = [entry for entry in entries if entry.frame is not None]
         self._joined = 0
-        self._told["immediate"] = self._live.told()
+        self._told["immediate"] = self._live.news()
         outputs: list[Output] = []
         for numbers in joining.alike([entry.frame for entry in there if entry.frame is not None]):
             outputs += self._match([there[i] for i in numbers], last=numbers[-1] == len(there) - 1)
@@ -214,16 +227,15 @@ class DetectStage(Stage):
                 with self._context.changed:
                     rows = self._detectors.rows(entry.judged, "attributed", self._context.facts)
                     ready.append(_Part(entry.offset, rows, self._durable_sent))
-            if entry.headers is not None:
-                self._durable.accept(entry.headers)
+            self._durable.repeat(entry.heard)
             self._durable_sent.update(entry.sent)
-            self._applied = entry.offset
-        if not ready and self._told["attributed"] == self._durable.told():
+            self._applied, self._row = entry.offset, entry.row
+        if not ready and self._told["attributed"] == self._durable.news():
             return []
-        self._told["attributed"] = self._durable.told()
+        self._told["attributed"] = self._durable.news()
         return self._rows_out("attributed", ready, self._told["attributed"])
 
-    def _rows_out(self, lane: str, parts: Sequence[_Part], told: list[Told] | None) -> list[Output]:
+    def _rows_out(self, lane: str, parts: Sequence[_Part], told: News | None) -> list[Output]:
         """Messages of some rows, one or more an output partition that has any.
 
         Args:
@@ -247,7 +259,7 @@ class DetectStage(Stage):
                 last = RowMark(share[-1][0], int(share[-1][1]["row"][-1]))
                 runs = [(offset, rows.height) for offset, rows in share]
                 # Progress is told when all rows before it are there.
-                news = told if told is not None and share is cut[-1] else self._said.get((lane, q), [])
+                news = told if told is not None and share is cut[-1] else self._said.get((lane, q), NO_NEWS)
                 outputs.append(self._message(lane, q, value, last, news, runs))
                 self._sent[lane, q] = last
         return outputs
@@ -264,7 +276,7 @@ class DetectStage(Stage):
         return pl.Series([key_partition(rule, key, self._partitions) for rule, key in kept], dtype=pl.Int32)
 
     def _message(
-        self, lane: str, q: int, value: bytes, last: RowMark, told: list[Told], runs: Sequence[tuple[int, int]]
+        self, lane: str, q: int, value: bytes, last: RowMark, news: News, runs: Sequence[tuple[int, int]]
     ) -> Output:
         link = Link(
             self._topic,
@@ -272,17 +284,19 @@ class DetectStage(Stage):
             lane,
             follows=self._sent.get((lane, q), NOTHING),
             last=last,
-            told=told,
+            told=news.told,
             epoch=self._epoch,
             count=sum(rows for _, rows in runs),
             crc32=zlib.crc32(value),
             runs=runs,
+            lost=news.lost,
         )
-        self._said[lane, q] = told
+        self._said[lane, q] = news
         return Output(DETECTIONS, q, value, link.to_kafka(), inputs=[offset for offset, _ in runs])
 
     def tick(self, now_s: float) -> Sequence[Output]:
         """Rows whose facts have come, and progress to every partition that was not told yet."""
+        self._context.must_go_on()
         if now_s - self._asked_s >= ASK_S:
             self._asked_s = now_s
             self._ask(self._oldest())
@@ -312,18 +326,19 @@ class DetectStage(Stage):
     def _untold(self) -> list[tuple[str, int]]:
         """Lanes and output partitions that do not know the newest progress yet."""
         places = [(lane, q) for lane in LANES for q in range(self._partitions)]
-        return [(lane, q) for lane, q in places if self._told[lane] and self._said.get((lane, q)) != self._told[lane]]
+        return [(lane, q) for lane, q in places if self._told[lane] != self._said.get((lane, q), NO_NEWS)]
 
     def truncated(self) -> None:
-        """See `Stage`."""
+        """See `Stage`; those who judge are told."""
         self._live.reader.truncated()
         self._durable.reader.truncated()
+        self._told = {lane: News(news.told, self._live.reader.lost) for lane, news in self._told.items()}
 
     def snapshot(self) -> Mapping[str, bytes]:
         """One small part, as of `applied`."""
         sent = [[lane, q, *mark] for (lane, q), mark in self._durable_sent.items()]
         batches = self._durable.save()
-        return {META: pack(applied=self._applied, batches=batches, sent=sent, epoch=self._epoch)}
+        return {META: pack(applied=self._applied, batches=batches, sent=sent, epoch=self._epoch, row=self._row)}
 
     def restore(self, parts: Mapping[str, bytes]) -> None:
         """Take back `snapshot`; progress is told to every partition again."""
@@ -331,11 +346,12 @@ class DetectStage(Stage):
             return
         plain = unpack(parts[META])
         self._applied, self._epoch = plain["applied"], plain["epoch"]
+        self._row = self._flood.row = plain.get("row", 0)  # the release before has none
         self._live = EventBatches.load(plain["batches"])
         self._durable = EventBatches.load(plain["batches"])
         self._sent = {(lane, q): RowMark(o, r) for lane, q, o, r in plain["sent"]}
         self._durable_sent = dict(self._sent)
-        self._told = {lane: self._durable.told() for lane in LANES}
+        self._told = dict.fromkeys(LANES, self._durable.news())
 
     def figures(self) -> Mapping[str, float]:
         """Figures for metrics."""

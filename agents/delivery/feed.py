@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
@@ -21,19 +21,20 @@ from kafka import KafkaConsumer, TopicPartition
 from agents.delivery.forgetting import Forgetting
 from agents.delivery.letters import letter
 from agents.delivery.link import FACTS_LANE, Link, RowMark
-from agents.delivery.rulebook import Period, announced, check_piece
+from agents.delivery.rulebook import MissingRulesError, Period, announced, piece_of
 from agents.delivery.stage import Message, Output
-from agents.engine.identity import FactIndex
+from agents.engine.identity import LEASE_US, SESSION_US, FactIndex
 from agents.engine.progress import ProgressTable, SourceInfo
 from schemas.codec import decode
-from schemas.errors import CorruptBatchError, RetryableError
-from schemas.headers import FOREVER
+from schemas.errors import AupstreamError, CorruptBatchError, RetryableError
+from schemas.headers import FOREVER, NEVER
 from schemas.kafkaaddress import kafka_options
 from schemas.kinds import IDENTITY, RULES, SOURCES, EventKind
 
 log = logging.getLogger(__name__)
 CAUGHT_UP = "caught_up"  # event of a record of a source that was absent and has read what it had missed
 MAX_LETTERS = 1_000  # dead letters that wait until they are sent; of more it is only counted that they were refused
+MEMORY_US = max(LEASE_US, SESSION_US)  # so long a lease or a session says who is there
 PERMIT = "permit"  # event of a record on `aup.sources` that grants or revokes a permit
 
 
@@ -60,9 +61,11 @@ class Registry:
                 self.rules = (*self.rules, announced(record, self.rules))
                 return
             if record["event"] == PERMIT:
+                _ = [str(record[name]) for name in ("id", "action", "recorded")]
                 self.permits = (*self.permits, record)
                 return
             if record["event"] == CAUGHT_UP:
+                _ = (record["source"], *(None if record[end] is None else int(record[end]) for end in ("from", "to")))
                 self.gaps = (*self.gaps, record)
                 return
             key = (str(record["source"]), str(record.get("timeline", "")))
@@ -76,6 +79,13 @@ class Registry:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             what = f"no record of sources, rules or permits ({type(error).__name__})"
             raise CorruptBatchError(what, where=message.where) from error
+
+    def forget_rules(self, there: Callable[[str], bool]) -> list[Period]:
+        """Take back announcements of rules that are not there; they are given back."""
+        gone = [period for period in self.rules if not there(period.version)]
+        left = [period for period in self.rules if there(period.version)]
+        self.rules = (*(replace(period, start=NEVER) for period in left[:1]), *left[1:])
+        return gone
 
     def reading(self, kinds: frozenset[EventKind], timeline: str = "") -> list[SourceInfo]:
         """Registered sources of some kinds in a timeline, by name."""
@@ -93,10 +103,14 @@ class Context:
     progress: ProgressTable = field(default_factory=ProgressTable)
     marks: dict[tuple[str, int], RowMark] = field(default_factory=dict)
     refused: int = 0
+    lost: dict[tuple[str, int], int] = field(default_factory=dict)  # how often a place has said that rows were lost
+    blind_until: int = NEVER  # event time up to which facts may be missing
+    doubted: set[tuple[str, int]] | None = None  # places heard of since a message of nobody knows whence
     changed: threading.Condition = field(default_factory=threading.Condition)
     failed: BaseException | None = None
     caught_up: bool = False  # what was there when reading began is read
     _letters: list[Output] = field(default_factory=list)
+    _pieces: dict[tuple[str, int], set[int]] = field(default_factory=dict)  # of rules, by version and how many
     forgetting: Forgetting = field(init=False)
 
     def __post_init__(self) -> None:
@@ -109,15 +123,46 @@ class Context:
                 if message.topic == SOURCES:
                     self.registry.take(message)
                 elif message.topic == RULES:
-                    check_piece(message)
+                    version, number, of = piece_of(message)
+                    self._pieces.setdefault((version, of), set()).add(number)
                 else:
                     self._facts(message)
             except CorruptBatchError as error:
-                self.refused += 1
-                log.warning("refused: %s", error, extra=message.fields)
-                if len(self._letters) < MAX_LETTERS:
-                    self._letters.append(letter(message, "detect", error))
+                if message.topic == IDENTITY:
+                    self.doubted = set()
+                self._refuse(message, error)
             self.changed.notify_all()
+
+    def refuse_rules(self, message: Message, error: AupstreamError) -> None:
+        """An announcement of rules that are not there: it counts as an epoch all the same."""
+        with self.changed:
+            self.registry.epoch = max(self.registry.epoch, message.offset)
+            self._refuse(message, error)
+            self.changed.notify_all()
+
+    def _refuse(self, message: Message, error: AupstreamError) -> None:
+        self.refused += 1
+        log.warning("refused: %s", error, extra=message.fields)
+        if len(self._letters) < MAX_LETTERS:
+            self._letters.append(letter(message, "detect", error))
+
+    def all_read(self) -> None:
+        """What was there at the start is read: rules that were announced are there, or never were."""
+        with self.changed:
+            there = {version for (version, of), numbers in self._pieces.items() if numbers == set(range(of))}
+            for period in self.registry.forget_rules(there.__contains__):
+                log.error("rules %s are announced and not there: that is passed over", period.version)
+            self.caught_up = True
+            self.changed.notify_all()
+
+    def must_go_on(self) -> None:
+        """See that the feed still reads: without it nothing is heard of absences, permits, rules and facts.
+
+        Raises:
+            RetryableError: it has ended.
+        """
+        if self.failed is not None:
+            raise RetryableError("the context is not read any more", hint="check that Kafka is up") from self.failed
 
     def letters(self) -> list[Output]:
         """Dead letters of what was refused since the last call. Not guarded, so that it can be asked often."""
@@ -133,27 +178,44 @@ class Context:
         place = (link.topic, link.partition)
         # What is before the first message of a place went by retention; what lacks behind it was lost.
         mark = self.marks.get(place, link.follows)
-        if link.follows > mark:
+        gone = link.follows > mark and self.doubted is not None and place not in self.doubted
+        if link.follows > mark and not gone:
             self.refused += 1
             log.warning("%s: facts after %s refused, the last seen are %s", message.where, link.follows, mark)
             return
+        if self.doubted is not None:
+            self.doubted.add(place)
         if facts is not None:
             self.facts.add(facts)
         self.marks[place] = max(mark, link.last)
         self.progress.tell(link.topic, link.partition, FACTS_LANE, link.told)
+        if gone or link.lost > self.lost.get(place, 0):
+            newest = max((told.newest for told in link.told if told.newest is not None), default=NEVER)
+            self.blind_until = max(self.blind_until, newest + MEMORY_US)
+            log.error("%s: facts were lost; what is judged without them is marked", message.where)
+        self.lost[place] = link.lost
 
     def nobody_tells_who(self) -> bool:
-        """True where a source is absent that says who has an address: whose it was may be said wrongly meanwhile."""
+        """True where whose an address is may be said wrongly: a source that says it is absent, or facts were lost."""
         with self.changed:
-            sources = self.registry.reading(frozenset({EventKind.DHCP, EventKind.LOGIN}))
-            return any(s.absent for s in sources if s.tells_who)
+            if any(s.absent for s in self._who()):
+                return True
+            known = self._facts_progress()
+            if known == FOREVER:
+                known = max((self.progress.newest.get((s.name, ""), NEVER) for s in self._who()), default=FOREVER)
+            return known < self.blind_until
 
     def facts_progress(self) -> int:
         """Event time that all facts are known up to: the least over what states them; no such source: for ever."""
         with self.changed:
-            sources = [s for s in self.registry.reading(frozenset({EventKind.DHCP, EventKind.LOGIN})) if s.tells_who]
-            told = [self.progress.of(s, self.event_partitions, FACTS_LANE) for s in sources if not s.absent]
-            return min(told, default=FOREVER)
+            return self._facts_progress()
+
+    def _who(self) -> list[SourceInfo]:
+        return [s for s in self.registry.reading(frozenset({EventKind.DHCP, EventKind.LOGIN})) if s.tells_who]
+
+    def _facts_progress(self) -> int:
+        told = [self.progress.of(s, self.event_partitions, FACTS_LANE) for s in self._who() if not s.absent]
+        return min(told, default=FOREVER)
 
     def ask(self, place: tuple[str, int], oldest: int | None) -> None:
         """Rows of an input partition ask of this time or later, microseconds UTC; None: of none any more."""
@@ -264,9 +326,7 @@ class Feed(threading.Thread):
                     for r in records:
                         self._take(Message(r.topic, r.partition, r.offset, r.value or b"", r.headers or (), r.key))
                 if not self.context.caught_up and all(consumer.position(p) >= ends[p] for p in places):
-                    with self.context.changed:
-                        self.context.caught_up = True
-                        self.context.changed.notify_all()
+                    self.context.all_read()
                 again = self._read_again(consumer, again)
             consumer.close()
         except Exception as error:
@@ -304,7 +364,11 @@ class Feed(threading.Thread):
             with suppress(CorruptBatchError):  # `take` says so
                 told.take(message)
             for period in told.rules[len(before) :]:
-                self._prepare(period)
+                try:
+                    self._prepare(period)
+                except MissingRulesError as error:
+                    self.context.refuse_rules(message, error)
+                    return
         self.context.take(message)
 
     def stop(self) -> None:

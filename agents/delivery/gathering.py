@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from agents.delivery.letters import NOT_STORED, Flood, letter
+from agents.delivery.letters import CORRUPT, NOT_STORED, Flood, letter
 from agents.delivery.snapshots import unpack
 from agents.delivery.stage import Message, Output, Stage
 from agents.privacy.live import LiveNames
@@ -31,12 +31,14 @@ class Held:
     Attributes:
         stage: Whose it is.
         message: What came.
-        row: Refused messages up to and with this one, one after the other.
+        row: Unreadable messages up to and with this one, one after the other.
+        refused: Why ClickHouse refuses what is in it; None where it does not, or was not asked yet.
     """
 
     stage: GatheringStage[Any]
     message: Message
     row: int
+    refused: RefusedValuesError | None = None
 
 
 H = TypeVar("H", bound=Held)
@@ -94,13 +96,22 @@ class Gathering(ABC, Generic[H]):
             self.write()
 
     def write(self) -> None:
-        """Insert everything held, then tell the stages."""
+        """Insert everything held, then tell the stages.
+
+        Raises:
+            StateError: ClickHouse refuses too many in a row.
+        """
         try:
             self.insert(self._held)
         except RefusedValuesError:
             self._insert_each()
+        for held in self._held:
+            held.stage.asked(held)
         done, self._held, self._since_s = self._held, [], None
         for held in done:
+            if held.refused is not None:
+                log.warning("%s: %s", held.message.where, held.refused, extra=held.message.fields)
+                self._letters.append(letter(held.message, AGENT, held.refused, NOT_STORED))
             held.stage.written(held)
 
     def _insert_each(self) -> None:
@@ -109,8 +120,7 @@ class Gathering(ABC, Generic[H]):
             try:
                 self.insert([held])
             except RefusedValuesError as error:
-                log.warning("%s: %s", held.message.where, error, extra=held.message.fields)
-                self._letters.append(held.stage.dead_letter(held.message, error, NOT_STORED))
+                held.refused = error
 
     def drop(self, stage: GatheringStage[H]) -> None:
         """Forget what a stage gave that is not written; its next owner reads it again."""
@@ -127,23 +137,35 @@ class GatheringStage(Stage, Generic[H]):
 
     def __init__(self, gathering: Gathering[H], flood: Flood | None) -> None:
         self._gathering = gathering
-        self._flood = Flood() if flood is None else flood
+        self._flood = Flood() if flood is None else flood  # of messages that cannot be read
+        self._unstored = Flood(self._flood.limit)  # of those that can, and that ClickHouse refuses
         self._applied = -1
-        self._row = 0  # of refused messages, as of `applied`
+        self._row = 0  # of unreadable messages, as of `applied`
 
     @property
     def applied(self) -> int:
         """Highest offset all of which is in ClickHouse."""
         return self._applied
 
-    def dead_letter(self, message: Message, error: AupstreamError, reason: str) -> Output:
-        """A message as a dead letter.
+    def dead_letter(self, message: Message, error: AupstreamError) -> Output:
+        """A message that cannot be read as a dead letter.
 
         Raises:
             StateError: too many in a row.
         """
         self._flood.refused(message, error)
-        return letter(message, AGENT, error, reason)
+        return letter(message, AGENT, error, CORRUPT)
+
+    def asked(self, held: H) -> None:
+        """ClickHouse has a message, or has refused it.
+
+        Raises:
+            StateError: it has refused too many in a row.
+        """
+        if held.refused is None:
+            self._unstored.taken()
+        else:
+            self._unstored.refused(held.message, held.refused)
 
     def tick(self, now_s: float) -> Sequence[Output]:
         """Write what has waited long enough."""
@@ -160,11 +182,11 @@ class GatheringStage(Stage, Generic[H]):
 
     def saved(self) -> dict[str, Any]:
         """Plain values of this class, as of `applied`."""
-        return {"applied": self._applied, "row": self._row}
+        return {"applied": self._applied, "row": self._row, "unstored": self._unstored.row}
 
     def taken_back(self, part: bytes) -> Mapping[str, Any]:
         """Take back `saved`; all that the part holds."""
         plain = unpack(part)
         self._applied, self._row = plain["applied"], plain.get("row", 0)  # the release before has no row
-        self._flood.row = self._row
+        self._flood.row, self._unstored.row = self._row, plain.get("unstored", 0)
         return plain

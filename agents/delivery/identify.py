@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from agents.delivery.batches import EventBatches
+from agents.delivery.letters import Flood
 from agents.delivery.link import FACTS_LANE, NOTHING, Link, RowMark
 from agents.delivery.snapshots import META, pack, unpack
 from agents.delivery.stage import Message, Output, Stage
@@ -22,7 +23,8 @@ log = logging.getLogger(__name__)
 class IdentifyStage(Stage):
     """See `Stage`."""
 
-    def __init__(self, topic: str, partition: int, kind: EventKind) -> None:
+    def __init__(self, topic: str, partition: int, kind: EventKind, flood: Flood | None = None) -> None:
+        self._flood = Flood() if flood is None else flood
         self._topic, self._partition, self._kind = topic, partition, kind
         self._batches = EventBatches()
         self._sent = NOTHING
@@ -36,8 +38,9 @@ class IdentifyStage(Stage):
 
     def handle(self, message: Message) -> Sequence[Output]:
         """Facts of a batch, and how far its source is."""
-        self._applied = message.offset
         read = self._batches.read(message)
+        self._flood.heard(message, self._batches.damage)
+        self._applied = message.offset
         if read is None:
             return ()
         headers, frame = read
@@ -47,8 +50,8 @@ class IdentifyStage(Stage):
         value, last = b"", self._sent
         if facts is not None and not facts.is_empty():
             value, last = encode("identity", facts), RowMark(message.offset, facts.height - 1)
-        told = self._batches.told()
-        if not value and told == self._said:
+        news = self._batches.news()
+        if not value and news == self._said:
             return ()
         link = Link(
             self._topic,
@@ -56,12 +59,13 @@ class IdentifyStage(Stage):
             FACTS_LANE,
             follows=self._sent,
             last=last,
-            told=told,
+            told=news.told,
             epoch=headers.epoch,
             count=0 if facts is None else facts.height,
             crc32=zlib.crc32(value),
+            lost=news.lost,
         )
-        self._sent, self._said = last, told
+        self._sent, self._said = last, news
         return [Output(IDENTITY, 0, value, link.to_kafka(), f"{self._topic}/{self._partition}".encode())]
 
     def figures(self) -> Mapping[str, float]:
@@ -74,7 +78,9 @@ class IdentifyStage(Stage):
 
     def snapshot(self) -> Mapping[str, bytes]:
         """One small part."""
-        return {META: pack(applied=self._applied, batches=self._batches.save(), sent=list(self._sent))}
+        return {
+            META: pack(applied=self._applied, batches=self._batches.save(), sent=list(self._sent), row=self._flood.row)
+        }
 
     def restore(self, parts: Mapping[str, bytes]) -> None:
         """Take back `snapshot`."""
@@ -82,4 +88,5 @@ class IdentifyStage(Stage):
             return
         plain = unpack(parts[META])
         self._applied, self._sent = plain["applied"], RowMark(*plain["sent"])
+        self._flood.row = plain.get("row", 0)  # the release before has none
         self._batches = EventBatches.load(plain["batches"])

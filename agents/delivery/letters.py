@@ -75,12 +75,19 @@ class Flood:
     """
 
     def __init__(self, limit: int = MOST_IN_A_ROW) -> None:
-        self._limit = limit
+        self.limit = limit
         self.row = 0
 
     def taken(self) -> None:
         """A message was as it should be."""
         self.row = 0
+
+    def heard(self, message: Message, damage: AupstreamError | None) -> None:
+        """Count a message, which was as it should be where there is no damage. See `refused`."""
+        if damage is None:
+            self.taken()
+        else:
+            self.refused(message, damage)
 
     def refused(self, message: Message, error: AupstreamError) -> None:
         """A message was refused.
@@ -88,7 +95,7 @@ class Flood:
         Raises:
             StateError: it is one too many.
         """
-        if self.row >= self._limit:
+        if self.row >= self.limit:
             raise StateError(
                 f"{self.row} messages in a row are refused, the next one: {error.what}",
                 where=message.where,

@@ -42,6 +42,7 @@ class Link:
         count: Rows in the value.
         runs: Input offset of the rows, as (offset, how many rows) in their order; empty where readers need none.
         crc32: CRC-32 of the value.
+        lost: How often rows of the input partition were lost before they were read; more than before: again.
     """
 
     topic: str
@@ -54,6 +55,7 @@ class Link:
     count: int = 0
     crc32: int = 0
     runs: Sequence[tuple[int, int]] = ()
+    lost: int = 0
 
     def to_kafka(self) -> Headers:
         """The header list to send."""
@@ -70,6 +72,7 @@ class Link:
             "aup-count": str(self.count),
             "aup-crc32": f"{self.crc32:08x}",
             "aup-runs": ",".join(f"{offset}:{rows}" for offset, rows in self.runs),
+            "aup-lost": str(self.lost),
         }
         items["aup-check"] = f"{_check(items):08x}"
         return [(k, v.encode("ascii")) for k, v in items.items()]
@@ -117,4 +120,5 @@ def _parse(text: dict[str, str]) -> Link:
         count=int(text["aup-count"]),
         crc32=int(text["aup-crc32"], 16),
         runs=[(int(o), int(n)) for run in text["aup-runs"].split(",") if run for o, _, n in [run.partition(":")]],
+        lost=int(text.get("aup-lost", "0")),  # the release before does not tell it
     )

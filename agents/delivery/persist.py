@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from agents.delivery.batches import EventBatches
+from agents.delivery.batches import NOTHING_HEARD, EventBatches, Heard
 from agents.delivery.gathering import Gathering, GatheringStage, Held
-from agents.delivery.letters import CORRUPT, MOST_IN_A_ROW, Flood, is_letter, letter_of
+from agents.delivery.letters import MOST_IN_A_ROW, Flood, is_letter, letter_of
 from agents.delivery.persist_records import PersistRecords, RecordGatherer, write_names
 from agents.delivery.reader import all_seen
 from agents.delivery.snapshots import META, pack
@@ -34,7 +34,7 @@ INSERT_PARTS = 32  # or so many containers: 6 ms each up to there, 40 at 512, an
 class HeldBatch(Held):
     """A message's containers, none where it has none, and their rows."""
 
-    headers: BatchHeaders | None = None
+    heard: Heard = NOTHING_HEARD
     values: Sequence[bytes] = ()
     mark: Position | None = None
     rows: int = 0
@@ -126,8 +126,9 @@ class PersistBatches(GatheringStage[HeldBatch]):
             self._take_letter(held)
         else:
             self._take_batch(held)
+            held.heard = self._live.heard
         if self._live.damage is not None:
-            outputs.append(self.dead_letter(message, self._live.damage, CORRUPT))
+            outputs.append(self.dead_letter(message, self._live.damage))
         held.row = self._flood.row
         self._gatherer.add(held)
         return outputs + self._gatherer.letters()
@@ -143,10 +144,9 @@ class PersistBatches(GatheringStage[HeldBatch]):
                 check_batch(headers, message.value, message.where)
                 held.values = self._gatherer.prepared(headers, message.value, message.where)
             except CorruptBatchError as error:
-                self._live.refuse(message, error)
+                self._live.lose(message, headers, error)
                 return
             held.rows = headers.count
-        held.headers = headers
         self._live.accept(headers)
         self._flood.taken()
 
@@ -164,8 +164,7 @@ class PersistBatches(GatheringStage[HeldBatch]):
     def written(self, held: HeldBatch) -> None:
         """A message's rows are in ClickHouse."""
         super().written(held)
-        if held.headers is not None:
-            self._written.accept(held.headers)
+        self._written.repeat(held.heard)
 
     def truncated(self) -> None:
         """See `Stage`."""

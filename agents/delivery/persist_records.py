@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from agents.delivery.gathering import Gathering, GatheringStage, Held
-from agents.delivery.letters import CORRUPT, Flood
+from agents.delivery.letters import Flood
 from agents.delivery.snapshots import META, pack
 from agents.delivery.stage import Message, Output
 from agents.privacy.live import LiveNames
@@ -28,7 +28,7 @@ GATHER_ROWS = 500  # single records gathered into one insert
 class HeldRecord(Held):
     """A message's record; None where it has none."""
 
-    record: Mapping[str, object] | None
+    record: Mapping[str, object] | None = None
 
 
 class RecordGatherer(Gathering[HeldRecord]):
@@ -87,8 +87,8 @@ class PersistRecords(GatheringStage[HeldRecord]):
         except CorruptBatchError as error:
             self.refused += 1
             log.warning("refused: %s", error, extra=message.fields)
-            outputs.append(self.dead_letter(message, error, CORRUPT))
-        self._gatherer.add(HeldRecord(self, message, self._flood.row, record))
+            outputs.append(self.dead_letter(message, error))
+        self._gatherer.add(HeldRecord(self, message, self._flood.row, record=record))
         return outputs + self._gatherer.letters()
 
     def snapshot(self) -> Mapping[str, bytes]:

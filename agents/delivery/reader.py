@@ -6,6 +6,7 @@ seen in this partition, by generation.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,7 @@ GENERATIONS_KEPT = 64  # marks of older contents of a source go; a repeat of tho
 
 TIMELINES_KEPT = 64  # of backfills and replays, of all sources together
 
+log = logging.getLogger(__name__)
 Marks = dict[tuple[str, str], dict[str, Position]]
 
 
@@ -27,6 +29,8 @@ class Reader:
 
     marks: Marks = field(default_factory=dict)
     strict: set[tuple[str, str]] | None = None  # sources heard of since messages were lost; None: none were
+    doubted: set[tuple[str, str]] | None = None  # sources heard of since a message of nobody knows whom; None: none was
+    lost: int = 0  # how often messages were lost: what came after may lack rows
 
     def mark(self, headers: BatchHeaders) -> Position | None:
         """The position at and below which a batch's rows are repeats; None where all of it is new."""
@@ -35,15 +39,23 @@ class Reader:
     def check(self, headers: BatchHeaders, where: str) -> None:
         """See that nothing is missing before a batch or marker.
 
+        What is missing comes again, as long as its sender has not been told that it is here. It does not where it was
+        here and could not be read: then it is lost, and what follows is taken.
+
         Raises:
             MissingRowsError: it follows a row that was never seen here.
         """
+        key = (headers.source, headers.timeline)
         seen = self.marks.get((headers.source, headers.timeline), {})
         follows = headers.follows
         lost = self.strict is not None and (headers.source, headers.timeline) not in self.strict
         if follows is not None and not lost:
             mark = seen.get(follows.generation)
             if mark is None or mark < follows.position:
+                if self.doubted is not None and key not in self.doubted:
+                    self.lost += 1
+                    log.error("%s: rows of source %s up to %s could not be read and are lost", where, key[0], follows)
+                    return
                 raise MissingRowsError(
                     f"source {headers.source}: rows up to {follows.text()} were never seen, the last seen is "
                     f"{None if mark is None else Mark(follows.generation, mark).text()}",
@@ -55,8 +67,9 @@ class Reader:
         """Remember the last row of a batch; a marker has none."""
         if headers.last is None:
             return
-        if self.strict is not None:
-            self.strict.add((headers.source, headers.timeline))
+        for heard in (self.strict, self.doubted):
+            if heard is not None:
+                heard.add((headers.source, headers.timeline))
         seen = self.marks.setdefault((headers.source, headers.timeline), {})
         if headers.timeline and not seen:
             self._forget_timelines()
@@ -68,6 +81,11 @@ class Reader:
     def truncated(self) -> None:
         """Messages are lost: the next one of every source follows what nobody will ever send again."""
         self.strict = set()
+        self.lost += 1
+
+    def unreadable(self) -> None:
+        """A message does not say whose it is: whoever's next one follows what was never seen has lost it."""
+        self.doubted = set()
 
     def _forget_timelines(self) -> None:
         """Old backfills go; should one of their batches come once more, its rows are the same rows again."""

@@ -30,6 +30,10 @@ _PIECE = re.compile(rb"([0-9a-z]{1,64})#(\d{1,6})/(\d{1,6})")  # keys on the top
 LOCAL = "local"  # name of the version that was never announced
 
 
+class MissingRulesError(StateError):
+    """Rules are announced and not on the topic, where whoever announces them writes them first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Period:
     """A set of rules from an event time on, up to the next one's.
@@ -60,21 +64,23 @@ def pieces(version: str, data: bytes) -> list[tuple[bytes, bytes]]:
     return [(f"{version}#{i}/{len(parts)}".encode(), part) for i, part in enumerate(parts)]
 
 
-def check_piece(message: Message) -> None:
-    """Refuse what carries no part of a bundle.
+def piece_of(message: Message) -> tuple[str, int, int]:
+    """Version, number and how many there are of the part of a bundle that a message carries.
 
     Raises:
-        CorruptBatchError: that is what it is.
+        CorruptBatchError: it carries none.
     """
-    if not _PIECE.fullmatch(message.key or b"") or not message.value:
+    found = _PIECE.fullmatch(message.key or b"")
+    if found is None or not message.value:
         raise CorruptBatchError("no piece of a rule set, by its key", where=message.where)
+    return found[1].decode(), int(found[2]), int(found[3])
 
 
 def read_bundle(bootstrap: str, version: str) -> bytes:
     """The bundle of a version.
 
     Raises:
-        StateError: it is not, or not wholly, on the topic.
+        MissingRulesError: it is not, or not wholly, on the topic.
     """
     consumer = KafkaConsumer(**kafka_options(bootstrap), enable_auto_commit=False, fetch_max_wait_ms=50)
     found: dict[int, bytes] = {}
@@ -92,7 +98,8 @@ def read_bundle(bootstrap: str, version: str) -> bytes:
     finally:
         consumer.close()
     if set(found) != set(range(wanted)):
-        raise StateError(f"rules {version} are announced and not there", where=RULES, hint="`aupstream rules apply`")
+        what = f"rules {version} are announced and not there"
+        raise MissingRulesError(what, where=RULES, hint="`aupstream rules apply`")
     return b"".join(found[i] for i in range(wanted))
 
 

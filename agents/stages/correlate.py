@@ -10,14 +10,14 @@ from agents.delivery.letters import Flood
 from agents.settings import AgentSettings
 from agents.stages import StageFactory
 from agents.stages.ruled import ruled
-from schemas.kinds import SOURCES
+from schemas.kinds import RULES, SOURCES
 from schemas.metrics import Metrics
 
 
 def make(settings: AgentSettings, home: Path, metrics: Metrics) -> StageFactory:
     """See `agents.stages.stage_factory`."""
     district, inventory = district_of(settings.district), inventory_of(settings.district)
-    rules, context = ruled(settings, home, (SOURCES,))
+    rules, context = ruled(settings, home, (SOURCES, RULES))
     judge = judge_of(settings.district, district, context.permits)
     return lambda _, partition: CorrelateStage(
         rules,

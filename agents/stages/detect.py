@@ -7,6 +7,7 @@ from pathlib import Path
 from agents.build import district_of, inventory_of
 from agents.delivery.detect import DetectStage
 from agents.delivery.detectors import Detectors
+from agents.delivery.letters import Flood
 from agents.engine.detect import Detector
 from agents.settings import AgentSettings
 from agents.stages import StageFactory
@@ -30,4 +31,5 @@ def make(settings: AgentSettings, home: Path, metrics: Metrics) -> StageFactory:
         context,
         partitions=settings.detection_partitions,
         counted=metrics,
+        flood=Flood(settings.refused_in_a_row),
     )

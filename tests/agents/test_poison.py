@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from agents.delivery.identify import IdentifyStage
 from agents.delivery.letters import CORRUPT, NOT_STORED, Flood, is_letter, letter_of
 from agents.delivery.persist import Gatherer, PersistBatches
 from agents.delivery.persist_records import PersistRecords, RecordGatherer
@@ -139,3 +140,31 @@ def test_what_is_taken_between_begins_the_count_anew() -> None:
     for message in (rubbish, rubbish, _messages()[0], rubbish, rubbish):
         stage.handle(message)
     assert stage.figures()["refused"] == 4
+
+
+def test_a_flood_of_what_clickhouse_refuses_ends_the_agent_too_and_a_restart_lets_no_more_pass() -> None:
+    store = Picky()
+    messages = [Message(LEDGER, 0, n, json.dumps({"source": "poison"}).encode(), ()) for n in range(9)]
+    stage = PersistRecords(RecordGatherer(store, LEDGER), Flood(5))
+    for message in messages[:4]:
+        stage.handle(message)
+    stage.tick(0.0)
+    stage.tick(1.0)
+    assert stage.applied == 3
+    saved, stage = stage.snapshot(), PersistRecords(RecordGatherer(store, LEDGER), Flood(5))
+    stage.restore(saved)
+    for message in messages[4:]:
+        stage.handle(message)
+    stage.tick(0.0)
+    with pytest.raises(StateError, match=f"{LEDGER}/0/5: 5 messages in a row are refused"):
+        stage.tick(1.0)
+    assert stage.applied == 3
+
+
+def test_who_judges_is_ended_by_a_flood_as_well() -> None:
+    stage = IdentifyStage(TOPIC, 0, EventKind.DHCP, Flood(2))
+    rubbish = Message(TOPIC, 0, 7, b"rubbish", ())
+    for message in (rubbish, _messages()[0], rubbish, rubbish):
+        stage.handle(message)
+    with pytest.raises(StateError, match="2 messages in a row are refused"):
+        stage.handle(rubbish)

@@ -107,4 +107,3 @@ def test_a_server_that_is_back_gives_a_step_its_whole_time_anew(monkeypatch: pyt
     monkeypatch.setattr(patience, "_ended_s", worker.now)
     assert worker.look(stalls, STEP_S - ASK_S) is None
     assert worker.look(stalls, 3 * ASK_S) is not None
-
