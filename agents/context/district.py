@@ -14,12 +14,13 @@ from agents.context.calendar import Calendar
 from agents.context.calendar_settings import CalendarSettings
 from agents.context.categories import Categories
 from agents.context.maillists import MailLists
-from agents.context.networks import Network, NetworkIndex
+from agents.context.networks import CACHE_LIMIT, Network, NetworkIndex
 from agents.context.roster import Roster
 from agents.context.versions import content_version
 from schemas.errors import AupstreamError, ConfigError, Errors
 
 TAG = r"\+[^@]*@"  # of an address: anna+shop@schools.example is anna@schools.example
+ESCAPED = re.compile(r"[^\\]\\x[89a-f][0-9a-f]")  # a byte that was no UTF-8: what stands before it is no domain
 _DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 
 
@@ -194,6 +195,30 @@ class District:
         """Account of an address of the district, lower case: by the roster, else what stands before the @."""
         listed = self.roster.by_mail(address)
         return address.partition("@")[0] if listed is None else listed.account
+
+    def account_of_login(self, name: str) -> str:
+        """Account of a name that somebody logged in with, lower case, as group keys spell it (see `Enricher.keys`).
+
+        Who logs in with their mail address has the account that the roster gives it. A name of another organisation
+        stays as it is.
+        """
+        known = self._logins.get(name)
+        if known is None:
+            if len(self._logins) >= CACHE_LIMIT:
+                self._logins.clear()
+            known = self._logins[name] = self._login(name.strip().lower())
+        return known
+
+    def _login(self, whole: str) -> str:
+        bare = whole if ESCAPED.search(whole) else whole.rpartition("\\")[2]
+        listed = self.roster.by_mail(bare) if "@" in bare else None
+        if listed is not None:
+            return listed.account
+        return bare.rpartition("@")[0] if "@" in bare and self.is_internal_address(bare) else bare
+
+    @cached_property
+    def _logins(self) -> dict[str, str]:
+        return {}
 
     def sender_kind(self, address: str) -> str | None:
         """`person`, `service` or `list`: who sends from an address of the district; None for one of elsewhere."""

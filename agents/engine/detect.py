@@ -239,7 +239,8 @@ class Detector:
         if lane != "attributed" or "source_mac" not in identity_columns(matched.kind):
             return frame.with_columns(facts=NO_FACTS), masks
         plan = self._plans[matched.kind]
-        frame = whose(frame, self._enricher.inventory, attribution, names=plan.names)
+        spelled = self._enricher.district.account_of_login
+        frame = whose(frame, self._enricher.inventory, attribution, names=plan.names, spelled=spelled)
         frame = self._enricher.add(frame, matched.kind, plan.derived & identity_columns(matched.kind))
         again = [c.exact.alias(name) for name, c in plan.expressions.items() if c.waits and name in masks.columns]
         return frame, masks.with_columns(frame.select(again)) if again else masks

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from agents.context.district import District
+from agents.context.accounts import MASKED_USER
+from agents.context.district import ESCAPED, District
 from agents.context.inventory import Inventory
 from agents.context.vendors import vendor_of
 from agents.engine import enrich_contacts, enrich_people, enrich_web
@@ -21,7 +22,6 @@ from agents.rules.columns import derived_columns
 from schemas.kinds import EventKind
 
 ACCOUNTS = ("user_name", "target_user_name")
-MASKED_USER = "(masked)"  # what a normaliser writes where a password was typed as the user name: nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +158,7 @@ def _lowered(text: pl.Expr) -> pl.Expr:
 
 def _bare_name(whole: pl.Expr) -> pl.Expr:
     """An account without the Windows domain before it."""
-    # A byte that was no UTF-8 is written `\xf6`: what stands before it is no domain.
-    escaped = whole.str.contains(r"[^\\]\\x[89a-f][0-9a-f]")
+    escaped = whole.str.contains(ESCAPED.pattern)
     return pl.when(escaped).then(whole).otherwise(whole.str.replace(r"^.*\\", ""))
 
 

@@ -1,8 +1,9 @@
 """Derived columns about people: who was behind an event, what they are, and whom a rule is about.
 
 The person of a page, a login or a lease is who logged in, if the log says so; else who had a session on the network,
-and else who the device is given to. Nobody is named where the session is another's than the device, by a device that
-is shared by design, by an address that is many people's at once, or by an account of a machine.
+and else who the device is given to. Nobody is named where the session is another's than the device, where several
+people had one, by a device that is shared by design, by an address that is many people's at once, or by an account of a
+machine.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from typing import Protocol
 
 import polars as pl
 
+from agents.context.accounts import MASKED_USER, is_nobody
 from agents.context.district import District
-from agents.context.inventory import Inventory
+from agents.context.inventory import Device, Inventory
 from agents.engine.enrich_mail import internal_address
+from agents.engine.identity import SEVERAL
 from schemas.kinds import EventKind
 
 COLUMNS = ("source_address_shared", "person", "person_roles", "person_site", "subject")
@@ -99,11 +102,19 @@ def _sender(frame: pl.DataFrame, spelling: Spelling) -> pl.Series:
     return pl.Series([cache.get(a) if a is not None else None for a in address.to_list()], dtype=pl.String)
 
 
+def _logged_in(names: pl.Series, spelling: Spelling) -> pl.Series:
+    """Accounts of names as logged, one spelling for each; null where nobody is named."""
+    district = spelling.district
+    known = {name: district.account_of_login(name) for name in names.drop_nulls().unique().to_list()}
+    found = [None if name is None else known[name] for name in names.to_list()]
+    return pl.Series([None if name in ("", MASKED_USER) else name for name in found], dtype=pl.String)
+
+
 def _at_device(frame: pl.DataFrame, spelling: Spelling, shared: pl.Series) -> pl.Series:
     """Who logged in, else whose device it is; behind an address that is many people's nobody but who logged in."""
     named: list[str | None] = [None] * frame.height
     if "user_name" in frame.columns:
-        named = spelling.keys("user_name", frame).to_list()
+        named = _named(frame, spelling)
     devices = spelling.inventory.devices
     macs = frame["source_mac"].to_list() if "source_mac" in frame.columns else [None] * frame.height
     sessions = _sessions(frame, spelling)
@@ -112,28 +123,42 @@ def _at_device(frame: pl.DataFrame, spelling: Spelling, shared: pl.Series) -> pl
     for said, mac, many, session in zip(named, macs, shared.to_list(), sessions, strict=True):
         name = said
         if name is None and not many:
-            device = None if mac is None else devices.get(mac)
-            owner = "" if device is None else device.owner.lower()
-            agreed = owner if session is None else session if owner in ("", session) else ""
-            name = agreed or None if device is None or device.kind not in SHARED_KINDS else None
+            name = _behind(None if mac is None else devices.get(mac), session, spelling.district)
         if name is not None and name not in cache:
             cache[name] = _human(name, spelling.district)
         found.append(None if name is None else cache[name])
     return pl.Series(found, dtype=pl.String)
 
 
+def _behind(device: Device | None, session: str | None, district: District) -> str | None:
+    """Who had a session, or the owner of the device; nobody where they are two, or several had, or it is shared."""
+    if session == SEVERAL or (device is not None and device.kind in SHARED_KINDS):
+        return None
+    owner = "" if device is None else district.account_of_login(device.owner)
+    agreed = owner if session is None else session if owner in ("", session) else ""
+    return agreed or None
+
+
+def _named(frame: pl.DataFrame, spelling: Spelling) -> list[str | None]:
+    """Who logged in, spelled as in a group key; who did with their mail address has the account of the roster."""
+    named = spelling.keys("user_name", frame).to_list()
+    roster, names = spelling.district.roster, frame["user_name"].to_list()
+    listed = {name: known.account for name in {*names} if name and "@" in name and (known := roster.by_mail(name))}
+    return [listed.get(name, key) for name, key in zip(names, named, strict=True)] if listed else named
+
+
 def _sessions(frame: pl.DataFrame, spelling: Spelling) -> list[str | None]:
-    """Who had a session, spelled as in a group key."""
+    """Who had a session, spelled as in a group key, or `SEVERAL`."""
     if SESSION_USER not in frame.columns:
         return [None] * frame.height
-    return spelling.keys("user_name", frame.select(pl.col(SESSION_USER).alias("user_name"))).to_list()
+    return _logged_in(frame[SESSION_USER], spelling).to_list()
 
 
 def _human(account: str, district: District) -> str | None:
     """The account, unless it is a machine's or a service's."""
     listed = district.roster.person(account)
-    machine = account.endswith("$") or account.startswith("host/") or account == "anonymous"
-    return None if machine or (listed is not None and not listed.is_human) else account
+    nobody = listed is None and is_nobody(account)
+    return None if nobody or (listed is not None and not listed.is_human) else account
 
 
 def _shared_address(frame: pl.DataFrame, district: District) -> pl.Series:

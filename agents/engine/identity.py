@@ -5,19 +5,25 @@ the same address replaces it from its own start on. So the answer for a time dep
 on the order they came in, and no fact is ever changed.
 
 Of people there are sessions: a login to the network begins one, a logout, the next login on the same device or the
-longest time of a session ends it. A fact that ends where it begins is a logout. Where two people were on one device or
-address within half an hour it is shared, whatever the inventory says, and nobody is named.
+longest time of a session ends it. A fact that ends where it begins is a logout; one of nobody (value empty) is the
+login of the computer itself, as Windows makes it when a person has left. Where two people were on one device or address
+within half an hour it is shared, whatever the inventory says, and nobody is named. A session on an address is that of
+one device: it counts as long as that device has the address, or nothing says which device has it.
+
+A logon to Windows states nothing. One over the network bears an address, but also comes from servers, from programmes
+and for other accounts than that of who sits there; one at the keyboard bears none.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 
+from agents.context.accounts import is_computer, is_nobody
 from schemas.headers import FOREVER
 from schemas.ids import fact_id
 from schemas.kinds import NETWORK_LOGINS, EventKind
@@ -27,6 +33,7 @@ SESSION_US = 43_200_000_000  # how long a session stands that nothing ends: twel
 SHARING_US = 1_800_000_000  # two people on one device within this time share it
 _BEGINS, _ENDS = ("session_start",), ("logout", "session_end", "disconnect")
 _GRANTED = ("ack", "renew")  # some servers tell a renewal from a first grant
+SEVERAL = "*"  # the answer where several people were there: nobody is named, not even who owns the device
 MAX_FACTS = 5_000_000  # beyond it the oldest fact of the address in hand goes: old rows may stay unattributed
 
 
@@ -104,6 +111,10 @@ def _login_facts(frame: pl.DataFrame) -> pl.DataFrame:
         # A realm is that of a visitor's own school, say: they are not who has the same account here.
         user = f"{name}@{realm}" if realm and "." in realm and "@" not in name else name
         ends = action in _ENDS
+        if is_nobody(name, mac):
+            if ends or not is_computer(name):
+                continue
+            user = ""  # the computer logs in by itself: who was there before has left
         until, why = (t, str(action)) if ends else (t + SESSION_US, None)
         for kind, address, sure in (("mac_user", mac, 0.9), ("ip_user", ip, 0.8)):
             if address:
@@ -145,6 +156,7 @@ def _facts(rows: Sequence[_Fields]) -> pl.DataFrame:
     )
 
 
+Spelled = Callable[[str], str]
 Fact = tuple[int, str, str, int, str]  # valid_from, event_id, value, valid_to (-1: open), fact_id
 
 
@@ -159,6 +171,7 @@ class FactIndex:
     """
 
     _facts: dict[tuple[str, str], list[Fact]] = field(default_factory=dict)
+    _devices: dict[str, str] = field(default_factory=dict)  # of logins by event id
     count: int = 0
     evicted: int = 0
     dropped_from: int = FOREVER
@@ -179,17 +192,18 @@ class FactIndex:
             known = self._facts.setdefault((kind, address), [])
             # A lease is renewed again and again: its device's address is kept once.
             value = known[-1][2] if known and known[-1][2] == value else value
-            self._insert(known, (start, event, value, end, name))
+            if kind == "mac_user":
+                self._devices[event] = address
+            self._insert(kind, known, (start, event, value, end, name))
 
-    def _insert(self, known: list[Fact], fact: Fact) -> None:
+    def _insert(self, kind: str, known: list[Fact], fact: Fact) -> None:
         at = bisect_left(known, fact)
         if at < len(known) and known[at] == fact:
             return
         insort(known, fact)
         self.count += 1
         if self.count > MAX_FACTS and len(known) > 1:
-            known.pop(0)
-            self.count -= 1
+            self._went(kind, known, 1)
             self.evicted += 1
 
     def at(self, kind: str, address: str, t_us: int) -> tuple[str | None, tuple[str, ...]]:
@@ -211,55 +225,103 @@ class FactIndex:
         """Hardware address that held an IP address at a time, and the facts that say so."""
         return self.at("ip_mac", ip, t_us)
 
-    def user_of(self, kind: str, address: str, t_us: int) -> tuple[str | None, tuple[str, ...]]:
+    def disputed(self, ip: str, mac: str, t_us: int) -> bool:
+        """True where leases speak against a device that is said to have an address by itself.
+
+        They do where they contradict each other, and for half a day after the address was given back, or after the
+        lease of another device ran out.
+        """
+        known = self._facts.get(("ip_mac", ip), [])
+        i = bisect_left(known, (t_us + 1,)) - 1
+        if i < 0 or self.mac_of(ip, t_us)[0] == mac:
+            return False
+        start, _, value, end, _ = known[i]
+        over = start if not value else t_us if end == -1 or t_us < end else end
+        return over > t_us - SESSION_US and (value != mac or over == t_us)
+
+    def user_of(
+        self, kind: str, address: str, t_us: int, spelled: Spelled = str.lower, mac: str | None = None
+    ) -> tuple[str | None, tuple[str, ...]]:
         """Who had a session on a device (`mac_user`) or an address (`ip_user`) at a time, and the facts that say so.
 
-        Nobody where the newest session had ended, and nobody where several people were there within `SHARING_US`.
+        Args:
+            kind: Of the address.
+            address: It.
+            t_us: Microseconds UTC.
+            spelled: Gives one spelling to the names of one account.
+            mac: Of an IP address, the device that had it, where that is known otherwise than by leases.
+
+        Returns:
+            The name as logged; None where nobody had a session or the newest had ended; `SEVERAL` where several people
+            were there within `SHARING_US`.
         """
         known = self._facts.get((kind, address), [])
         holder: str | None = None
         ids: tuple[str, ...] = ()
         seen, ended = set[str](), set[str]()
         for i in range(bisect_left(known, (t_us + 1,)) - 1, -1, -1):
-            start, _, user, end, fact = known[i]
-            name = user.lower()
+            start, event, user, end, fact = known[i]
             if start <= t_us - SESSION_US or (ids and start <= t_us - SHARING_US):
                 break
-            if start > t_us - SHARING_US:
+            if kind == "ip_user" and not self._still_there(address, (start, event), t_us, mac):
+                continue
+            name = spelled(user) if user else ""
+            if name and start > t_us - SHARING_US:
                 seen.add(name)
             if start == end:
                 ended.add(name)
             elif not ids:
-                holder, ids = None if name in ended else user, (fact,)
-        if holder is None or len(seen | {holder.lower()}) > 1:
-            return None, ids
-        return holder, ids
+                holder, ids = None if not name or name in ended else user, (fact,)
+        several = len(seen | ({spelled(holder)} if holder else set())) > 1
+        return (SEVERAL if several else holder), ids
 
-    def person_of(self, mac: str | None, ip: str | None, t_us: int) -> tuple[str | None, tuple[str, ...]]:
-        """Who had a session by device and by address; nobody where the two do not agree."""
-        found = [self.user_of(kind, address, t_us) for kind, address in (("mac_user", mac), ("ip_user", ip)) if address]
-        users = {user.lower(): user for user, _ in found if user is not None}
+    def _still_there(self, ip: str, login: tuple[int, str], t_us: int, mac: str | None) -> bool:
+        """Whether the device of a login (its time and event) has an address still, or nothing says which one has it."""
+        start, event = login
+        before, _ = self.mac_of(ip, start)
+        device = self._devices.get(event) or before
+        if mac is not None and device is not None and mac != device:
+            return False
+        leases = self._facts.get(("ip_mac", ip), [])
+        since = [fact[2] for fact in leases[bisect_left(leases, (start + 1,)) : bisect_left(leases, (t_us + 1,))]]
+        if not since:
+            return before in (None, device)
+        return since[-1] == device and {*since} <= {device, ""}
+
+    def person_of(
+        self, mac: str | None, ip: str | None, t_us: int, spelled: Spelled = str.lower
+    ) -> tuple[str | None, tuple[str, ...]]:
+        """Who had a session by device and by address; `SEVERAL` where there were several, or the two do not agree."""
+        asked = (("mac_user", mac), ("ip_user", ip))
+        found = [self.user_of(kind, address, t_us, spelled, mac) for kind, address in asked if address]
+        users = {user if user == SEVERAL else spelled(user): user for user, _ in found if user is not None}
         ids = tuple(one for user, some in found if user is not None for one in some)
-        return (next(iter(users.values())), ids) if len(users) == 1 else (None, ids)
+        return (SEVERAL if len(users) > 1 else next(iter(users.values()), None)), ids
 
     def forget_before(self, t_us: int) -> None:
         """Drop facts that change no answer to a question of `t_us` or later.
 
-        Of leases the newest that starts before it stays, with those of the same instant, which contradict it; of
-        sessions those that may not have ended by their length.
+        Of leases those stay that started since the oldest session that may be asked for, and the newest before, with
+        those of the same instant, which contradict it; of sessions those that may not have ended by their length.
         """
         for key, known in list(self._facts.items()):
             if key[0] == "ip_mac":
-                i = bisect_left(known, (t_us + 1,)) - 1
+                i = bisect_left(known, (t_us - SESSION_US + 1,)) - 1
                 i = bisect_left(known, (known[i][0],)) if i > 0 else 0
             else:
                 i = bisect_left(known, (t_us - SESSION_US + 1,))
             if i > 0:
                 self.dropped_from = min(self.dropped_from, known[0][0])
-                self.count -= i
-                del known[:i]
+                self._went(key[0], known, i)
             if not known:
                 del self._facts[key]
+
+    def _went(self, kind: str, known: list[Fact], number: int) -> None:
+        """Drop the oldest facts of an address."""
+        for fact in known[:number] if kind == "mac_user" else ():
+            self._devices.pop(fact[1], None)
+        del known[:number]
+        self.count -= number
 
 
 def learned(index: FactIndex) -> Mapping[str, int]:

@@ -12,9 +12,10 @@ from functools import lru_cache
 
 import polars as pl
 
+from agents.context.accounts import MASKED_USER
 from agents.context.district import District
 from agents.context.inventory import Inventory
-from agents.engine.enrich import ACCOUNTS, MASKED_USER, Enricher
+from agents.engine.enrich import ACCOUNTS, Enricher
 from agents.privacy.pseudonyms import Kind, Pseudonymiser
 from schemas.kinds import EventKind
 

@@ -214,7 +214,8 @@ def _seen(
     enricher, facts = context
     row = frame.row(0, named=True)
     if "source_mac" in identity_columns(kind):
-        frame = whose(frame, enricher.inventory, facts, names=True)
+        spelled = enricher.district.account_of_login
+        frame = whose(frame, enricher.inventory, facts, names=True, spelled=spelled)
     full = enricher.add(frame, kind, derived_columns(kind))
     feeds = [(r, base) for r, base in rules.feeds(kind) if r.id == rule.id]
     verdicts = tuple(explain(base, full) for _, base in feeds)

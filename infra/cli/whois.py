@@ -10,10 +10,11 @@ from pathlib import Path
 import polars as pl
 
 from agents.build import district_of, inventory_of
+from agents.context.district import District
 from agents.context.mac import normalise_mac
 from agents.context.networks import parse_address
 from agents.engine.enrich_people import SHARED_KINDS
-from agents.engine.identity import FactIndex, facts_of
+from agents.engine.identity import SEVERAL, FactIndex, facts_of
 from infra.cli.configuration import Chosen, choose
 from infra.cli.output import json_line, line, table, talk
 from schemas.errors import ConfigError, InputError
@@ -36,7 +37,7 @@ class Said:
         since: Begin of the time that it holds for, ISO 8601 in UTC; empty for what the inventory says.
         until: Its end; empty where none is known.
         confidence: From 0 to 1.
-        source: Log that says so, or `inventory`, `configuration`.
+        source: Log that says so, or `inventory`, `configuration`; empty where several lines do.
         event_id: The event; empty for what no log says.
     """
 
@@ -82,52 +83,69 @@ def answers(asked: str, t_us: int, chosen: Chosen, facts: pl.DataFrame) -> Itera
     index = FactIndex()
     index.add(facts)
     by_id = {row["fact_id"]: row for row in facts.unique("fact_id").iter_rows(named=True)}
+    known = _Known(index, by_id, district_of(chosen.config.district))
     mac = normalise_mac(asked)
     if mac is not None:
-        yield from _device(mac, t_us, chosen, (index, by_id))
-        yield from _addresses(mac, t_us, (index, by_id))
+        yield from _device(mac, t_us, chosen, known)
+        yield from _addresses(mac, t_us, known)
     elif parse_address(asked) is not None:
-        if (network := district_of(chosen.config.district).shared_index.name_of(asked)) is not None:
+        if (network := known.district.shared_index.name_of(asked)) is not None:
             yield Said("address is", asked, f"many people's ({network})", "", "", 1.0, "configuration", "")
         held, ids = index.mac_of(asked, t_us)
         if held is not None:
             yield _said("address of device", asked, held, by_id[ids[0]])
-            yield from _device(held, t_us, chosen, (index, by_id))
-        user, ids = index.user_of("ip_user", asked, t_us)
-        if user is not None:
-            yield _said("address used by", asked, user, by_id[ids[0]])
+            yield from _device(held, t_us, chosen, known)
+        yield from _used("ip_user", asked, t_us, known)
     else:
-        account = asked.lower()
-        for kind, address in sorted({(row["kind"], row["address"]) for row in by_id.values()}):
-            user, ids = (None, ()) if kind == "ip_mac" else index.user_of(str(kind), str(address), t_us)
-            if user is not None and user.lower() == account:
-                yield _said(_USED[str(kind)], str(address), user, by_id[ids[0]])
-                yield from _addresses(str(address), t_us, (index, by_id)) if kind == "mac_user" else ()
-        for one in inventory_of(chosen.config.district).devices.values():
-            if one.owner.lower() == account:
-                yield Said("device given to", one.mac, one.owner, "", "", 0.9, "inventory", "")
-                yield from _addresses(one.mac, t_us, (index, by_id))
+        yield from _account(asked, t_us, chosen, known)
 
 
-_Known = tuple[FactIndex, dict[str, dict[str, object]]]
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Facts, and the district that says which names are of one account."""
+
+    index: FactIndex
+    by_id: dict[str, dict[str, object]]
+    district: District
+
+
+def _account(asked: str, t_us: int, chosen: Chosen, known: _Known) -> Iterator[Said]:
+    """Where somebody was, and what is given to them."""
+    spelled = known.district.account_of_login
+    account = spelled(asked)
+    for kind, address in sorted({(str(row["kind"]), str(row["address"])) for row in known.by_id.values()}):
+        for said in () if kind == "ip_mac" else _used(kind, address, t_us, known):
+            if said.event_id and spelled(said.value) == account:
+                yield said
+                yield from _addresses(address, t_us, known) if kind == "mac_user" else ()
+    for one in inventory_of(chosen.config.district).devices.values():
+        if one.owner and spelled(one.owner) == account:
+            yield Said("device given to", one.mac, one.owner, "", "", 0.9, "inventory", "")
+            yield from _addresses(one.mac, t_us, known)
+
+
+def _used(kind: str, address: str, t_us: int, known: _Known) -> Iterator[Said]:
+    """Who had a session on a device or an address."""
+    user, ids = known.index.user_of(kind, address, t_us, known.district.account_of_login)
+    if user == SEVERAL:
+        yield Said(_USED[kind], address, "several people", "", "", 1.0, "", "")
+    elif user is not None:
+        yield _said(_USED[kind], address, user, known.by_id[ids[0]])
 
 
 def _device(mac: str, t_us: int, chosen: Chosen, known: _Known) -> Iterator[Said]:
     """Whose a device is, and who had logged in on it."""
-    index, by_id = known
     listed = inventory_of(chosen.config.district).device(mac)
     if listed is not None and listed.kind:
         yield Said("device is", mac, listed.kind, "", "", 1.0, "inventory", "")
     if listed is not None and listed.owner and listed.kind not in SHARED_KINDS:
         yield Said("device given to", mac, listed.owner, "", "", 0.9, "inventory", "")
-    user, ids = index.user_of("mac_user", mac, t_us)
-    if user is not None:
-        yield _said("device used by", mac, user, by_id[ids[0]])
+    yield from _used("mac_user", mac, t_us, known)
 
 
 def _addresses(mac: str, t_us: int, known: _Known) -> Iterator[Said]:
     """Addresses that a device had."""
-    index, by_id = known
+    index, by_id = known.index, known.by_id
     had = sorted({str(r["address"]) for r in by_id.values() if r["kind"] == "ip_mac" and r["value"] == mac})
     for address in had:
         held, ids = index.mac_of(address, t_us)

@@ -72,6 +72,19 @@ def test_a_session_on_the_network_says_who_was_there_until_it_ended(config: Path
     assert _said(config, "ben", "2026-03-02T08:30")[0] == ("device used by", MAC, "ben")
 
 
+def test_where_several_people_were_none_of_them_is_named_and_a_computer_never_is(config: Path) -> None:
+    line = "Mon Mar  2 {} 2026 : Auth: (1) Login OK: [{}] (from client ap-1 port 1 cli 3C-52-82-00-00-01)\n"
+    logins = (("08:10:00", "host/lt1.school.example"), ("08:11:00", "ben"), ("08:15:00", "cleo"), ("09:20:00", "cleo"))
+    (config.parent / "radius.log").write_text("".join(line.format(*one) for one in logins))
+    source = '\n[[sources]]\nname = "radius"\ntype = "freeradius"\npath = "radius.log"\n'
+    config.write_text(config.read_text() + source)
+    assert _said(config, MAC, "2026-03-02T08:10:30")[-1] == ("address of device", "10.1.0.5", MAC)
+    assert ("device used by", MAC, "ben") in _said(config, MAC, "2026-03-02T08:12")
+    assert ("device used by", MAC, "several people") in _said(config, MAC, "2026-03-02T08:20")
+    assert _said(config, "ben", "2026-03-02T08:20") == _said(config, "several people", "2026-03-02T08:20") == []
+    assert ("device used by", MAC, "cleo") in _said(config, MAC, "2026-03-02T09:21")
+
+
 def test_what_cannot_be_answered_is_said(config: Path) -> None:
     assert aupstream("whois", "10.1.0.5", "--at", "noon", "-c", config).code == 2
     config.write_text('[district]\ntimezone = "UTC"\n')

@@ -1,7 +1,9 @@
 """How often the person who is named is the right one: churned leases, logs that come late, lent and shared devices.
 
 A made-up school week: every device comes and goes, addresses are given again as soon as they are free, one lease line
-in twenty comes late, and what is not renewed runs out. Who truly sat there is known for every page.
+in twenty comes late, and what is not renewed runs out. A login tells the address, too (on carts it does not), and no
+line its end; computers log in by themselves before their people; now and then two log in on somebody's own laptop
+within minutes. Who truly sat there is known for every page.
 """
 
 from __future__ import annotations
@@ -50,6 +52,23 @@ class School:
         more = {"source_ip": ip, "source_mac": mac, "dhcp_lease_seconds": LEASE_S if action == "ack" else None}
         self.leases.append(self.event(at, event_action=action, late=late, **more))
 
+    def login(self, at: float, user: str, mac: str, ip: str) -> None:
+        more = {"event_action": "login", "event_outcome": "success", "event_dataset": "freeradius"}
+        known = None if self.owners.get(mac) == "" else ip
+        self.logins.append(self.event(at, user_name=user, source_mac=mac, assigned_ip=known, **more))
+
+    def together(self, at: float, mac: str, ip: str, people: tuple[str, str]) -> float:
+        """Two use one device at once; when the address is free again."""
+        self.lease(at, "ack", ip, mac)
+        for n, who in enumerate(people):
+            self.login(at + 1 + 200 * n, who, mac, ip)
+            for _ in range(3):
+                self.pages.append(
+                    self.event(self.draw.uniform(at + 210, at + 1_700), source_ip=ip, event_dataset="squid")
+                )
+                self.who.append(who)
+        return at + LEASE_S
+
     def visit(self, at: float, mac: str, ip: str, people: list[tuple[str, bool]]) -> float:
         """Somebody uses a device for a while, then perhaps another; when the address is free again.
 
@@ -64,8 +83,8 @@ class School:
         for who, logs_in in people:
             end = at + self.draw.uniform(600, 7_200)
             if logs_in:
-                login = {"event_action": "login", "event_outcome": "success", "event_dataset": "freeradius"}
-                self.logins.append(self.event(at + 1, user_name=who, source_mac=mac, **login))
+                self.login(at, "host/lt.school.example", mac, ip)
+                self.login(at + 1, who, mac, ip)
             for _ in range(self.draw.randrange(4)):
                 self.pages.append(self.event(self.draw.uniform(at + 2, end), source_ip=ip, event_dataset="squid"))
                 self.who.append(who)
@@ -103,7 +122,9 @@ def _school(seed: int) -> School:
         mac, people = _people(school, school.draw.randrange(400))
         ip = min(free, key=lambda address: free[address])
         at = max(free[ip], busy.get(mac, 0.0)) + school.draw.uniform(1, 600)
-        free[ip] = busy[mac] = school.visit(at, mac, ip, people)
+        two = school.owners.get(mac) and school.draw.random() < 0.03
+        pair = (f"p{school.draw.randrange(400)}", f"p{school.draw.randrange(400)}")
+        free[ip] = busy[mac] = school.together(at, mac, ip, pair) if two else school.visit(at, mac, ip, people)
         busy[mac] += 2_000  # an address that was left is not taken up again by the same device
     return school
 

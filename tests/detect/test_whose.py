@@ -9,6 +9,7 @@ import pytest
 
 from agents.context.district import District
 from agents.context.inventory import Inventory
+from agents.context.roster import Roster
 from agents.engine.attribution import whose
 from agents.engine.enrich import Enricher
 from agents.engine.identity import FactIndex, facts_of
@@ -19,9 +20,11 @@ from schemas.kinds import EventKind
 AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
 STAMPS = {"late": False, "time_suspect": False, "log_source": "x", "event_id": "0" * 32}
 LAPTOP, PHONE, CART, PRINTER = (f"3c:52:82:00:00:0{i}" for i in range(1, 5))
+OWNED = "3c:52:82:00:00:05"
 INVENTORY = Inventory.parse(
     "mac,owner,kind,site,host,addresses\n"
-    f"{LAPTOP},anna,laptop,,LT-1.school.example,\n{CART},,cart,,cart-1,\n{PRINTER},,printer,,,10.1.0.200;10.1.0.201\n",
+    f"{LAPTOP},anna,laptop,,LT-1.school.example,\n{CART},,cart,,cart-1,\n{PRINTER},,printer,,,10.1.0.200;10.1.0.201\n"
+    f"{OWNED},Anna@school.example,laptop,,lt-5,10.1.0.1;10.1.0.9\n",
     "inventory.csv",
 )
 DISTRICT = District.of("Example", "UTC", ["school.example"])
@@ -29,22 +32,35 @@ DISTRICT = District.of("Example", "UTC", ["school.example"])
 
 def _person(page: dict[str, Any], session: str | None = None, mac: str = LAPTOP) -> tuple[str | None, str | None]:
     """Device and person of a page, with a session that began a minute before on the device."""
+    leases = [(f"10.1.0.{i}", device) for i, device in enumerate((LAPTOP, PHONE, CART), 1)]
+    return _put_down(
+        {"minute": 1, **page}, leases, [] if session is None else [{"user_name": session, "source_mac": mac}]
+    )
+
+
+def _put_down(
+    page: dict[str, Any], leases: list[tuple[str, str]], logins: list[dict[str, Any]], district: District = DISTRICT
+) -> tuple[str | None, str | None]:
+    """Device and person of a page, where it is said what was leased at nine and who logged in at which minute."""
     facts = FactIndex()
-    leases = [
-        {**STAMPS, "timestamp": AT, "event_action": "ack", "source_ip": f"10.1.0.{i}", "source_mac": device}
-        for i, device in enumerate((LAPTOP, PHONE, CART), 1)
+    grants = [
+        {**STAMPS, "timestamp": AT, "event_action": "ack", "source_ip": ip, "source_mac": device}
+        for ip, device in leases
     ]
-    facts.add(facts_of(frame_of(EventKind.DHCP, leases), EventKind.DHCP))
-    if session is not None:
-        login = {
-            **STAMPS, "timestamp": AT, "event_action": "login", "event_outcome": "success", "user_name": session,
-            "event_dataset": "freeradius", "source_mac": mac,
-        }  # fmt: skip
-        facts.add(facts_of(frame_of(EventKind.LOGIN, [login]), EventKind.LOGIN))
-    row = {**STAMPS, "timestamp": AT + timedelta(minutes=1), "event_dataset": "squid", **page}
-    frame = whose(frame_of(EventKind.PROXY, [row]), INVENTORY, facts, names=True)
-    made = Enricher(DISTRICT, INVENTORY).add(frame, EventKind.PROXY, ["person"])
-    return made["source_mac"][0], made["person"][0]
+    facts.add(facts_of(frame_of(EventKind.DHCP, grants), EventKind.DHCP))
+    usual = {"event_action": "login", "event_outcome": "success", "event_dataset": "freeradius"}
+    made = [{**STAMPS, **usual, **_at(login), "event_id": f"{n:032x}"} for n, login in enumerate(logins)]
+    facts.add(facts_of(frame_of(EventKind.LOGIN, made), EventKind.LOGIN))
+    row = {**STAMPS, "event_dataset": "squid", **_at(page)}
+    spelled = district.account_of_login
+    frame = whose(frame_of(EventKind.PROXY, [row]), INVENTORY, facts, names=True, spelled=spelled)
+    found = Enricher(district, INVENTORY).add(frame, EventKind.PROXY, ["person"])
+    return found["source_mac"][0], found["person"][0]
+
+
+def _at(row: dict[str, Any]) -> dict[str, Any]:
+    minute = row.get("minute", 0)
+    return {"timestamp": AT + timedelta(minutes=minute), **{name: row[name] for name in row if name != "minute"}}
 
 
 @pytest.mark.parametrize(
@@ -62,10 +78,62 @@ def _person(page: dict[str, Any], session: str | None = None, mac: str = LAPTOP)
         ({"source_ip": "10.9.0.9", "host_name": "lt-1"}, None, LAPTOP, "anna"),
         ({"source_ip": "10.1.0.2", "host_name": "lt-1"}, None, PHONE, None),
         ({"source_ip": "10.1.0.201"}, None, PRINTER, None),
+        ({"source_ip": "10.1.0.9"}, None, OWNED, "anna"),
+        ({"source_ip": "10.1.0.9"}, "anna", OWNED, "anna"),
+        ({"source_ip": "10.1.0.9"}, "ben", OWNED, None),
+        ({"source_ip": "10.1.0.1"}, "anna@school.example", LAPTOP, "anna"),
+        ({"source_ip": "10.1.0.1"}, "host/lt-1.school.example", LAPTOP, "anna"),
+        ({"source_ip": "10.1.0.2"}, "anonymous@other.example", PHONE, None),
+        ({"source_ip": "10.1.0.2"}, "3c-52-82-00-00-02", PHONE, None),
+        ({"source_ip": "10.1.0.2", "user_name": "3c-52-82-00-00-02"}, None, PHONE, None),
+        ({"source_ip": "10.1.0.2", "user_name": "anonymous@other.example"}, None, PHONE, None),
     ],
 )
 def test_a_page_is_put_down_to(page: dict[str, Any], session: str | None, mac: str, person: str | None) -> None:
     assert _person(page, session, mac) == (mac, person)
+
+
+def test_who_owns_a_device_is_not_named_where_others_were_on_it() -> None:
+    ben, cleo, anna = ({"user_name": name, "source_mac": LAPTOP} for name in ("ben", "cleo", "anna"))
+    page = {"minute": 6, "source_ip": "10.1.0.1"}
+    leases = [("10.1.0.1", LAPTOP)]
+    assert _put_down(page, leases, []) == (LAPTOP, "anna")
+    assert _put_down(page, leases, [ben]) == (LAPTOP, None)
+    assert _put_down(page, leases, [ben, {**cleo, "minute": 5}]) == (LAPTOP, None)
+    assert _put_down(page, leases, [ben, {**anna, "minute": 5}]) == (LAPTOP, None)
+    assert _put_down({**page, "user_name": "dora"}, leases, [ben, {**cleo, "minute": 5}]) == (LAPTOP, "dora")
+    assert _put_down({**page, "source_ip": "10.1.0.7", "source_mac": PHONE}, [], [
+        {"user_name": name, "source_mac": PHONE, "minute": n} for n, name in enumerate(("ben", "cleo"))
+    ]) == (PHONE, None)  # fmt: skip
+
+
+def test_who_had_an_address_before_is_not_behind_it() -> None:
+    anna = {"user_name": "anna", "event_action": "session_start", "source_mac": LAPTOP, "assigned_ip": "10.1.0.5"}
+    page = {"minute": 125, "source_ip": "10.1.0.5"}
+    assert _put_down(page, [], [anna]) == (None, "anna")
+    assert _put_down(page, [("10.1.0.5", PHONE)], [{**anna, "minute": -120}]) == (PHONE, None)
+
+
+def test_an_account_is_named_as_the_roster_names_it() -> None:
+    roster = Roster.parse("account,roles,mail\njsmith,teacher,john.smith@school.example\n", "roster.csv")
+    district, session = DISTRICT.knowing(roster), {"user_name": "John.Smith@school.example", "source_mac": PHONE}
+    page = {"minute": 1, "source_ip": "10.1.0.2"}
+    assert _put_down(page, [("10.1.0.2", PHONE)], [session], district) == (PHONE, "jsmith")
+    said = {**page, "user_name": "john.smith@school.example"}
+    assert _put_down(said, [("10.1.0.2", PHONE)], [], district) == (PHONE, "jsmith")
+
+
+def test_a_lease_of_another_device_that_was_given_back_leaves_no_address_to_its_owner_by_the_inventory() -> None:
+    facts = FactIndex()
+    grant = {**STAMPS, "timestamp": AT, "event_action": "ack", "source_ip": "10.1.0.9", "source_mac": PHONE}
+    back = {**grant, "timestamp": AT + timedelta(minutes=5), "event_action": "release", "event_id": "1" * 32}
+    facts.add(facts_of(frame_of(EventKind.DHCP, [grant, back]), EventKind.DHCP))
+    rows = [
+        {**STAMPS, "timestamp": AT + timedelta(minutes=10), "event_dataset": "squid", "source_ip": "10.1.0.9", **more}
+        for more in ({}, {"host_name": "lt-5"}, {"source_ip": "10.1.0.201"})
+    ]
+    frame = whose(frame_of(EventKind.PROXY, rows), INVENTORY, facts, names=True)
+    assert frame["source_mac"].to_list() == [None, OWNED, PRINTER]
 
 
 def test_a_name_or_an_address_of_two_devices_is_of_none() -> None:

@@ -10,12 +10,14 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.engine.identity import SESSION_US, SHARING_US, FactIndex, facts_of
+from agents.context.district import District
+from agents.context.roster import Roster
+from agents.engine.identity import SESSION_US, SEVERAL, SHARING_US, FactIndex, facts_of
 from agents.rules.examples import frame_of
 from schemas.kinds import EventKind
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
-IP, MAC = "10.1.0.5", "3c:52:82:00:00:01"
+IP, MAC, OTHER = "10.1.0.5", "3c:52:82:00:00:01", "3c:52:82:00:00:02"
 
 
 def holder_after(action: str, reason: str | None) -> str | None:
@@ -96,12 +98,12 @@ def test_the_next_login_ends_a_session_and_two_people_within_half_an_hour_are_no
     both = (_session(0, "anna"), _session(60, "ben"))
     assert [_there(m, *both) for m in (59, 61, 89)] == ["anna", "ben", "ben"]
     near = (_session(0, "anna"), _session(20, "ben"))
-    assert [_there(m, *near) for m in (19, 21, 29, 31)] == ["anna", None, None, "ben"]
+    assert [_there(m, *near) for m in (19, 21, 29, 31)] == ["anna", SEVERAL, SEVERAL, "ben"]
 
 
 def test_the_logout_of_one_does_not_end_the_session_of_another() -> None:
     sessions = (_session(0, "anna"), _session(60, "ben"), _session(61, "anna", "session_end"))
-    assert [_there(m, *sessions) for m in (62, 100)] == [None, "ben"]
+    assert [_there(m, *sessions) for m in (62, 100)] == [SEVERAL, "ben"]
 
 
 def test_a_failed_login_and_one_to_a_host_say_nothing() -> None:
@@ -113,7 +115,107 @@ def test_a_session_by_address_counts_and_one_that_contradicts_the_device_names_n
     vpn: dict[str, Any] = {"event_dataset": "anyconnect", "source_mac": None, "assigned_ip": IP}
     assert _there(1, _session(0, "Anna", **vpn)) == "Anna"
     assert _there(61, _session(0, "anna", **vpn), _session(1, "anna")) == "anna"
-    assert _there(61, _session(0, "anna", **vpn), _session(1, "ben")) is None
+    assert _there(61, _session(0, "anna", **vpn), _session(1, "ben")) == SEVERAL
+
+
+def test_two_who_came_and_went_within_half_an_hour_are_several_too() -> None:
+    both = (_session(0, "ben"), _session(5, "ben", "logout"), _session(10, "cleo"), _session(12, "cleo", "logout"))
+    assert [_there(m, *both) for m in (6, 13, 43)] == [None, SEVERAL, None]
+
+
+def test_a_computer_that_logs_in_by_itself_is_nobody_and_whoever_was_there_has_left() -> None:
+    """802.1X of Windows: the computer when nobody is logged on, the user from the logon to the logoff."""
+    start = _session(0, "host/lt1.school.example")
+    assert [_there(m, start, _session(5, "anna")) for m in (1, 6, 36)] == [None, "anna", "anna"]
+    assert _there(11, start, _session(5, "anna"), _session(6, "host/lt1.school.example", "session_end")) == "anna"
+    for name in ("host/lt1.school.example", "SCHOOL\\LT1$", "lt1$@school.example"):
+        assert [_there(m, _session(5, "anna"), _session(60, name)) for m in (59, 61)] == ["anna", None]
+        assert _there(66, _session(5, "anna"), _session(60, name), _session(65, "ben")) == "ben"
+
+
+def test_a_device_that_gives_its_address_and_an_outer_name_are_nobody_and_end_nothing() -> None:
+    anna = _session(0, "anna")
+    names = (
+        "3c-52-82-00-00-01",
+        "3c5282000001",
+        "3C52.8200.0002",
+        "anonymous",
+        "anonymous@school.example",
+        "@school.example",
+    )
+    for name in names:
+        assert _there(6, _session(5, name)) is None
+        assert _there(6, anna, _session(5, name)) == "anna", name
+    assert _there(6, _session(5, "202600001234")) == "202600001234", "a number of twelve digits may be somebody's"
+    assert _there(6, _session(5, "202600001234", source_mac="20:26:00:00:12:34")) is None
+
+
+def test_names_of_one_account_are_one_person() -> None:
+    roster = Roster.parse("account,roles,mail\njsmith,teacher,john.smith@school.example\n", "r.csv")
+    spelled = District.of("d", "UTC", ["school.example"]).knowing(roster).account_of_login
+    names = ("jsmith", "SCHOOL\\JSmith", "jsmith@school.example", "John.Smith@school.example")
+    index = _index(*(_session(n, name) for n, name in enumerate(names)), _session(9, "ann"))
+    t = int((START + timedelta(minutes=8)).timestamp() * 1_000_000)
+    assert index.person_of(MAC, None, t, spelled)[0] == names[-1]
+    assert index.person_of(MAC, None, t + 120_000_000, spelled)[0] == SEVERAL
+
+
+def _at_lease(minutes: float, *leases: tuple[float, str, str], mac: str | None = MAC) -> list[str | None]:
+    """Who is behind the address that a session got at nine: by lease, and where its device is known to be another."""
+    rows = [
+        {
+            "timestamp": START + timedelta(minutes=at), "event_id": f"{'d' * 16}{n:016x}", "event_action": action,
+            "source_ip": IP, "source_mac": held, "late": False, "time_suspect": False, "log_source": "dhcp",
+            "dhcp_lease_seconds": 3_600 if action == "ack" else None,
+        }
+        for n, (at, action, held) in enumerate(leases)
+    ]  # fmt: skip
+    index = _index(_session(0, "anna", source_mac=mac, assigned_ip=IP))
+    index.add(facts_of(frame_of(EventKind.DHCP, rows), EventKind.DHCP))
+    t = int((START + timedelta(minutes=minutes)).timestamp() * 1_000_000)
+    return [index.person_of(held, IP, t)[0] for held in (index.mac_of(IP, t)[0], OTHER)]
+
+
+def test_a_session_by_address_ends_when_another_device_has_the_address() -> None:
+    assert _at_lease(125) == ["anna", None], "no lease is known"
+    assert _at_lease(125, (120, "ack", OTHER)) == [None, None]
+    assert _at_lease(125, (-5, "ack", MAC), (120, "ack", OTHER)) == [None, None]
+    assert _at_lease(190, (-5, "ack", MAC), (120, "ack", OTHER)) == [None, None], (
+        "a lease that has run out was another's"
+    )
+    assert _at_lease(125, (-5, "ack", MAC), (120, "ack", MAC)) == ["anna", None]
+    assert _at_lease(125, (1, "ack", MAC)) == ["anna", None], "a lease that ran out, and nobody has the address since"
+    assert _at_lease(125, (-5, "ack", OTHER)) == [None, None]
+    assert _at_lease(125, (-125, "ack", OTHER)) == ["anna", None], "another's lease had run out before"
+    assert _at_lease(125, (-5, "ack", MAC), (100, "release", MAC)) == [None, None]
+
+
+def test_a_session_that_names_no_device_is_that_of_who_had_the_address_when_it_began() -> None:
+    assert _at_lease(125, mac=None) == ["anna", "anna"]
+    assert _at_lease(125, (-5, "ack", MAC), (120, "ack", MAC), mac=None) == ["anna", None]
+    assert _at_lease(125, (-5, "ack", MAC), (120, "ack", OTHER), mac=None) == [None, None]
+    assert _at_lease(125, (120, "ack", OTHER), mac=None) == [None, None]
+
+
+def test_leases_speak_against_an_address_of_a_devices_own() -> None:
+    def disputed(minutes: float, *leases: tuple[float, str, str, str]) -> bool:
+        stamps = {"late": False, "time_suspect": False, "log_source": "x", "source_ip": IP, "dhcp_lease_seconds": 3_600}
+        rows = [
+            {**stamps, "timestamp": START + timedelta(minutes=at), "event_action": action, "source_mac": held}
+            | {"event_id": f"{log * 16}{n:016x}"}
+            for n, (at, action, held, log) in enumerate(leases)
+        ]
+        index = FactIndex()
+        index.add(facts_of(frame_of(EventKind.DHCP, rows), EventKind.DHCP))
+        return index.disputed(IP, MAC, int((START + timedelta(minutes=minutes)).timestamp() * 1_000_000))
+
+    assert not disputed(5)
+    assert not disputed(5, (0, "ack", MAC, "a"))
+    assert not disputed(90, (0, "ack", MAC, "a")), "its own lease has run out"
+    assert [disputed(m, (0, "ack", OTHER, "a")) for m in (90, 60 + 719, 60 + 720)] == [True, True, False]
+    assert disputed(5, (0, "ack", MAC, "a"), (0, "ack", OTHER, "b"))
+    assert disputed(5, (0, "ack", OTHER, "a"), (0, "ack", MAC, "b"))
+    assert [disputed(m, (0, "ack", OTHER, "a"), (4, "release", OTHER, "a")) for m in (5, 4 + 720)] == [True, False]
 
 
 def test_who_comes_from_another_school_is_not_who_has_that_account_here() -> None:
@@ -132,21 +234,25 @@ _facts = st.lists(
         st.sampled_from(["ip_mac", "mac_user", "ip_user"]),
         st.integers(0, 60),  # start
         st.one_of(st.none(), st.integers(0, 40)),  # length
-        st.sampled_from(["", "anna", "ben"]),
+        st.sampled_from(["", "a", "anna", "ben"]),
         st.integers(0, 1),  # log
+        st.integers(0, 5),  # number: facts of one line have it in common
     ),
     max_size=30,
 )
 
 
-def _filled(facts: list[tuple[str, int, int | None, str, int]]) -> FactIndex:
+_Fact = tuple[str, int, int | None, str, int, int]
+
+
+def _filled(facts: list[_Fact]) -> FactIndex:
     rows = [
         {
             "kind": kind, "address": "a", "valid_from": start * _UNIT,
             "valid_to": None if length is None else (start + length) * _UNIT,
-            "event_id": f"{log:016x}{n:016x}", "value": value, "fact_id": f"f{n}",
+            "event_id": f"{log:016x}{start:08x}{line:08x}", "value": value, "fact_id": f"f{n}",
         }
-        for n, (kind, start, length, value, log) in enumerate(facts)
+        for n, (kind, start, length, value, log, line) in enumerate(facts)
     ]  # fmt: skip
     times = [pl.col("valid_from", "valid_to").cast(pl.Datetime("us", "UTC"))]
     text = dict.fromkeys(("kind", "address", "event_id", "value", "fact_id"), pl.String())
@@ -157,7 +263,7 @@ def _filled(facts: list[tuple[str, int, int | None, str, int]]) -> FactIndex:
 
 @given(_facts, st.integers(-5, 80), st.lists(st.integers(0, 90), max_size=8))
 def test_what_is_forgotten_changes_no_answer_from_that_time_on_nor_before_the_first_that_went(
-    facts: list[tuple[str, int, int | None, str, int]], before: int, asked: list[int]
+    facts: list[_Fact], before: int, asked: list[int]
 ) -> None:
     whole, less = _filled(facts), _filled(facts)
     less.forget_before(before * _UNIT)
@@ -166,6 +272,8 @@ def test_what_is_forgotten_changes_no_answer_from_that_time_on_nor_before_the_fi
         at = t * _UNIT
         assert less.mac_of("a", at) == whole.mac_of("a", at)
         assert less.person_of("a", "a", at) == whole.person_of("a", "a", at)
+        assert less.person_of(None, "a", at) == whole.person_of(None, "a", at)
+        assert less.disputed("a", "ben", at) == whole.disputed("a", "ben", at)
     early = less.dropped_from - 1
     if facts and early < 60 * _UNIT:
         assert less.mac_of("a", early) == whole.mac_of("a", early)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents.context.accounts import MASKED_USER
 from agents.context.district import District
-from agents.engine.enrich import MASKED_USER
 from agents.privacy import keys
 from agents.privacy.columns import KINDS, TEXTS, Names
 from agents.privacy.live import LOOK_S, LiveNames
