@@ -14,8 +14,8 @@ from agents.context.calendar import Calendar
 from agents.context.calendar_settings import CalendarSettings
 from agents.context.categories import Categories
 from agents.context.maillists import MailLists
-from agents.context.networks import CACHE_LIMIT, Network, NetworkIndex
-from agents.context.roster import Roster
+from agents.context.networks import CACHE_LIMIT, PRIVATE, Network, NetworkIndex
+from agents.context.roster import Person, Roster
 from agents.context.versions import content_version
 from schemas.errors import AupstreamError, ConfigError, Errors
 
@@ -163,6 +163,17 @@ class District:
         return NetworkIndex((ip_network(text, strict=False), text) for text in self.shared_networks)
 
     @cached_property
+    def own_networks(self) -> tuple[str, ...]:
+        """Its networks and all private ones; none where it names none: then no address is known to be outside."""
+        named = [*(network for site in self.sites for network in site.networks), *self.shared_networks]
+        return (*named, *PRIVATE) if named else ()
+
+    @cached_property
+    def own_index(self) -> NetworkIndex:
+        """Which addresses are the district's or private; false where it names no network."""
+        return NetworkIndex((ip_network(text, strict=False), text) for text in self.own_networks)
+
+    @cached_property
     def dhcp_server_index(self) -> NetworkIndex:
         """Which addresses are the district's DHCP servers."""
         return NetworkIndex((ip_network(text, strict=False), text) for text in self.dhcp_servers)
@@ -192,9 +203,28 @@ class District:
         return tuple(dict.fromkeys(names))
 
     def account_of(self, address: str) -> str:
-        """Account of an address of the district, lower case: by the roster, else what stands before the @."""
-        listed = self.roster.by_mail(address)
-        return address.partition("@")[0] if listed is None else listed.account
+        """Account of an address of the district, lower case; the address itself where nothing says whose it is.
+
+        It is told by the roster, a tag behind the name (`anna+x@`) aside. Else it is what stands before the @, but only
+        in the mail domains that the district names, and not where the roster gives that account another address: two
+        people may be called alike.
+        """
+        lowered = address.lower()
+        spelled = (lowered, re.sub(TAG, "@", lowered))
+        for one in spelled:
+            if (listed := self.roster.by_mail(one)) is not None:
+                return listed.account
+        plain = lowered if lowered.partition("@")[0] in self.roster.people else spelled[1]
+        name, at, domain = plain.partition("@")
+        if not at:
+            return name
+        person = self.roster.person(name)
+        here = domain.rstrip(".") in self.domains
+        return name if here and (person is None or not self._reached(person)) else lowered
+
+    def _reached(self, person: Person) -> bool:
+        """True where the roster says by which addresses of the district somebody writes."""
+        return any(map(self.is_internal_address, person.mail))
 
     def account_of_login(self, name: str) -> str:
         """Account of a name that somebody logged in with, lower case, as group keys spell it (see `Enricher.keys`).

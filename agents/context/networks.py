@@ -9,6 +9,10 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 import polars as pl
 
 Network = IPv4Network | IPv6Network
+PRIVATE = (
+    "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16",
+    "::1/128", "fc00::/7", "fe80::/10",
+)  # RFC 1918, 6598, 3927, 4193: what nobody can come from over the Internet  # fmt: skip
 CACHE_LIMIT = 65_536  # addresses remembered; at the limit the cache is emptied and fills again: only time is lost
 
 

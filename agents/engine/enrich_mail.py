@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from agents.context.district import District
+from agents.context.handed_in import OUTSIDE, from_outside
 from agents.engine.lookups import looked_up
 from agents.rules.model import VALUE_SEPARATOR
 
@@ -48,7 +49,7 @@ def mail_columns(frame: pl.DataFrame, wanted: Sequence[str], district: District)
         sender = internal_address(pl.col("email_from_address"), district).fill_null(value=False)
         frame = frame.with_columns(sender_internal=sender)
     if "sender_kind" in wanted:
-        frame = frame.with_columns(sender_kind=looked_up(frame["email_from_address"], district.sender_kind))
+        frame = frame.with_columns(sender_kind=_sender_kind(frame, district))
     if "message_key" in wanted:
         frame = frame.with_columns(message_key=message_key())
     if "email_lists" in wanted:
@@ -63,6 +64,14 @@ def mail_columns(frame: pl.DataFrame, wanted: Sequence[str], district: District)
         .drop("_mail")
         .with_columns(pl.col(c).fill_null([] if c == "delivered_recipients" else 0) for c in counted)
     )
+
+
+def _sender_kind(frame: pl.DataFrame, district: District) -> pl.Series:
+    """What sends, for addresses of the district; `outside` where somebody outside gave such an address as theirs."""
+    kind = looked_up(frame["email_from_address"], district.sender_kind)
+    made = pl.DataFrame({"kind": kind, "outside": from_outside(frame, district)})
+    forged = pl.col("kind").is_not_null() & pl.col("outside")
+    return made.select(pl.when(forged).then(pl.lit(OUTSIDE)).otherwise("kind").alias("sender_kind")).to_series()
 
 
 def _lists(frame: pl.DataFrame) -> pl.Series:

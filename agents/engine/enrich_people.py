@@ -3,7 +3,7 @@
 The person of a page, a login or a lease is who logged in, if the log says so; else who had a session on the network,
 and else who the device is given to. Nobody is named where the session is another's than the device, where several
 people had one, by a device that is shared by design, by an address that is many people's at once, or by an account of a
-machine.
+machine. The person of a mail is who logged in to send it, else its envelope sender; nobody where it came from outside.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import polars as pl
 
 from agents.context.accounts import MASKED_USER, is_nobody
 from agents.context.district import District
+from agents.context.handed_in import from_outside, logins
 from agents.context.inventory import Device, Inventory
 from agents.engine.enrich_mail import internal_address
 from agents.engine.identity import SEVERAL
@@ -69,21 +70,21 @@ def people_columns(frame: pl.DataFrame, kind: EventKind, wanted: Sequence[str], 
             made["person_roles"] = found["roles"].fill_null([])
             made["person_site"] = found["site"]
         if "subject" in wanted:
-            made["subject"] = _subject(frame, kind, person, shared)
+            mail = kind is EventKind.MAIL
+            made["subject"] = _mail_subject(frame, spelling, person) if mail else _subject(frame, person, shared)
     if "source_address_shared" in wanted:
         made["source_address_shared"] = shared
     return frame.with_columns([made[name].alias(name) for name in wanted])
 
 
-def _subject(frame: pl.DataFrame, kind: EventKind, person: pl.Series, shared: pl.Series) -> pl.Series:
+def _subject(frame: pl.DataFrame, person: pl.Series, shared: pl.Series) -> pl.Series:
     """Who or, where that is not known, what a rule is about: the device, else the address.
 
     An address that is many people's at once is nobody's: what several of them did must not add up to one who did it.
     """
     named = frame.with_columns(_person=person, _many=shared)
-    others = ("email_from_address",) if kind is EventKind.MAIL else ("source_mac", "source_ip")
     parts = []
-    for name in others:
+    for name in ("source_mac", "source_ip"):
         if name in frame.columns:
             known = pl.col(name).str.to_lowercase()
             parts.append(pl.when(~pl.col("_many")).then(known) if name == "source_ip" else known)
@@ -91,15 +92,33 @@ def _subject(frame: pl.DataFrame, kind: EventKind, person: pl.Series, shared: pl
     return found.select(pl.when(pl.col("s") != "").then("s")).to_series()
 
 
+def _mail_subject(frame: pl.DataFrame, spelling: Spelling, person: pl.Series) -> pl.Series:
+    """Who sent a mail, else the account that was logged in with, else its address, unless that came from outside."""
+    named = frame.select(
+        pl.col("email_from_address").str.to_lowercase().alias("address"),
+        _logged_in(logins(frame), spelling).alias("account"),
+        from_outside(frame, spelling.district).alias("outside"),
+        person.alias("person"),
+    )
+    forged = pl.col("outside") & internal_address(pl.col("address"), spelling.district).fill_null(value=False)
+    found = named.select(s=pl.coalesce("person", "account", pl.when(~forged).then("address")))
+    return found.select(pl.when(pl.col("s") != "").then("s")).to_series()
+
+
 def _sender(frame: pl.DataFrame, spelling: Spelling) -> pl.Series:
-    """Account of the envelope sender, where that is the district's."""
+    """Account that was logged in with to send, else of the envelope sender, where it is the district's."""
     district = spelling.district
+    accounts = _logged_in(logins(frame), spelling).to_list()
     address = frame["email_from_address"].str.to_lowercase()
     inside = address.to_frame("a").select(internal_address(pl.col("a"), district)).to_series()
-    cache: dict[str, str | None] = {}
-    for one in address.filter(inside.fill_null(value=False)).unique().to_list():
-        cache[one] = _human(district.account_of(one), district)
-    return pl.Series([cache.get(a) if a is not None else None for a in address.to_list()], dtype=pl.String)
+    ours = inside.fill_null(value=False) & ~from_outside(frame, district)
+    senders = {one: district.account_of(one) for one in address.filter(ours).unique().to_list()}
+    found = [
+        account if account is not None else senders[one] if mine else None
+        for account, one, mine in zip(accounts, address.to_list(), ours.to_list(), strict=True)
+    ]
+    humans = {name: _human(name, district) for name in {*found} if name is not None}
+    return pl.Series([None if name is None else humans[name] for name in found], dtype=pl.String)
 
 
 def _logged_in(names: pl.Series, spelling: Spelling) -> pl.Series:

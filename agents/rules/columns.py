@@ -59,6 +59,8 @@ _PROXY = frozenset({EventKind.PROXY})
 _DEVICES = frozenset({EventKind.DHCP, EventKind.LOGIN, EventKind.PROXY})
 
 _SENDER = ("email_from_address",)
+_HANDED_IN = ("event_dataset", "event_action", "email_direction", "source_ip", "source_domain", "user_name",
+              "login_method")  # fmt: skip
 _TO = ("email_to_address",)
 _MESSAGE = (*_SENDER, "observer_hostname", "email_local_id", "email_message_id", "event_id")
 _DELIVERED = (
@@ -72,7 +74,7 @@ _DELIVERED = (
 )
 _DHCP = frozenset({EventKind.DHCP})
 _DEVICE = ("source_mac", "source_ip", "host_name")
-_WHO = (*_DEVICE, *_SENDER, "user_name", "user_domain")
+_WHO = (*_DEVICE, *_SENDER, *_HANDED_IN, "user_domain")
 _SITE = ("url_domain", "destination_domain", "url_path", "proxy_category")
 _PAGE = (
     *_SITE, "url_extension", "http_request_method", "http_response_status_code", "http_response_mime_type",
@@ -81,7 +83,7 @@ _PAGE = (
 
 DERIVED: tuple[Derived, ...] = (
     Derived("sender_internal", ColumnType.BOOL, _MAIL, _SENDER),
-    Derived("sender_kind", ColumnType.TEXT, _MAIL, _SENDER),
+    Derived("sender_kind", ColumnType.TEXT, _MAIL, (*_SENDER, *_HANDED_IN)),
     Derived("message_key", ColumnType.TEXT, _MAIL, _MESSAGE),
     Derived("delivered_recipients", ColumnType.TEXTS, _MAIL, _DELIVERED),
     Derived("recipients_internal", ColumnType.NUMBER, _MAIL, _DELIVERED),
@@ -96,7 +98,7 @@ DERIVED: tuple[Derived, ...] = (
     Derived("dhcp_server_known", ColumnType.BOOL, _DHCP, ("dhcp_server_ip",)),
     Derived("source_address_shared", ColumnType.BOOL, _DEVICES, ("source_ip", "dhcp_relay_ip")),
     Derived("recipient_person", ColumnType.TEXT, _MAIL, _TO),
-    Derived("untaught_student", ColumnType.TEXT, _MAIL, (*_TO, *_SENDER)),
+    Derived("untaught_student", ColumnType.TEXT, _MAIL, (*_TO, *_SENDER, *_HANDED_IN)),
     Derived("outside_domain", ColumnType.TEXT, _MAIL, _TO),
     Derived("disclosed_recipients", ColumnType.TEXTS, _MAIL, _TO),
     Derived("public_domains", ColumnType.TEXTS, _MAIL, _TO),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from agents.context.district import TAG, District
+from agents.context.handed_in import BY_RECIPIENT, INBOUND, LOCAL_USERS, NO_LOGINS, OUTSIDE, SERVERS, SERVICES
 from agents.context.maillists import OF_A_LIST
-from agents.rules.convert_values import quoted
+from agents.rules.convert_values import in_network, quoted
 from agents.rules.model import VALUE_SEPARATOR
 
 MAX_MEMBERS = 20_000  # of mailing lists that are written into a query; with more what needs them cannot be said
@@ -81,9 +82,13 @@ def _let(name: str, value: str, body: str) -> str:
 
 
 def _sent_by(names: Iterable[str], district: District, internal: Callable[[str], str]) -> str:
-    """True where the sender, with a tag behind the name or without, goes by any of those accounts and addresses."""
+    """True where the sender, with a tag behind the name or without, goes by any of those accounts and addresses.
+
+    See `District.account_of` for what the part before the @ says.
+    """
     accounts = {name for name in names if "@" not in name}
     people = district.roster.people
+    by_name = [a for a in accounts if a not in people or not any(map(district.is_internal_address, people[a].mail))]
     mails = {mail for account in accounts if account in people for mail in people[account].mail}
     others = {
         m for p in people.values() if p.account not in accounts for m in p.mail if m.partition("@")[0] in accounts
@@ -91,7 +96,11 @@ def _sent_by(names: Iterable[str], district: District, internal: Callable[[str],
     inside = f"ifNull({internal('email_from_address')}, false)"
     tests = []
     for sender in (_SENDER, f"replaceRegexpOne({_SENDER}, {quoted(TAG)}, '@')"):
-        by_local = f"splitByChar('@', {sender})[1] IN {_listed(accounts)} AND {sender} NOT IN {_listed(others)}"
+        domain = f"replaceRegexpOne(substring({sender}, position({sender}, '@') + 1), '[.]+$', '')"
+        here = f"(position({sender}, '@') = 0 OR {domain} IN {_listed(district.domains)})"
+        by_local = (
+            f"splitByChar('@', {sender})[1] IN {_listed(by_name)} AND {here} AND {sender} NOT IN {_listed(others)}"
+        )
         tests.append(f"{sender} IN {_listed(names)} OR {inside} AND ({sender} IN {_listed(mails)} OR {by_local})")
     return f"({' OR '.join(tests)})"
 
@@ -107,8 +116,22 @@ def _sender_kind(district: District, internal: Callable[[str], str]) -> str:
         tests += [_sent_by(alike, district, internal), "'person'"] if alike else []
         tests += [f"{_SENDER} IN {_listed(lists.lists)} OR {made} IN {_listed(lists.lists)}", "'list'"]
     inside = f"ifNull({internal('email_from_address')}, false)"
-    found = f"multiIf({', '.join([*tests, chr(39) + 'person' + chr(39)])})" if tests else "'person'"
+    tests = [_from_outside(district), quoted(OUTSIDE), *tests]
+    found = f"multiIf({', '.join([*tests, chr(39) + 'person' + chr(39)])})"
     return f"if({inside}, {found}, NULL)"
+
+
+def _from_outside(district: District) -> str:
+    """True where it is known that somebody outside handed the message in; see `agents.context.handed_in`."""
+    dataset, host = "ifNull(event_dataset, '')", "concat('.', lowerUTF8(ifNull(source_domain, '')))"
+    by_name = f"ifNull(user_name, '') != '' AND ifNull(event_action, '') NOT IN {_listed(NO_LOGINS)}"
+    login = f"{by_name} AND NOT ({dataset} IN {_listed(LOCAL_USERS)} AND isNull(login_method))"
+    stated = f"ifNull(email_direction, '') = {quoted(INBOUND)} AND {dataset} NOT IN {_listed(BY_RECIPIENT)}"
+    inside = " OR ".join(f"ifNull({in_network('source_ip', network)}, false)" for network in district.own_networks)
+    service = " OR ".join(f"endsWith({host}, {quoted('.' + name)})" for name in SERVICES)
+    client = f"{dataset} IN {_listed(SERVERS)} AND isNotNull(source_ip) AND NOT ({service}) AND NOT ({inside})"
+    known = f"({stated}) OR ({client})" if inside else stated
+    return f"({known}) AND NOT ({login})"
 
 
 def _listed(texts: Iterable[str]) -> str:

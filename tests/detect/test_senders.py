@@ -1,0 +1,130 @@
+"""Whom a mail is put down to: who logged in to send it, else its sender; nobody where somebody outside handed it in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from agents.context.district import District, Site
+from agents.context.inventory import Inventory
+from agents.context.roster import Roster
+from agents.engine.enrich import Enricher
+from agents.rules.examples import frame_of
+from schemas.kinds import EventKind
+
+ROSTER = Roster.parse(
+    "account,roles,mail\n"
+    "anna,teacher,anna@school.example\nben,teacher,ben@school.example\ncleo,teacher,\n"
+    "jsmith,teacher,john.smith@school.example;js@staff.school.example\nhome,substitute,home@elsewhere.example\n"
+    "lms,service,\n",
+    "roster.csv",
+)
+PLAIN = District.of("d", "UTC", ["school.example", "staff.school.example"], [Site("north", ("198.51.100.0/24",))])
+DISTRICT = PLAIN.knowing(ROSTER)
+OUTSIDE, POSTFIX = "203.0.113.9", {"event_dataset": "postfix"}
+FORGED = {**POSTFIX, "source_ip": OUTSIDE}
+SASL = {**FORGED, "login_method": "PLAIN"}
+
+
+def _sent(mail: dict[str, Any], district: District = DISTRICT) -> tuple[str | None, str | None, str | None]:
+    """Person, subject and kind of sender."""
+    frame = frame_of(EventKind.MAIL, [{"email_from_address": "anna@school.example", **mail}])
+    made = Enricher(district, Inventory.none()).add(frame, EventKind.MAIL, ["person", "subject", "sender_kind"])
+    return made["person"][0], made["subject"][0], made["sender_kind"][0]
+
+
+@pytest.mark.parametrize(
+    ("mail", "person"),
+    [
+        ({}, "anna"),
+        ({**POSTFIX, "source_ip": "10.3.0.4"}, "anna"),
+        ({**POSTFIX, "source_ip": "::1"}, "anna"),
+        ({**POSTFIX, "source_ip": "198.51.100.7"}, "anna"),
+        ({**FORGED, "source_domain": "mail-eopbgr1.outbound.protection.outlook.com"}, "anna"),
+        ({"event_dataset": "m365_trace", "source_ip": OUTSIDE, "email_direction": "internal"}, "anna"),
+        ({"event_dataset": "barracuda", "source_ip": OUTSIDE}, "anna"),
+        ({"event_dataset": "fortimail", "source_ip": "10.3.0.4", "email_direction": "inbound"}, "anna"),
+        ({**SASL, "user_name": "anna"}, "anna"),
+        ({**SASL, "user_name": "SCHOOL\\Anna"}, "anna"),
+        ({**SASL, "user_name": "Anna@school.example"}, "anna"),
+        ({**SASL, "user_name": "ben"}, "ben"),
+        ({**SASL, "user_name": "John.Smith@school.example", "email_from_address": "me@elsewhere.example"}, "jsmith"),
+        ({"event_dataset": "google_mail_log", "user_name": "ben@school.example"}, "ben"),
+        ({**POSTFIX, "user_name": "33"}, "anna"),
+        ({"event_dataset": "sendmail", "user_name": "apache"}, "anna"),
+        ({"event_dataset": "fortimail", "event_action": "released", "user_name": "ben"}, "anna"),
+    ],
+)
+def test_a_mail_of_somebody_is_put_down_to(mail: dict[str, Any], person: str) -> None:
+    assert _sent(mail)[:2] == (person, person)
+
+
+@pytest.mark.parametrize(
+    "mail",
+    [
+        {"email_direction": "inbound"},
+        {"email_direction": "inbound", "source_ip": "10.3.0.4", "event_dataset": "exchange_tracking"},
+        FORGED,
+        {**FORGED, "source_domain": "mail.evilgoogle.com"},
+        {**FORGED, "user_name": "4711"},
+        {**FORGED, "event_dataset": "fortimail", "email_direction": "inbound"},
+    ],
+)
+def test_a_sender_that_somebody_outside_gave_as_theirs_is_nobody(mail: dict[str, Any]) -> None:
+    assert _sent(mail) == (None, None, "outside")
+
+
+def test_senders_of_elsewhere_stay_who_they_are() -> None:
+    assert _sent({**FORGED, "email_from_address": "x@shop.example"}) == (None, "x@shop.example", None)
+
+
+def test_a_service_that_logs_in_accuses_nobody_whose_address_it_gives() -> None:
+    assert _sent({**SASL, "user_name": "lms"})[:2] == (None, "lms")
+
+
+def test_where_the_district_names_no_network_no_client_is_known_to_be_outside() -> None:
+    assert _sent(FORGED, District.of("d", "UTC", ["school.example"]))[0] == "anna"
+
+
+@pytest.mark.parametrize(
+    ("address", "account"),
+    [
+        ("Anna@School.example", "anna"),
+        ("anna+shop@school.example", "anna"),
+        ("john.smith+x@school.example", "jsmith"),
+        ("js@staff.school.example", "jsmith"),
+        ("jsmith@school.example", "jsmith@school.example"),
+        ("jsmith+x@school.example", "jsmith+x@school.example"),
+        ("jsmith@alumni.school.example", "jsmith@alumni.school.example"),
+        ("anna@staff.school.example", "anna@staff.school.example"),
+        ("cleo@school.example", "cleo"),
+        ("cleo+x@school.example.", "cleo"),
+        ("cleo@staff.school.example", "cleo"),
+        ("cleo@alumni.school.example", "cleo@alumni.school.example"),
+        ("home@school.example", "home"),
+        ("office@school.example", "office"),
+        ("jsmith", "jsmith"),
+    ],
+)
+def test_an_address_is_of_an_account_by_the_roster_or_by_what_stands_before_the_at(address: str, account: str) -> None:
+    assert DISTRICT.account_of(address) == account
+    assert _sent({"email_from_address": address})[0] == account
+
+
+def test_without_a_roster_what_stands_before_the_at_is_the_account() -> None:
+    assert PLAIN.account_of("Anna@school.example") == "anna"
+
+
+@pytest.mark.parametrize(
+    ("name", "account"),
+    [
+        ("SCHOOL\\JSmith", "jsmith"),
+        (" jsmith@school.example", "jsmith"),
+        ("john.smith@school.example", "jsmith"),
+        ("jsmith@other.example", "jsmith@other.example"),
+        ("m\\xfcller", "m\\xfcller"),
+    ],
+)
+def test_a_name_that_somebody_logs_in_with_is_of_an_account(name: str, account: str) -> None:
+    assert DISTRICT.account_of_login(name) == account
