@@ -8,6 +8,7 @@ from __future__ import annotations
 from agents.context.district import District
 from agents.context.mac import normalise_mac
 from agents.context.roster import PRINCIPAL, STUDENT, Person
+from agents.context.whose import person_of
 
 DISTRICT_WIDE = frozenset({"superintendent", "director"})  # offices whose holders answer for everybody
 HEADS = frozenset({PRINCIPAL, "administrator"})  # for a building; an administrator without one, for everybody
@@ -24,7 +25,7 @@ def objection(district: District, granter: str, holder: str) -> str:
     """
     if not district.roster.present:
         return ""
-    boss = _person(district, granter)
+    boss = person_of(district, granter)
     if boss is None:
         return "who granted it is nobody in the roster"
     if not boss.active:
@@ -32,7 +33,7 @@ def objection(district: District, granter: str, holder: str) -> str:
     if STUDENT in boss.roles:
         return "who granted it is a student"
     device = normalise_mac(holder) is not None
-    person = None if device else _person(district, holder)
+    person = None if device else person_of(district, holder)
     if person is None:
         may = _is_boss(district, boss) or (device and DEVICES & set(boss.roles))
         return "" if may else "who granted it is nobody's supervisor"
@@ -61,11 +62,3 @@ def _for_everybody(boss: Person) -> bool:
 
 def _is_boss(district: District, person: Person) -> bool:
     return bool((HEADS | DISTRICT_WIDE) & set(person.roles)) or person.account in district.roster.supervisors
-
-
-def _person(district: District, name: str) -> Person | None:
-    """Whose account or mail address it is. An address elsewhere is nobody's, whatever stands before its `@`."""
-    roster, lowered = district.roster, name.strip().lower()
-    found = roster.person(lowered) or roster.by_mail(lowered)
-    local, at, domain = lowered.rpartition("@")
-    return found or (roster.person(local) if at and district.is_internal_domain(domain) else None)

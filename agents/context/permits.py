@@ -11,10 +11,10 @@ from typing import Any
 from agents.context.authority import objection
 from agents.context.csvfile import raise_all, read_text, rows
 from agents.context.district import District
-from agents.context.mac import normalise_mac
 from agents.context.permit import Act, Permit, Scope, local_time
 from agents.context.permitfile import COLUMNS, OPTIONAL, permit_of
 from agents.context.versions import content_version
+from agents.context.whose import spellings
 from schemas.errors import ConfigError
 
 __all__ = ["COLUMNS", "OPTIONAL", "Permit", "Permits"]
@@ -84,8 +84,8 @@ class Permits:
     def _by_holder(self) -> dict[tuple[int, str], list[Permit]]:
         index: dict[tuple[int, str], list[Permit]] = {}
         for permit in self.permits:
-            holder = normalise_mac(permit.who) or permit.who.lower()
-            index.setdefault((permit.clause, holder), []).append(permit)
+            for holder in spellings(self.district, permit.who):
+                index.setdefault((permit.clause, holder), []).append(permit)
         return index
 
     @cached_property
@@ -99,8 +99,9 @@ class Permits:
     def covering(self, who: Iterable[str], clause: int, t_us: int, act: Act = NO_ACT) -> dict[str, Any] | None:
         """The permit that covers a moment for any of some names.
 
-        A permit's holder matches a name in any case; without an `@` also the local part of an address of the district;
-        a MAC address in any notation.
+        A permit's holder and a name match where they stand for one person by the roster, whichever of account and
+        addresses each is; where it has neither, an account matches what stands before the `@` of an address of the
+        district. Case makes no difference, nor does the notation of a MAC address.
 
         Args:
             who: Values of a group key.
@@ -117,7 +118,7 @@ class Permits:
         found: Permit | None = None
         objection, best = "", (False, False, 0, 0)
         for name in who:
-            for holder in self._holders(str(name)):
+            for holder in spellings(self.district, str(name)):
                 for permit in self._by_holder.get((clause, holder), ()):
                     if not permit.from_us - NEAR_US <= t_us < permit.to_us + NEAR_US:
                         continue
@@ -155,14 +156,3 @@ class Permits:
         """Categories of the page that was asked for: the lists', and the filter's own word for it."""
         categories, said = self.district.categories, act.of("proxy_category")
         return categories.of_page(act.of("url_domain"), act.of("url_path")) | {said} | categories.filed(said)
-
-    def _holders(self, name: str) -> tuple[str, ...]:
-        """Every way in which a permit may write the holder of a name."""
-        lowered = name.strip().lower()
-        mac = normalise_mac(lowered)
-        if mac is not None:
-            return (mac,)
-        local, at, domain = lowered.rpartition("@")
-        if at and self.district.is_internal_domain(domain):
-            return (lowered, local)
-        return (lowered,)

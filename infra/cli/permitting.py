@@ -14,13 +14,15 @@ import typer
 from agents.build import district_of, written_permits
 from agents.context.authority import objection
 from agents.context.district import District
+from agents.context.mac import normalise_mac
 from agents.context.permit import Act, Permit
 from agents.context.permitfile import moment, permit_of
 from agents.context.permitlog import GRANT, REVOKE, Record, permits_of, read_log
 from agents.context.permits import Permits
+from agents.context.whose import person_of, spellings
 from infra.cli.configuration import Chosen, choose
 from infra.cli.failures import FINDINGS
-from infra.cli.output import iso, json_line, line, table, talk
+from infra.cli.output import iso, json_line, line, table, talk, warn
 from infra.cli.serving import kafka_of
 from infra.cli.unmasking import need_reason
 from infra.permits.keeping import append
@@ -79,6 +81,8 @@ def grant(row: Mapping[str, str], config: Path | None, data: Path | None, *, as_
 
     record = append(chosen.config.permit_log, made)
     _said(record, as_json=as_json)
+    if district.roster.present and normalise_mac(row["who"]) is None and person_of(district, row["who"]) is None:
+        warn(f"{row['who']} is nobody in the roster: the permit counts for what logs call by that very name")
     _tell(chosen)
 
 
@@ -108,7 +112,8 @@ def revoking(name: str, said: tuple[str, str, str], config: Path | None, data: P
             hint = "`aupstream permits list --all` has the ids; one of the file is taken back in the file (`revoked`)"
             raise InputError("no permit of this id was entered", where=name, hint=hint)
         why = objection(district, by, permit.who)
-        if why and by.lower() not in (permit.granted_by.lower(), permit.who.lower()):
+        own = (*spellings(district, permit.granted_by), *spellings(district, permit.who))
+        if why and not set(spellings(district, by)) & set(own):
             what = f"{by} may not take back what {permit.who} was permitted: {why}"
             raise ConfigError(what, where="--by", hint="let a supervisor do it")
         return {
@@ -134,7 +139,9 @@ def listing(
     """Print permits. Raises as reading them."""
     district, book = _book(choose(config, data))
     now = _moment(at, district)
-    found = [p for p in book.permits if who.lower() in ("", p.who.lower()) and clause in (0, p.clause)]
+    names = set(spellings(district, who)) if who else set()
+    found = [p for p in book.permits if not names or names & set(spellings(district, p.who))]
+    found = [p for p in found if clause in (0, p.clause)]
     found = [p for p in found if everything or now < p.end_us]
     if as_json:
         for permit in found:

@@ -73,10 +73,11 @@ def run(asked: Asked, config: Path | None, data: Path | None, *, as_json: bool) 
 
 
 def _wanted(asked: Asked, chosen: Chosen, store: Store, kafka: str) -> Iterator[Due]:
-    zone = district_of(chosen.config.district).timezone
+    district = district_of(chosen.config.district)
+    zone = district.timezone
     if asked.due:
         known = registry(kafka)
-        found = due(store, Unsealer(chosen), known.permits, zone, known.gaps)
+        found = due(store, Unsealer(chosen), known.permits, district, known.gaps)
         if not found:
             talk("nothing is to be judged again")
         yield from found

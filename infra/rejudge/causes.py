@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any
 
+from agents.context.district import District
 from agents.context.permit import Permit
 from agents.context.permitfile import moment
 from agents.context.permitlog import GRANT, Record, permits_of
+from agents.context.whose import every_name
 from agents.engine.identity import LEASE_US, SESSION_US
 from infra.cli.store import Store
 from infra.cli.unsealing import Unsealer
@@ -48,7 +50,7 @@ class Due:
 
 
 def due(
-    store: Store, unsealer: Unsealer, records: Sequence[Record], zone: tzinfo, gaps: Sequence[Record] = ()
+    store: Store, unsealer: Unsealer, records: Sequence[Record], district: District, gaps: Sequence[Record] = ()
 ) -> list[Due]:
     """What has become due since it was done last.
 
@@ -56,12 +58,13 @@ def due(
         store: ClickHouse.
         unsealer: Gives late leases and logins their names back.
         records: Of permits, as all workers were told of them.
-        zone: Of their times that have no offset.
+        district: Its zone is that of times without an offset; its roster says by what names a holder goes.
         gaps: Of sources that were absent and have read what they had missed.
 
     Raises:
         AupstreamError: ClickHouse does not answer, or a record cannot be read.
     """
+    zone = district.timezone
     done = {row["cause"] for row in store.rows(_DONE)}
     late, logins = ([r for r in store.rows(query) if r["event_id"] not in done] for query in (_LATE, _LATE_LOGINS))
     permits = {p.id: p for p in permits_of(records, zone, "permits")}
@@ -74,7 +77,7 @@ def due(
         permit = permits[str(record["id"])]
         # What is written down before it takes effect is known to the agents when they judge.
         if cause_of(record) not in done and _effective(record, permit) < (_written_down(record, zone) or 0):
-            scope = Scope(permit.from_us - MARGIN_US, permit.to_us + MARGIN_US, frozenset({permit.who.lower()}))
+            scope = Scope(permit.from_us - MARGIN_US, permit.to_us + MARGIN_US, every_name(district, permit.who))
             found.append(Due(scope, (cause_of(record),), f"permit {record['id']}: {record['action']}"))
     return found + [_of_gap(gap) for gap in gaps if _gap(gap) not in done]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ from agents.context.permitfile import hours_of_week
 from agents.context.permitlog import LivePermits
 from agents.context.permits import COLUMNS, OPTIONAL, Permits
 from agents.context.roster import Roster
+from agents.context.whose import every_name
 from agents.engine.episodes import Judge
 from agents.engine.pipeline import run
 from agents.rules.examples import frame_of
@@ -244,3 +246,34 @@ def _same(found: Sequence[object]) -> bool:
 def test_the_order_of_the_file_changes_nothing(rules: RuleSet) -> None:
     given = ({"granted_by": "band"}, {"recipients": "70"}, {"to": "2026-03-02T09:00"})
     assert _same([_judged(rules, _permits(*given[i:], *given[:i]), _mail(0, 60)) for i in range(3)])
+
+
+SPELLED = District.of("Example", "America/Denver", ["school.example"]).knowing(
+    Roster.parse(
+        "account,roles,mail,site,supervisor\n"
+        "head,principal,,north,\n"
+        "jsmith,teacher,john.smith@school.example;js@home.example,north,head\n"
+        "smith.j,teacher,jsmith@school.example,north,head\n",
+        "roster.csv",
+    )
+)
+
+
+@pytest.mark.parametrize("who", ["jsmith", "JSmith", "john.smith@school.example", "John.Smith", "js@home.example"])
+@pytest.mark.parametrize("asked", ["jsmith", "john.smith@school.example", "john.smith+trip@school.example"])
+def test_a_permit_is_its_holders_however_each_of_them_is_written(who: str, asked: str) -> None:
+    book = replace(_permits({"who": who}), district=SPELLED)
+    found = book.covering([asked], 11, int(NINE.timestamp() * 1e6), Act())
+    assert found is not None
+    assert "refused" not in found
+
+
+@pytest.mark.parametrize("asked", ["smith.j", "jsmith@school.example", "john.smith@elsewhere.example", "head"])
+def test_a_permit_is_nobody_elses_who_is_called_like_its_holder(asked: str) -> None:
+    book = replace(_permits({"who": "jsmith"}), district=SPELLED)
+    assert book.covering([asked], 11, int(NINE.timestamp() * 1e6), Act()) is None
+
+
+def test_what_is_judged_again_for_a_permit_is_all_that_its_holder_goes_by() -> None:
+    assert every_name(SPELLED, "jsmith") == {"jsmith", "john.smith@school.example", "js@home.example"}
+    assert every_name(SPELLED, "john.smith+trip@school.example") >= {"jsmith", "john.smith@school.example"}
