@@ -17,6 +17,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from agents.alerts.sending import Alert, UndeliveredError
+from agents.rules.model import VICTIM
 
 PORTS = {"starttls": 587, "tls": 465, "none": 25}
 _PERMANENT = 500  # reply codes from here on are final (RFC 5321, 4.2.1)
@@ -140,6 +141,8 @@ class Mail:
         yield f"{alert['title']} (clause {alert['clause']}, {alert['severity']})"
         yield ""
         yield from (f"{column}: {text}" for column, text in alert["group_key"].items())
+        if alert.get("about") == VICTIM:
+            yield "The account is that of whom it was done to: it says nothing of who did it."
         yield f"since: {seen:%Y-%m-%d %H:%M:%S %Z}"
         yield f"events: {alert['count']}, measure: {alert['value']:g}"
         yield f"violation: {alert['id']}, version {alert['version']}"

@@ -1,24 +1,24 @@
 """Who is told of a violation: by its clause, its severity, and the role and building of whom it is about.
 
-Never told are those whom it is about, and those who report to them. A student's violation goes to the principals of
-that student's building, an employee's to the supervisor and to personnel, that of IT and security staff and of nobody
-known to security. Where nobody is left of these, it goes to security; where security is whom it is about, to the
-supervisors above them.
+Never told are those whom it is about, the owners of the devices that it names, and those who report to any of them; of
+a mailing list with one of these the others are told one by one. A student's violation goes to the principals of that
+student's building, an employee's to the supervisor and to personnel, that of IT and security staff, of nobody known, of
+a device (unless a student's) and of a victim to security. Where nobody is left of these, it goes to security; where
+security is whom it is about, to the supervisors above them. An address of the district's of which neither roster nor
+lists say who reads it stands back where it may be the accused's: their own addresses are not known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+from agents.alerts.concerned import Concerned, account_of, concerned
 from agents.context.district import District
 from agents.context.inventory import Inventory
 from agents.context.roster import STUDENT, Person
 from agents.rules.shape import LEVELS
-
-ABOUT: Final = ("person", "subject", "who", "user_name", "email_from_address", "source_mac")
-"""Columns of a group key that say whom a violation is about."""
 
 PRINCIPAL, SUPERVISOR, PERSONNEL, SECURITY = "principal", "supervisor", "personnel", "security"
 WORDS = (PRINCIPAL, SUPERVISOR, PERSONNEL, SECURITY)
@@ -66,13 +66,15 @@ class Recipient:
 
     Attributes:
         address: Mail address.
-        account: Account, where the roster has the address.
+        account: Account that it is or may be the address of; empty for one of elsewhere.
         why: principal, supervisor, personnel, security or `address`.
+        known: False where neither roster nor lists say who reads it.
     """
 
     address: str
     account: str
     why: str
+    known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ class Router:
     """The routing table with the people that it is about.
 
     Attributes:
-        district: Its people.
+        district: Its people and mailing lists.
         inventory: Whose the devices are.
         routes: The district's own lines, before ours.
         teams: Mail addresses of `personnel` and `security`.
@@ -108,59 +110,66 @@ class Router:
 
     def route(self, violation: Mapping[str, Any]) -> Routed:
         """Where a violation (schema `violation`) goes."""
-        about = self.about(violation["group_key"])
-        people = [person for account in about if (person := self.district.roster.person(account)) is not None]
-        line = next((route for route in (*self.routes, *DEFAULT) if route.fits(violation, people)), None)
-        to = line.to if line is not None else (SUPERVISOR, PERSONNEL) if people else (SECURITY,)
-        told = self._found(to, people)
-        if not any(self._may_know(one, about) for one in told):
-            told += self._found((SECURITY,), people)
-        if not any(self._may_know(one, about) for one in told):
-            told += self._above(people, about)
-        kept = [one for one in told if self._may_know(one, about)]
-        withheld = [one for one in told if not self._may_know(one, about)]
-        return Routed(about, _each_once(kept), _each_once(withheld))
+        about = concerned(violation, self.district, self.inventory)
+        told, withheld = self._sorted(self._to(violation, about), about)
+        if not told:
+            told, more = self._sorted((SECURITY,), about)
+            withheld += more
+        if not told:
+            told = self._above(about)
+        if not told:  # better one of whom it is not known who reads it than nobody
+            told = [one for one in withheld if not one.known and one.account not in about.barred]
+        kept = _each_once(told)
+        return Routed(about.barred + about.victims, kept, _each_once(one for one in withheld if one not in kept))
 
-    def about(self, group_key: Mapping[str, str]) -> tuple[str, ...]:
-        """Accounts that a group key stands for: themselves, of a mail address its holder, of a device its owner."""
-        found: list[str] = []
-        for column in ABOUT:
-            value = group_key.get(column, "").lower()
-            if not value:
-                continue
-            device = self.inventory.device(value)
-            listed = self.district.roster.by_mail(value) if "@" in value else self.district.roster.person(value)
-            if device is not None:
-                found += [device.owner.lower()] if device.owner else []
-            elif listed is not None:
-                found.append(listed.account)
-            elif column in ("person", "user_name"):
-                found.append(value)
-        return tuple(dict.fromkeys(found))
+    def _to(self, violation: Mapping[str, Any], about: Concerned) -> tuple[str, ...]:
+        if about.victims:
+            return (SECURITY,)
+        line = next((route for route in (*self.routes, *DEFAULT) if route.fits(violation, about.people)), None)
+        if line is not None:
+            return line.to
+        return (SUPERVISOR, PERSONNEL) if self._accused(about) else (SECURITY,)
 
-    def _found(self, to: Iterable[str], people: Sequence[Person]) -> list[Recipient]:
+    def _sorted(self, to: Iterable[str], about: Concerned) -> tuple[list[Recipient], list[Recipient]]:
+        """Who is told, and who must not be."""
+        found = [one for entry in self._found(to, about) for one in self._opened(entry, about)]
+        kept = [one for one in found if self._may_know(one, about)]
+        return kept, [one for one in found if one not in kept]
+
+    def _found(self, to: Iterable[str], about: Concerned) -> Iterator[Recipient]:
         roster = self.district.roster
-        told: list[Recipient] = []
         for word in to:
             if word == PRINCIPAL:
-                accounts = [a for person in people for a in roster.principals.get(person.site, ())]
-                told += self._of_accounts(accounts, word)
+                yield from self._of_accounts([a for p in about.people for a in roster.principals.get(p.site, ())], word)
             elif word == SUPERVISOR:
-                told += self._of_accounts([p.supervisor for p in people if p.supervisor], word)
+                yield from self._of_accounts([p.supervisor for p in self._accused(about) if p.supervisor], word)
             elif word in WORDS:
-                told += [self._of_address(address, word) for address in self.teams.get(word, ())]
+                yield from (self._of_address(address, word) for address in self.teams.get(word, ()))
             else:
-                told.append(self._of_address(word, "address"))
-        return told
+                yield self._of_address(word, "address")
 
-    def _above(self, people: Sequence[Person], about: Sequence[str]) -> list[Recipient]:
+    def _opened(self, entry: Recipient, about: Concerned) -> Iterator[Recipient]:
+        """A mailing list itself, or its members where one of them must not be told."""
+        members = self.district.lists.behind(entry.address)
+        named = [self._of_address(a, entry.why) for a in members if a not in self.district.lists.nameless]
+        if named and not all(self._may_know(one, about) for one in named):
+            yield from named
+        elif named:
+            yield replace(entry, account="", known=len(named) == len(members))
+        else:
+            yield entry
+
+    def _accused(self, about: Concerned) -> list[Person]:
+        return [person for person in about.people if person.account in about.accused]
+
+    def _above(self, about: Concerned) -> list[Recipient]:
         """The nearest supervisors of supervisors who may know."""
-        for person in people:
+        for person in self._accused(about):
             at, seen = self.district.roster.person(person.supervisor), {person.account}
             while at is not None and at.account not in seen:
                 seen.add(at.account)
                 told = self._of_accounts([at.account], SUPERVISOR)
-                if told and at.account not in about:
+                if told and at.account not in about.barred:
                     return told
                 at = self.district.roster.person(at.supervisor)
         return []
@@ -170,12 +179,23 @@ class Router:
         return [Recipient(p.mail[0], p.account, why) for p in people if p is not None and p.mail and p.active]
 
     def _of_address(self, address: str, why: str) -> Recipient:
-        listed = self.district.roster.by_mail(address)
-        return Recipient(address.lower(), listed.account if listed is not None else "", why)
+        account = next(iter(account_of(self.district, address)), "")
+        inside = self.district.is_internal_address(address)
+        known = not inside or self.district.roster.person(account) is not None
+        return Recipient(address.strip().lower(), account, why, known)
 
-    def _may_know(self, recipient: Recipient, about: Sequence[str]) -> bool:
-        account = recipient.account
-        return account not in about and not any(account and self.district.roster.reports_to(account, a) for a in about)
+    def _may_know(self, recipient: Recipient, about: Concerned) -> bool:
+        """False for one that it is about or who reports to them, and where nobody can say that it is none of these."""
+        reports_to, account = self.district.roster.reports_to, recipient.account
+        if account and (account in about.barred or any(reports_to(account, one) for one in about.barred)):
+            return False
+        return recipient.known or not any(_may_read(person, recipient) for person in self._accused(about))
+
+
+def _may_read(person: Person, recipient: Recipient) -> bool:
+    """True where an address that neither roster nor lists know may be somebody's, whose own the roster does not say."""
+    team = GUARDS if recipient.why == SECURITY else {recipient.why}
+    return not person.mail and (recipient.why == "address" or bool(team & set(person.roles)))
 
 
 def _each_once(told: Iterable[Recipient]) -> tuple[Recipient, ...]:

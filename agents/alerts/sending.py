@@ -60,6 +60,7 @@ def alert_of(violation: Mapping[str, Any], wording: Wording) -> dict[str, Any]:
         "status": violation["status"],
         "state": violation["state"],
         "group_key": wording.group_key(violation["group_key"]),
+        "about": violation.get("about"),
         "first_seen": seen,
         "count": violation["count"],
         "value": violation["value"],

@@ -103,6 +103,11 @@ class MailLists:
         return self._behind.get(address, ())
 
     @cached_property
+    def nameless(self) -> frozenset[str]:
+        """Names of our own that `behind` gives members that are only counted."""
+        return frozenset(name for one in self.lists.values() for name in one.unnamed)
+
+    @cached_property
     def _behind(self) -> Mapping[str, tuple[str, ...]]:
         return {address: tuple(self._opened(address, {address})) for address in self.lists}
 

@@ -53,6 +53,8 @@ class NotifyStage(Stage):
             for one in routed.withheld:
                 # Not who: log files are read by more people than alerts are.
                 log.info("violation %s: somebody is not told of it: %s", violation["id"], one.why)
+            if not all(one.known for one in routed.recipients):
+                log.info("violation %s: nobody can say who reads an address that is told of it", violation["id"])
             self._alerts.send(violation, [one.address for one in routed.recipients])
         return ()
 

@@ -221,6 +221,7 @@ class Episode:
             "timeline": timeline,
             "related": [],
             "shadow": rule.shadow,
+            "about": rule.about or None,
         }
 
     def to_state(self) -> list[object]:

@@ -30,7 +30,7 @@ _SAID = frozenset(
     "id version title description clause severity kind bases kinds group_by timespan_us window lasting_us presence "
     "percentile inner root root_by silent suppress_us rearm_us thresholds counts value_field value_with learn_us "
     "learn_unless_inventory informational_when attributed permit_tolerance innocent_causes aliases own when examples "
-    "file line shadow".split()
+    "file line shadow about".split()
 )
 _OTHER_KINDS = {"single", "new_value", "concurrent", "spike", "absence"}
 _NO_VALUE = ("temporal_ordered", "sequence")

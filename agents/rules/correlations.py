@@ -14,7 +14,7 @@ from agents.rules.compiled import Compiled
 from agents.rules.conditions import MAX_COUNT, ConditionReader
 from agents.rules.detections import ERROR_PATHS, first_line
 from agents.rules.fieldnames import FieldNames
-from agents.rules.model import WINDOWS, Alias, Detection, Rule
+from agents.rules.model import VICTIM, WINDOWS, Alias, Detection, Rule
 from agents.rules.ownkinds import MEASURED_AS, PARTS, OwnReader, limits_of
 from agents.rules.positions import Document
 from agents.rules.references import plain_sigma, references
@@ -236,11 +236,18 @@ class RuleReader:
             ),
             "innocent_causes": causes,
             "examples": self._examples(),
+            "about": self._about(),
             "shadow": check.flag(self.own, "shadow", "aupstream"),
             "when": read_when(check, self.own),
             "file": self.document.file,
             "line": self.document.line,
         }
+
+    def _about(self) -> str:
+        said = self.check.text(self.own, "about", "aupstream")
+        if said not in ("", VICTIM):
+            self.check.error(f"about {said!r} is not known", "aupstream", "about", hint=f"leave it out, or {VICTIM!r}")
+        return said
 
     def _examples(self) -> tuple[Mapping[str, Any], ...]:
         examples = self.own.get("examples", [])

@@ -34,6 +34,7 @@ RULE_KINDS = (
     "single",
 )
 NUMERIC_KINDS = ("value_sum", "value_avg", "value_median", "value_percentile")
+VICTIM = "victim"  # of `about`: its group key names whom it was done to
 WINDOWS = ("sliding", "tumbling", "session")
 TRAVEL_COLUMNS = ("source_geo_latitude", "source_geo_longitude", "source_ip", "source_is_proxy", "source_site")
 
@@ -157,6 +158,7 @@ class Rule:
         aliases: Sigma aliases.
         own: What a kind of our own, or a quota on one of Sigma's, asks for.
         when: Part of the calendar that its rows must be in; None: any time.
+        about: `VICTIM` where its group key names whom it was done to and not who did it; else empty.
         shadow: True where its violations are for the books alone: nobody is notified.
         examples: Raw example mappings, read by `agents.rules.examples`.
         file: File that it stands in.
@@ -197,6 +199,7 @@ class Rule:
     aliases: tuple[Alias, ...] = ()
     own: OwnKind | None = None
     when: When | None = None
+    about: str = ""
     shadow: bool = False
     examples: tuple[Mapping[str, Any], ...] = field(default=(), compare=False, repr=False)
     file: str = ""

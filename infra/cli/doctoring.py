@@ -9,12 +9,26 @@ from typing import Any
 
 import typer
 
+from agents.build import district_of
 from agents.rules.loader import POLICY_FOLDER, load_rules
 from infra.cli.configuration import Chosen, choose
 from infra.cli.failures import FINDINGS
 from infra.cli.output import json_line, line, table, talk
 from infra.cli.store import Store, dsn_of, embedded
-from infra.run.checks import Check, State, clickhouse, disk, kafka, mail, retention, secrets, sources, workers, worst
+from infra.run.checks import (
+    Check,
+    State,
+    clickhouse,
+    disk,
+    kafka,
+    mail,
+    recipients,
+    retention,
+    secrets,
+    sources,
+    workers,
+    worst,
+)
 from schemas.errors import AupstreamError
 
 
@@ -44,6 +58,10 @@ def _checks(chosen: Chosen) -> Iterator[Check]:
     yield from secrets(config, chosen.file)
     yield from sources(config)
     yield from mail(config)
+    try:
+        yield from recipients(config, district_of(config.district))
+    except AupstreamError as error:
+        yield Check("context", "bad", str(error).splitlines()[0], "correct the file that it names")
     own = embedded(chosen)
     address = config.kafka.address or ("" if own is None else own.kafka)
     if address:

@@ -21,6 +21,8 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
 
 from agents.alerts.sending import UndeliveredError
+from agents.context.district import District
+from agents.context.whose import person_of
 from agents.rules.model import RuleSet
 from agents.stages.notify import server_of
 from infra.clickhouse.migrate import files
@@ -107,6 +109,23 @@ def mail(config: Config) -> Iterator[Check]:
         yield Check("mail server", "bad", f"{settings.server}: {error}", todo)
     else:
         yield Check("mail server", "ok", settings.server)
+
+
+def recipients(config: Config, district: District) -> Iterator[Check]:
+    """Addresses that alerts go to: whether it is known who reads them, so that nobody is told of themselves."""
+    notify = config.notify
+    told = (*notify.teams.security, *notify.teams.personnel, *(a for r in notify.routes for a in r.to if "@" in a))
+    for address in dict.fromkeys(a.strip().lower() for a in told):
+        members = district.lists.behind(address)
+        known = members and not set(members) & district.lists.nameless
+        if not (known or person_of(district, address) or not district.is_internal_address(address)):
+            todo = "give its members in the file of `lists`, or make it somebody's `mail` in the roster"
+            yield Check(
+                "recipients",
+                "warning",
+                f"it is not known who reads {address}: somebody may be told of what is about themselves",
+                todo,
+            )
 
 
 def sources(config: Config) -> Iterator[Check]:

@@ -10,6 +10,7 @@ import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 
+from agents.build import district_of
 from agents.rules.loader import parse_rules
 from infra.config import Config
 from infra.embedded.ports import free_ports
@@ -147,3 +148,17 @@ def test_a_running_system_is_well_and_a_topic_that_was_changed_is_named(scene: S
         assert code == 1
         assert "aup.violations: max.message.bytes is 1000000, not 8388608" in found["topics", "bad"]
         assert "kafka-configs.sh --alter --topic aup.violations" in found["topics", "bad"]
+
+
+def test_an_address_of_which_nobody_knows_who_reads_it_is_named(tmp_path: Path) -> None:
+    (tmp_path / "roster.csv").write_text("account,roles,mail\nhr,personnel,\nsue,security,sue.miller@s.example\n")
+    (tmp_path / "lists.csv").write_text(
+        "address,owners,size,members\nnight@s.example,,,sue.miller@s.example\nday@s.example,,3,sue.miller@s.example\n"
+    )
+    district = {"domains": ["s.example"], "roster": str(tmp_path / "roster.csv"), "lists": str(tmp_path / "lists.csv")}
+    teams = {"security": ["soc@s.example", "night@s.example", "day@s.example"], "personnel": ["hr@s.example"]}
+    routes = [{"to": ["principal", "board@s.example", "sue.miller+aup@s.example", "guards@elsewhere.example"]}]
+    config = Config.model_validate({"district": district, "notify": {"teams": teams, "routes": routes}})
+    found = list(checks.recipients(config, district_of(config.district)))
+    assert [c.detail.partition("who reads ")[2].partition(":")[0] for c in found] == ["soc@s.example", "day@s.example", "board@s.example"]
+    assert {(c.state, bool(c.todo)) for c in found} == {("warning", True)}
