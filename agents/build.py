@@ -13,8 +13,10 @@ from agents.context.oneroster import is_oneroster, read_oneroster
 from agents.context.permitlog import LivePermits, Record
 from agents.context.permits import Permits
 from agents.context.roster import Roster
+from agents.context.rosterroles import RolesFile
 from agents.engine.episodes import Judge
 from agents.settings import DistrictSettings
+from schemas.errors import ConfigError
 
 
 def district_of(settings: DistrictSettings) -> District:
@@ -31,12 +33,18 @@ def district_of(settings: DistrictSettings) -> District:
 
 
 def roster_of(settings: DistrictSettings) -> Roster:
-    """The roster, or none. Raises as `Roster.read`, `read_oneroster` and `read_ldif`."""
+    """The roster, or none. Raises as `Roster.read`, `read_oneroster` and `read_ldif`, and for roles of nobody."""
+    more = None if settings.roles is None else RolesFile(settings.roles)
     if settings.roster is None:
-        return Roster()
+        if more is None:
+            return Roster()
+        hint = "name the roster, too, or write the roles into it"
+        raise ConfigError("there are roles and no roster", where="[district] roles", hint=hint)
     if is_ldif(settings.roster):
-        return read_ldif(settings.roster)
-    return read_oneroster(settings.roster) if is_oneroster(settings.roster) else Roster.read(settings.roster)
+        return read_ldif(settings.roster, more)
+    if is_oneroster(settings.roster):
+        return read_oneroster(settings.roster, more)
+    return Roster.read(settings.roster, more)
 
 
 def inventory_of(settings: DistrictSettings) -> Inventory:

@@ -54,6 +54,7 @@ class DistrictSettings(BaseModel):
     inventory: Path | None = None
     permits: Path | None = None
     roster: Path | None = None
+    roles: Path | None = None
     shared_networks: tuple[str, ...] = ()
     lists: Path | None = None
     dhcp_servers: tuple[str, ...] = ()

@@ -304,6 +304,7 @@ class Config(BaseSettings):
 
 _PATHS = (
     ("data",), ("district", "inventory"), ("district", "permits"), ("district", "roster"), ("district", "lists"),
+    ("district", "roles"),
     *(("kafka", key) for key in _KAFKA_FILES), ("notify", "mail", "ca"), ("notify", "mail", "password_file"),
 )  # fmt: skip
 

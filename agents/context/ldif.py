@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from agents.context.csvfile import raise_all, read_text
-from agents.context.roster import PRINCIPAL, SERVICE, STUDENT, Person, Roster, check
+from agents.context.roster import PRINCIPAL, SERVICE, STUDENT, Person, Roster, Supplement, check
 from schemas.errors import ConfigError
 
 DISABLED = 2  # userAccountControl: ACCOUNTDISABLE
@@ -40,22 +40,27 @@ def is_ldif(path: Path) -> bool:
     return path.suffix.lower() in (".ldif", ".ldf")
 
 
-def read_ldif(path: Path) -> Roster:
+def read_ldif(path: Path, more: Supplement | None = None) -> Roster:
     """Read an export of a directory.
+
+    Args:
+        path: The file.
+        more: What else is known of these people.
 
     Raises:
         ConfigError: the file cannot be read.
         Errors: of `ConfigError`, every entry that is wrong; nothing is taken from such a file.
     """
-    return parse_ldif(read_text(path), str(path))
+    return parse_ldif(read_text(path), str(path), more)
 
 
-def parse_ldif(text: str, file: str) -> Roster:
+def parse_ldif(text: str, file: str, more: Supplement | None = None) -> Roster:
     """`read_ldif` from a text; `file` is its name in errors."""
     errors: list[ConfigError] = []
     entries = list(_entries(text, file, errors))
     accounts = {e["dn"][0].lower(): _account(e) for _, e in entries if "dn" in e}
-    people, places = [], []
+    people: list[Person] = []
+    places: list[str] = []
     for where, entry in entries:
         classes = {c.lower() for c in entry.get("objectclass", ())}
         if classes & _NOT_PEOPLE or not classes & _PEOPLE:
@@ -64,6 +69,7 @@ def parse_ldif(text: str, file: str) -> Roster:
         if person is not None:
             people.append(person)
             places.append(where)
+    people = people if more is None else more.merge(people, {}, errors)
     check(people, places, errors)
     if not people and not errors:
         hint = "export users with objectClass, sAMAccountName or uid, employeeType or title, and manager"

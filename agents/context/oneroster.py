@@ -1,8 +1,11 @@
 """A roster out of OneRoster CSV, versions 1.1 and 1.2: a folder or a ZIP of `users.csv`, `orgs.csv` and so on.
 
 Read are users, orgs, enrollments, classes and, of 1.2, roles; demographics are never opened, names never kept. A user's
-account is `username`. Who is guardian of a student is said by `agentSourcedIds`. OneRoster knows no supervisors: a
-building's principal is the supervisor of its other staff. A wrong file is refused whole, with every row that is wrong.
+account is `username`. Who is guardian of a student is said by `agentSourcedIds`. Its roles are put in our words: an
+administrator of the district answers for everybody (`director`), one of systems is `it`. In 1.1 an `administrator` is
+all that a head may be: those of a building without a principal are its principals. OneRoster knows no supervisors: a
+building's principal is the supervisor of its other staff. What else people are, a file of roles says
+(`rosterroles.py`). A wrong file is refused whole, with every row that is wrong.
 
 Facts: 1EdTech, "OneRoster 1.1 and 1.2 CSV binding": files, columns, vocabularies of roles and status.
 """
@@ -10,12 +13,12 @@ Facts: 1EdTech, "OneRoster 1.1 and 1.2 CSV binding": files, columns, vocabularie
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from agents.context.csvfile import MAX_BYTES, raise_all, read_text, rows
-from agents.context.roster import PRINCIPAL, STUDENT, Person, Roster, check
+from agents.context.roster import PRINCIPAL, STUDENT, Person, Roster, Supplement, check
 from schemas.errors import ConfigError
 
 FILES: Mapping[str, tuple[str, ...]] = {
@@ -27,7 +30,11 @@ FILES: Mapping[str, tuple[str, ...]] = {
 ROLES_FILE = ("userSourcedId", "role")
 FAMILY = frozenset({"guardian", "parent", "relative"})
 _GONE = "tobedeleted"
-_ADMINISTRATORS = frozenset({"siteadministrator", "schooladministrator", "principal"})
+ADMINISTRATOR, DIRECTOR = "administrator", "director"
+_OUR_WORDS = {
+    "siteadministrator": PRINCIPAL, "schooladministrator": PRINCIPAL, "districtadministrator": DIRECTOR,
+    "systemadministrator": "it",
+}  # fmt: skip
 
 Row = tuple[str, dict[str, str]]
 
@@ -37,8 +44,12 @@ def is_oneroster(path: Path) -> bool:
     return path.is_dir() or path.suffix.lower() == ".zip"
 
 
-def read_oneroster(path: Path) -> Roster:
+def read_oneroster(path: Path, more: Supplement | None = None) -> Roster:
     """Read a folder or ZIP of OneRoster CSV.
+
+    Args:
+        path: The folder or ZIP.
+        more: What else is known of these people.
 
     Raises:
         ConfigError: it cannot be read.
@@ -56,9 +67,29 @@ def read_oneroster(path: Path) -> Roster:
     if "roles" in texts:
         tables["roles"] = _table(texts["roles"], f"{path}/roles.csv", ROLES_FILE, errors)
     people, places = _people(tables, errors) if len(tables) >= len(FILES) else ([], [])
+    if more is not None:
+        users = texts.get("users", "")
+        people = more.merge(people, _ids(_table(users, f"{path}/users.csv", FILES["users"], [], all_=True)), errors)
+    people = list(_supervised(people))
     check(people, places, errors)
     raise_all(errors)
-    return Roster.of(_supervised(people))
+    return Roster.of(people)
+
+
+def _ids(users: list[Row]) -> dict[str, str]:
+    """Accounts by `sourcedId`; of who is to be deleted, or has no account, it is empty, and theirs stand for nobody."""
+    found: dict[str, str] = {}
+    for _, row in users:
+        account = _account(row)
+        gone = row.get("status", "").lower() == _GONE
+        found[row["sourcedid"]] = "" if gone else account
+        if gone:
+            found[account] = ""
+    return found
+
+
+def _account(row: Mapping[str, str]) -> str:
+    return row["username"].strip().lower().partition("@")[0].rpartition("\\")[2]
 
 
 def _texts(path: Path) -> dict[str, str]:
@@ -82,13 +113,15 @@ def _texts(path: Path) -> dict[str, str]:
     return found
 
 
-def _table(text: str, where: str, columns: tuple[str, ...], errors: list[ConfigError]) -> list[Row]:
-    """Rows whose columns are spelled in lower case, without those that are to be deleted."""
+def _table(
+    text: str, where: str, columns: tuple[str, ...], errors: list[ConfigError], *, all_: bool = False
+) -> list[Row]:
+    """Rows whose columns are spelled in lower case, without those that are to be deleted unless all are wanted."""
     lowered = tuple(column.lower() for column in columns)
     return [
         (place, row)
         for place, row in rows(text, where, lowered, errors, optional=None)
-        if row.get("status", "").lower() != _GONE
+        if all_ or row.get("status", "").lower() != _GONE
     ]
 
 
@@ -99,12 +132,15 @@ def _people(tables: Mapping[str, list[Row]], errors: list[ConfigError]) -> tuple
     users = {row["sourcedid"]: row for _, row in tables["users"]}
     enrolled = _enrolled(tables["enrollments"], classes, users, errors)
     roles = _roles(tables.get("roles", []), users, errors)
+    offices: dict[str, list[str]] = {}
+    for _, row in tables.get("roles", []):
+        offices.setdefault(row["usersourcedid"], []).append(row.get("orgsourcedid", ""))
     people: list[Person] = []
     places: list[str] = []
     for where, row in tables["users"]:
         user = row["sourcedid"]
         given = tuple(dict.fromkeys([*roles.get(user, ()), *_split(row.get("role", ""))]))
-        account = row["username"].strip().lower().partition("@")[0].rpartition("\\")[2]
+        account = _account(row)
         if not given:
             hint = "give it in users.csv (1.1) or roles.csv (1.2)"
             errors.append(ConfigError(f"user {user!r} has no role", where=where, hint=hint))
@@ -112,7 +148,7 @@ def _people(tables: Mapping[str, list[Row]], errors: list[ConfigError]) -> tuple
             continue  # they have no account of the district's to break its policy with
         if not account:
             errors.append(ConfigError(f"user {user!r} has no username", where=where, hint="fill it in"))
-        at = [org for org in _listed(row.get("primaryorgsourcedid", ""), row.get("orgsourcedids", "")) if org]
+        at = _listed(row.get("primaryorgsourcedid", ""), row.get("orgsourcedids", ""), *offices.get(user, ()))
         unknown = [org for org in at if org not in orgs]
         errors += [ConfigError(f"there is no org {o!r}", where=where, hint="see orgs.csv") for o in unknown]
         site = next((orgs[org] for org in at if org in schools), next((orgs[o] for o in at if o in orgs), ""))
@@ -120,7 +156,7 @@ def _people(tables: Mapping[str, list[Row]], errors: list[ConfigError]) -> tuple
         people.append(
             Person(
                 account,
-                tuple("principal" if role in _ADMINISTRATORS else role for role in given),
+                _roles_of(given, building=bool(schools & set(at)) or not at),
                 tuple(address for address in [row.get("email", "").strip().lower()] if address),
                 site,
                 classes=frozenset(enrolled.get(user, ())),
@@ -155,12 +191,25 @@ def _roles(listed: list[Row], users: Mapping[str, object], errors: list[ConfigEr
     return found
 
 
+def _roles_of(given: Sequence[str], *, building: bool) -> tuple[str, ...]:
+    """Roles in our words; an administrator of no building is one of the district."""
+    ours = [_OUR_WORDS.get(role, role) for role in given]
+    return tuple(dict.fromkeys([*ours, *([DIRECTOR] if ADMINISTRATOR in ours and not building else [])]))
+
+
 def _supervised(people: list[Person]) -> Iterator[Person]:
-    """Staff of a building report to its principal, where it has one."""
-    principals = Roster.of(people).principals
-    for person in people:
+    """Administrators of a building without a principal are its principals; its other staff report to the first."""
+    named = Roster.of(people).principals
+    headed = [
+        replace(p, roles=(PRINCIPAL, *p.roles))
+        if ADMINISTRATOR in p.roles and DIRECTOR not in p.roles and p.site and p.site not in named
+        else p
+        for p in people
+    ]
+    principals = Roster.of(headed).principals
+    for person in headed:
         bosses = principals.get(person.site, ())
-        staff = not {STUDENT, PRINCIPAL} & set(person.roles)
+        staff = not {STUDENT, PRINCIPAL, DIRECTOR} & set(person.roles) and not person.supervisor
         yield replace(person, supervisor=bosses[0]) if staff and bosses else person
 
 

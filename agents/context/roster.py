@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
+from typing import Protocol
 
 from agents.context.csvfile import raise_all, read_text, rows
 from agents.context.versions import content_version
@@ -30,7 +31,7 @@ class Person:
         site: Building; empty where not said.
         supervisor: Account of who they report to; empty where not said.
         classes: Ids of the classes that they teach or are enrolled in.
-        guardians: Accounts or mail addresses of a student's guardians, lower case.
+        guardians: Accounts or mail addresses of a student's guardians, lower case; whose they are, `person_of` says.
         active: False for who has left.
     """
 
@@ -47,6 +48,13 @@ class Person:
     def is_human(self) -> bool:
         """False for an account of a machine or a service."""
         return SERVICE not in self.roles
+
+
+class Supplement(Protocol):
+    """What else is known of the people of a roster."""
+
+    def merge(self, people: Sequence[Person], ids: Mapping[str, str], errors: list[ConfigError]) -> list[Person]:
+        """The same people, in their order; see `agents.context.rosterroles`."""
 
 
 @dataclass(frozen=True)
@@ -67,19 +75,23 @@ class Roster:
         return Roster(MappingProxyType({p.account: p for p in people}), present=True)
 
     @staticmethod
-    def read(path: Path) -> Roster:
+    def read(path: Path, more: Supplement | None = None) -> Roster:
         """Read a CSV file with the columns `account,roles` and, where wanted, those of `OPTIONAL`.
 
         Several roles, addresses, classes or guardians are parted by semicolons.
+
+        Args:
+            path: The file.
+            more: What else is known of these people.
 
         Raises:
             ConfigError: the file cannot be read.
             Errors: of `ConfigError`, every row that is wrong; nothing is taken from such a file.
         """
-        return Roster.parse(read_text(path), str(path))
+        return Roster.parse(read_text(path), str(path), more)
 
     @staticmethod
-    def parse(text: str, file: str) -> Roster:
+    def parse(text: str, file: str, more: Supplement | None = None) -> Roster:
         """`read` from a text; `file` is its name in errors."""
         errors: list[ConfigError] = []
         people: list[Person] = []
@@ -90,6 +102,7 @@ class Roster:
             if len(errors) == before:
                 people.append(person)
                 places.append(where)
+        people = people if more is None else more.merge(people, {}, errors)
         check(people, places, errors)
         raise_all(errors)
         return Roster.of(people)

@@ -11,6 +11,7 @@ import polars as pl
 
 from agents.context.district import District
 from agents.context.roster import STUDENT
+from agents.context.whose import person_of
 from agents.engine.enrich_mail import internal_address
 
 COLUMNS = ("recipient_person", "untaught_student", "outside_domain", "disclosed_recipients", "public_domains",
@@ -54,7 +55,7 @@ def _student(frame: pl.DataFrame, district: District) -> pl.Series:
     for sender, to in zip(frame["person"].to_list(), _person(frame, district).to_list(), strict=True):
         one, other = roster.person(sender or ""), roster.person(to or "")
         apart = one is not None and other is not None and STUDENT in other.roles and STUDENT not in one.roles
-        family = apart and one is not None and other is not None and {one.account, *one.mail} & set(other.guardians)
+        family = apart and other is not None and any(person_of(district, g) is one for g in other.guardians)
         found.append(to if apart and not family and not roster.teaches(sender, to) else None)
     return pl.Series(found, dtype=pl.String)
 

@@ -1,4 +1,4 @@
-"""Inventory, roster, permits and lists while everything runs: read again when they change, each version with its time.
+"""Inventory, roster, roles, permits and lists while everything runs: read again when changed, versions with times.
 
 Workers read copies in the data folder, never the files themselves: one that is being written, or is wrong, changes
 nothing. A wrong file is refused whole, and every bad row of it is told once. Lists of categories are read where they
@@ -17,7 +17,7 @@ from agents.build import district_of, inventory_of, written_permits
 from agents.settings import DistrictSettings
 from schemas.errors import AupstreamError
 
-FILES = ("inventory", "roster", "permits", "lists")
+FILES = ("inventory", "roster", "roles", "permits", "lists")
 SETTLED_S = 2.0  # a file is read when nothing has been written to it for so long
 _Seen = tuple[tuple[str, int, int], ...]
 

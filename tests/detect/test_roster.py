@@ -7,9 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from agents.build import roster_of
+from agents.context.authority import objection
+from agents.context.district import District
+from agents.context.inventory import Inventory
 from agents.context.oneroster import read_oneroster
 from agents.context.roster import Person, Roster
+from agents.context.rosterroles import RolesFile
+from agents.engine.enrich import Enricher
+from agents.rules.examples import frame_of
+from agents.settings import DistrictSettings
 from schemas.errors import ConfigError, Errors
+from schemas.kinds import EventKind
 
 PLAIN = """\
 account,roles,mail,site,supervisor,classes,guardians,active
@@ -86,9 +95,74 @@ def test_oneroster_of_both_versions_gives_the_same_people(tmp_path: Path) -> Non
         for name, text in {**ONEROSTER, "roles": ROLES}.items():
             new.writestr(f"{name}.csv", text)
     of_zip = read_oneroster(packed)
-    assert of_zip.people["head"].roles == ("principal", "administrator")
+    assert of_zip.people["head"].roles == found.people["head"].roles == ("principal", "administrator")
+    assert (of_zip.principals, found.principals) == ({"North High": ("head",)},) * 2
+    assert found.people["anna"].supervisor == "head"
     assert of_zip.people["anna"].supervisor == "head", "a building's principal answers for its staff"
     assert of_zip.people["pupil1"].supervisor == ""
+
+
+STAFF = """\
+u5,active,true,o2,administrator,dina,dina@s.example,,
+u6,active,true,o1,aide,nora,nora@s.example,,
+u7,active,true,o1,administrator,vic,vic@s.example,,
+u8,tobedeleted,true,o1,aide,left,,,
+"""
+
+
+def test_an_administrator_of_the_district_answers_for_everybody_and_one_of_systems_is_it(tmp_path: Path) -> None:
+    roles = "sourcedId,status,userSourcedId,roleType,role,orgSourcedId\nr1,active,u1,primary,principal,o1\n"
+    roles += "r5,active,u5,primary,districtAdministrator,o2\nr6,active,u6,primary,systemAdministrator,o1\n"
+    bare = (ONEROSTER["users"] + STAFF).replace(",administrator,", ",,").replace(",aide,", ",,")
+    roles += "r7,active,u7,primary,siteAdministrator,o1\n"
+    old = read_oneroster(_folder(tmp_path, users=ONEROSTER["users"] + STAFF))
+    new = read_oneroster(_folder(tmp_path, users=bare, roles=roles))
+    assert old.people["dina"].roles == ("administrator", "director")
+    assert (new.people["dina"].roles, new.people["nora"].roles) == (("director",), ("it",))
+    assert old.principals == new.principals == {"North High": ("head", "vic")}
+    for roster in (old, new):
+        district = District.of("S", "UTC", ["s.example"]).knowing(roster)
+        assert objection(district, "dina", "anna") == objection(district, "head", "anna") == ""
+        assert objection(district, "nora", "anna") != ""
+
+
+def test_a_file_of_roles_says_what_oneroster_has_no_word_for(tmp_path: Path) -> None:
+    more = tmp_path / "more.csv"
+    more.write_text(
+        "account,roles,site,supervisor\nu6,health;-aide,,dina\nANNA,coach,,\nu8,health,,\nvic,-administrator;office,,\n"
+    )
+    found = read_oneroster(_folder(tmp_path / ".", users=ONEROSTER["users"] + STAFF), RolesFile(more))
+    assert (found.people["nora"].roles, found.people["nora"].supervisor) == (("health",), "dina")
+    assert (found.people["anna"].roles, found.people["anna"].supervisor) == (("teacher", "coach"), "head")
+    assert found.principals == {"North High": ("head",)}, "who is no administrator is no principal either"
+    plain = tmp_path / "plain.csv"
+    plain.write_text(PLAIN)
+    more.write_text("account,roles,site\nanna,health,south\n")
+    settings = DistrictSettings(roster=plain, roles=more)
+    assert roster_of(settings).people["anna"].roles == ("teacher", "coach", "health")
+    assert roster_of(settings).people["anna"].site == "south"
+    assert roster_of(settings).version != roster_of(DistrictSettings(roster=plain)).version
+    with pytest.raises(ConfigError, match="there are roles and no roster"):
+        roster_of(DistrictSettings(roles=more))
+
+
+def test_a_wrong_file_of_roles_is_refused_with_every_row_that_is(tmp_path: Path) -> None:
+    more = tmp_path / "more.csv"
+    rows = ["nobody,it,,", "anna,it,,nobody", "pupil1,,,", "head,-it,,", "head,-administrator,,", "g1,it,,"]
+    more.write_text("account,roles,site,supervisor\n" + "\n".join([*rows, "u2,it,,", "anna,coach,,", "u3,it,,pupil1"]))
+    with pytest.raises(Errors) as caught:
+        read_oneroster(_folder(tmp_path), RolesFile(more))
+    wrong = [(int(e.where.removeprefix(f"{more}:")), e.what) for e in caught.value.errors]
+    assert wrong == [
+        (2, "'nobody' is nobody in the roster"),
+        (3, "'nobody' is nobody in the roster"),
+        (4, "nothing is said of 'pupil1'"),
+        (5, "'head' has no role it"),
+        (6, f"'head' stands at {more}:5 already"),
+        (7, "'g1' is nobody in the roster"),
+        (9, f"'anna' stands at {more}:8 already"),
+        (10, f"'pupil1' stands at {more}:4 already"),
+    ]
 
 
 def test_oneroster_that_contradicts_itself_is_refused_with_every_row(tmp_path: Path) -> None:
@@ -111,3 +185,16 @@ def test_oneroster_without_a_file_or_that_is_no_zip_is_refused(tmp_path: Path) -
     broken.write_bytes(b"PK\x03\x04 and no more")
     with pytest.raises(ConfigError, match=r"broken\.zip: cannot be read"):
         read_oneroster(broken)
+
+
+@pytest.mark.parametrize("guardian", ["mia", "mia@s.example", "m.miller@s.example", "mia+home@s.example"])
+def test_a_guardian_is_known_however_the_roster_writes_them(guardian: str) -> None:
+    people = f"mia,staff,m.miller@s.example,\nben,staff,ben@s.example,\npim,student,pim@s.example,{guardian}\n"
+    roster = Roster.parse(f"account,roles,mail,guardians\n{people}", "roster.csv")
+    mails = [
+        {"email_from_address": s, "email_to_address": ["pim@s.example"]}
+        for s in ("m.miller@s.example", "ben@s.example")
+    ]
+    enricher = Enricher(District.of("S", "UTC", ["s.example"]).knowing(roster), Inventory.none())
+    found = enricher.add(frame_of(EventKind.MAIL, mails), EventKind.MAIL, ["untaught_student"])
+    assert found["untaught_student"].to_list() == [None, "pim"]
