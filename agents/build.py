@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from agents.context.categories import OWN, Categories
 from agents.context.district import District, Site
 from agents.context.inventory import Inventory
+from agents.context.kept import Kept
 from agents.context.ldif import is_ldif, read_ldif
 from agents.context.maillists import MailLists
 from agents.context.oneroster import is_oneroster, read_oneroster
@@ -16,7 +20,9 @@ from agents.context.roster import Roster
 from agents.context.rosterroles import RolesFile
 from agents.engine.episodes import Judge
 from agents.settings import DistrictSettings
-from schemas.errors import ConfigError
+from schemas.errors import AupstreamError, ConfigError
+
+log = logging.getLogger(__name__)
 
 
 def district_of(settings: DistrictSettings) -> District:
@@ -68,4 +74,28 @@ def judge_of(settings: DistrictSettings, district: District, records: Callable[[
 
 def written_permits(settings: DistrictSettings, district: District) -> Permits:
     """Permits of the configuration's file. Raises as `Permits.read`."""
-    return Permits((), district) if settings.permits is None else Permits.read(settings.permits, district)
+    written = Permits((), district) if settings.permits is None else Permits.read(settings.permits, district)
+    return written if settings.kept is None else replace(written, then=_kept(settings, settings.kept, district))
+
+
+def _kept(settings: DistrictSettings, folder: Path, district: District) -> Kept:
+    """What was judged by before. A version that cannot be read any more says nothing."""
+
+    def of(version: Path) -> District | None:
+        copies = {name: next(iter(sorted(version.glob(f"{name}*"))), None) for name in ("roster", "roles")}
+        try:
+            roster = roster_of(settings.model_copy(update=copies))
+        except AupstreamError as error:
+            log.warning("a roster of before cannot be read: %s", error)
+            return None
+        more = (district.shared_networks, district.categories, district.lists, district.dhcp_servers)
+        return district.knowing(roster, *more) if roster.present else None
+
+    def permits(version: Path) -> frozenset[str]:
+        path = version / f"permits{settings.permits.suffix if settings.permits is not None else '.csv'}"
+        try:
+            return frozenset(p.id for p in Permits.read(path, district).permits)
+        except AupstreamError:
+            return frozenset()
+
+    return Kept(folder, of, permits)

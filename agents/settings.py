@@ -41,7 +41,11 @@ class SiteSettings(BaseModel):
 
 
 class DistrictSettings(BaseModel):
-    """The district: what events are judged against."""
+    """The district: what events are judged against.
+
+    Attributes:
+        kept: Folder of the versions of these files; set by who starts workers and commands, not by a district.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -55,6 +59,7 @@ class DistrictSettings(BaseModel):
     permits: Path | None = None
     roster: Path | None = None
     roles: Path | None = None
+    kept: Path | None = None
     shared_networks: tuple[str, ...] = ()
     lists: Path | None = None
     dhcp_servers: tuple[str, ...] = ()

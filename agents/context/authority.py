@@ -1,6 +1,7 @@
 """Who may permit what to whom: a supervisor, as far as the roster tells.
 
 The policy asks for "a supervisor's" permission. So nobody permits themselves anything, and a colleague's word is none.
+What counts is the time of granting: `Permits.refused` asks again by the roster of then where today's objects.
 """
 
 from __future__ import annotations

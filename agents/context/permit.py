@@ -104,6 +104,8 @@ class Permit:
         recorded_us: When it was written down, microseconds UTC; None where that is not known.
         revoked: That it was taken back; None where it was not.
         where: file:line it stands at.
+        entered: True for one of the log, which is only appended to; False for one of the file.
+        checked: True where it was written down then that who granted it might.
     """
 
     who: str
@@ -117,6 +119,8 @@ class Permit:
     recorded_us: int | None = None
     revoked: Revocation | None = None
     where: str = field(default="", compare=False)
+    entered: bool = field(default=False, compare=False)
+    checked: bool = field(default=False, compare=False)
 
     @property
     def id(self) -> str:

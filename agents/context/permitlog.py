@@ -22,6 +22,7 @@ from schemas.errors import ConfigError, Errors, InputError
 
 log = logging.getLogger(__name__)
 GRANT, REVOKE = "grant", "revoke"
+ROSTER = "roster"  # of a grant: version of the roster by which who grants it might; missing where there was none
 FIRST = "0" * 64  # what the first entry follows
 Record = Mapping[str, Any]
 
@@ -102,7 +103,7 @@ def _folded(records: Iterable[Record], zone: tzinfo, where: str, errors: list[Co
             before = len(errors)
             permit = permit_of(row, place, zone, errors)
             if permit is not None and len(errors) == before:
-                found[name] = permit
+                found[name] = replace(permit, entered=True, checked=bool(record.get(ROSTER)))
     return tuple(found.values())
 
 

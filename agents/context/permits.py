@@ -11,6 +11,7 @@ from typing import Any
 from agents.context.authority import objection
 from agents.context.csvfile import raise_all, read_text, rows
 from agents.context.district import District
+from agents.context.kept import Then, nothing_kept
 from agents.context.permit import Act, Permit, Scope, local_time
 from agents.context.permitfile import COLUMNS, OPTIONAL, permit_of
 from agents.context.versions import content_version
@@ -30,10 +31,12 @@ class Permits:
     Attributes:
         permits: In the order in which they were given.
         district: Whose mail domains turn an account into an address, and whose roster says who may grant.
+        then: The district as it was when a permit was given, as far as that is known.
     """
 
     permits: tuple[Permit, ...] = ()
     district: District = field(default_factory=District)
+    then: Then = field(default=nothing_kept, compare=False, repr=False)
 
     @staticmethod
     def read(path: Path, district: District) -> Permits:
@@ -76,9 +79,17 @@ class Permits:
 
     @cached_property
     def refused(self) -> Mapping[str, str]:
-        """Why permits count for nothing, by their ids: who granted them may not."""
-        said = ((p.id, objection(self.district, p.granted_by, p.who)) for p in self.permits)
+        """Why permits count for nothing, by their ids: who granted them may not, and might not when they did."""
+        said = ((p.id, self._refusal(p)) for p in self.permits)
         return {name: why for name, why in said if why}
+
+    def _refusal(self, permit: Permit) -> str:
+        """Why who granted a permit might not; a permit of who left later goes on."""
+        why = objection(self.district, permit.granted_by, permit.who)
+        if not why or permit.checked:
+            return ""
+        then = self.then(permit)
+        return why if then is None else objection(then, permit.granted_by, permit.who) and why
 
     @cached_property
     def _by_holder(self) -> dict[tuple[int, str], list[Permit]]:

@@ -56,6 +56,7 @@ def choose(file: Path | None, data: Path | None = None, *, quiet: bool = False) 
         Errors: every key that is wrong.
     """
     from infra.config import load  # noqa: PLC0415 - `--help` needs no configuration
+    from infra.run.paths import DataPaths  # noqa: PLC0415 - likewise
 
     if file is None and Path(DEFAULT).is_file():
         file = Path(DEFAULT)
@@ -64,4 +65,6 @@ def choose(file: Path | None, data: Path | None = None, *, quiet: bool = False) 
     config = load(file)
     if data is not None:
         config = config.model_copy(update={"data": data.absolute()})
+    kept = config.district.model_copy(update={"kept": DataPaths(config.data.absolute()).context})
+    config = config.model_copy(update={"district": kept})
     return Chosen(config, file)

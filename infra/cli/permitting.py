@@ -17,7 +17,7 @@ from agents.context.district import District
 from agents.context.mac import normalise_mac
 from agents.context.permit import Act, Permit
 from agents.context.permitfile import moment, permit_of
-from agents.context.permitlog import GRANT, REVOKE, Record, permits_of, read_log
+from agents.context.permitlog import GRANT, REVOKE, ROSTER, Record, permits_of, read_log
 from agents.context.permits import Permits
 from agents.context.whose import person_of, spellings
 from infra.cli.configuration import Chosen, choose
@@ -74,6 +74,7 @@ def grant(row: Mapping[str, str], config: Path | None, data: Path | None, *, as_
     now = _now()
     given = {k: v for k, v in row.items() if v}
     given |= {"from": iso(permit.from_us), "to": iso(permit.to_us)}  # times without an offset are nobody's to guess
+    given |= {ROSTER: district.roster.version} if district.roster.present else {}
 
     def made(records: Sequence[Record]) -> Record:
         name = _free_name(permit.id, {str(r["id"]) for r in records})

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from agents.build import district_of, inventory_of, written_permits
+from agents.context.kept import STAMP
 from agents.settings import DistrictSettings
 from schemas.errors import AupstreamError
 
@@ -71,7 +72,7 @@ class ContextFiles:
         return self._newest != self._read and now - self._changed_s >= SETTLED_S
 
     def _copied(self) -> tuple[DistrictSettings, Path]:
-        stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S.%fZ")
+        stamp = datetime.now(UTC).strftime(STAMP)
         folder = self._folder / stamp
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # names of people are in them
         folder.mkdir()
