@@ -126,6 +126,7 @@ class Violation:
     evidence: tuple[Evidence, ...] = ()
     related: tuple[str, ...] = ()
     shadow: bool | None = None
+    about: str | None = None
 
     @property
     def group_text(self) -> str:
