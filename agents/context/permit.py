@@ -12,6 +12,7 @@ from agents.context.mac import normalise_mac
 from agents.context.versions import content_version
 
 LAST_CLAUSE = 13
+MEASURE = "value"  # of an episode that is shown as evidence in a chain
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -45,7 +46,8 @@ class Scope:
 
     Attributes:
         rule: Only what this rule finds.
-        recipients: Only up to so many: of whatever the rule counts.
+        recipients: Only up to so many: of whatever the rule counts; where that is only what came together, of what
+            the rule before it in the chain counted as its episode began.
         list: Only mail to this mailing list, lower case.
         device: Only on this device, a MAC address in lower case with colons.
         category: Only pages of this category, lower case.
@@ -158,19 +160,34 @@ class Act:
     Args:
         rule: Rule that found it.
         shown: JSON object of the columns that the evidence shows.
+        mixed: True where the rule looks for things of several kinds together: lists are then asked of mail alone, and
+            categories of pages alone. What is of another kind has none.
     """
 
-    __slots__ = ("_shown", "_text", "rule")
+    __slots__ = ("_mixed", "_shown", "_text", "rule")
 
-    def __init__(self, rule: str = "", shown: str = "{}") -> None:
-        self.rule, self._text = rule, shown
+    def __init__(self, rule: str = "", shown: str = "{}", *, mixed: bool = False) -> None:
+        self.rule, self._text, self._mixed = rule, shown, mixed
         self._shown: Mapping[str, Any] | None = None
 
     def of(self, column: str) -> str:
         """A column in lower case; empty where the evidence has none."""
+        return str(self._read().get(column) or "").lower()
+
+    def may_have(self, beginning: str) -> bool:
+        """True unless it is of a kind whose columns do not begin so, beside others in a rule for several kinds."""
+        return not self._mixed or any(column.startswith(beginning) for column in self._read())
+
+    @property
+    def measure(self) -> float | None:
+        """What a rule before this one in a chain counted as its episode began; None for anything else."""
+        value = self._read().get(MEASURE)
+        return None if value is None else float(value)
+
+    def _read(self) -> Mapping[str, Any]:
         if self._shown is None:
             self._shown = json.loads(self._text)
-        return str(self._shown.get(column) or "").lower()
+        return self._shown
 
     def device(self) -> str:
         """Hardware address of the device that it was done on, in lower case with colons; empty where not known."""

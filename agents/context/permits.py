@@ -157,9 +157,9 @@ class Permits:
             return "it is for other hours"
         if scope.device and scope.device != act.device():
             return "it is for another device"
-        if scope.list and act.of("email_lists").split() != [scope.list]:
+        if scope.list and act.may_have("email_") and act.of("email_lists").split() != [scope.list]:
             return "it is for another list, or for that list alone"
-        if scope.category and scope.category not in self._categories(act):
+        if scope.category and act.may_have("url_") and scope.category not in self._categories(act):
             return "it is for another category"
         return ""
 

@@ -6,8 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from agents.context.permit import MEASURE
+from agents.engine.enrich_mail import NO_LIST
 from agents.engine.rows import Row
-from agents.rules.model import NUMERIC_KINDS, VALUE_SEPARATOR, Rule
+from agents.rules.model import NUMERIC_KINDS, TOGETHER, VALUE_SEPARATOR, Rule
+from schemas.kinds import EventKind
 
 
 def in_order(rules: Mapping[str, Rule]) -> list[str]:
@@ -51,6 +54,21 @@ def row_of_episode(rule: Rule, parent: Rule, group_key: str, record: Mapping[str
         generation=newest["log_generation"],
         offset=newest["log_offset"],
         line_hash=newest["log_hash"],
-        summary=json.dumps({"rule_id": rule.id, "violation_id": record["id"]}, separators=(",", ":")),
+        summary=json.dumps(_shown(rule, record), separators=(",", ":"), ensure_ascii=False),
         facts=(),
     )
+
+
+def _shown(rule: Rule, record: Mapping[str, Any]) -> dict[str, Any]:
+    """What the evidence shows of an episode: what a permit asks, too, how much it was and by which mailing lists.
+
+    It is as it was when the episode opened: what came later is in none of its rows here.
+    """
+    shown = {"rule_id": rule.id, "violation_id": record["id"]}
+    if rule.kind not in TOGETHER:
+        shown[MEASURE] = record["value"]
+    if rule.kinds != {EventKind.MAIL}:
+        return shown
+    lists = [json.loads(one["summary"]).get("email_lists") or NO_LIST for one in record["evidence"]]
+    more = [NO_LIST] if record["evidence_dropped"] else []
+    return shown | {"email_lists": " ".join(sorted({a for one in (*lists, *more) for a in one.split()}))}

@@ -16,13 +16,15 @@ from typing import Any, Protocol
 from agents.context.permit import Act
 from agents.engine.evidence import FIRST_LINE, acted_at
 from agents.engine.rows import Row
-from agents.rules.model import Rule, Threshold
+from agents.rules.model import TOGETHER, Rule, Threshold
 from schemas.ids import violation_id
 
 FIRST_KEPT = 10  # oldest rows kept as evidence
 NEWEST_KEPT = 40  # newest rows kept as evidence
 REFUSED = "refused"  # of a permit that counts for nothing: why
-BEYOND = frozenset({REFUSED, "outside", "exceeded"})  # what a permit that does not cover an episode says of it
+UNMEASURED = "unmeasured"  # of a permit with a limit: why it cannot be held against it
+# What a permit that does not cover an episode says of it.
+BEYOND = frozenset({REFUSED, "outside", "exceeded", UNMEASURED})
 Records = list[dict[str, Any]]  # in the `violation` schema, times in microseconds UTC
 
 UPDATE_EVERY_US = 300_000_000  # an open episode is told again at most this often, in event time
@@ -86,8 +88,8 @@ class Judge:
 class Episode:
     """State of an open episode; plain values only.
 
-    `anchor` is what the id is made of in place of the first event, where a kind says so; `who` are the values of the
-    group key, read once.
+    `anchor` is what the id is made of in place of the first event, where a kind says so; `measured` is the highest
+    measure of the episodes that it is a chain over; `who` are the values of the group key, read once.
     """
 
     group_key: str
@@ -109,6 +111,7 @@ class Episode:
     outside: int = 0
     permit: dict[str, Any] | None = None
     anchor: str = ""
+    measured: float | None = None
     who: tuple[str, ...] = ()
 
     def take(self, rule: Rule, row: Row, judge: Judge) -> None:
@@ -133,7 +136,10 @@ class Episode:
         sent = acted_at(row.summary, row.t) if FIRST_LINE in row.summary else row.t
         if not self.who:
             self.who = tuple(json.loads(self.group_key).values())
-        return judge.permits.covering(self.who, rule.clause, sent, Act(rule.id, row.summary))
+        act = Act(rule.id, row.summary, mixed=len(rule.kinds) > 1)
+        if row.base in rule.inner and (measure := act.measure) is not None:
+            self.measured = max(measure, self.measured or 0.0)
+        return judge.permits.covering(self.who, rule.clause, sent, act)
 
     def _cited(self, rule: Rule) -> dict[str, Any] | None:
         """The permit with how far the episode goes beyond it; None where there is none."""
@@ -142,8 +148,12 @@ class Episode:
         limit, beyond = self.permit.get("recipients", 0), dict[str, Any]()
         if self.outside > rule.permit_tolerance:
             beyond["outside"] = self.outside
-        if limit and self.value > limit:
-            beyond["exceeded"] = f"{self.value:g} in place of {limit}"
+        # Of what only came together the value says how many parts there were, and nothing of how much it was.
+        amount = self.measured if rule.kind in TOGETHER else self.value
+        if limit and amount is None:
+            beyond[UNMEASURED] = f"{rule.id} counts nothing that a limit of {limit} could be held against"
+        elif limit and amount is not None and amount > limit:
+            beyond["exceeded"] = f"{amount:g} in place of {limit}"
         return self.permit | beyond
 
     def measure(self, window: Measured) -> None:
@@ -246,6 +256,7 @@ class Episode:
             self.outside,
             self.permit,
             self.anchor,
+            self.measured,
         ]
 
     @staticmethod

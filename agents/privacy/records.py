@@ -25,7 +25,7 @@ _COMPUTED = frozenset(
 _PLAIN = (_STORED | _COMPUTED) - KINDS.keys() - TEXTS
 # Of a permit: what is permitted and when. Everything else in it is somebody's name or somebody's words.
 _OF_A_PERMIT = frozenset(
-    "id clause rule from to recipients category hours recorded at outside exceeded refused".split()
+    "id clause rule from to recipients category hours recorded at outside exceeded refused unmeasured".split()
 )
 WITHHELD = "(withheld)"
 

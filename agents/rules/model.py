@@ -33,6 +33,7 @@ RULE_KINDS = (
     "absence",
     "single",
 )
+TOGETHER = ("temporal", "temporal_ordered")  # their value is how many different parts are there
 NUMERIC_KINDS = ("value_sum", "value_avg", "value_median", "value_percentile")
 VICTIM = "victim"  # of `about`: its group key names whom it was done to
 WINDOWS = ("sliding", "tumbling", "session")

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from agents.context.authority import objection
+from agents.context.categories import Categories
 from agents.context.district import District
 from agents.context.inventory import Inventory
 from agents.context.permit import Act
@@ -23,7 +24,7 @@ from agents.context.whose import every_name
 from agents.engine.episodes import Judge
 from agents.engine.pipeline import run
 from agents.rules.examples import frame_of
-from agents.rules.loader import POLICY_FOLDER, load_rules
+from agents.rules.loader import POLICY_FOLDER, load_rules, parse_rules
 from agents.rules.model import RuleSet
 from schemas.errors import Errors
 from schemas.kinds import EventKind
@@ -277,3 +278,75 @@ def test_a_permit_is_nobody_elses_who_is_called_like_its_holder(asked: str) -> N
 def test_what_is_judged_again_for_a_permit_is_all_that_its_holder_goes_by() -> None:
     assert every_name(SPELLED, "jsmith") == {"jsmith", "john.smith@school.example", "js@home.example"}
     assert every_name(SPELLED, "john.smith+trip@school.example") >= {"jsmith", "john.smith@school.example"}
+
+
+def _solicited(permits: Permits, people: int, *, typed: str = "", beside: int = 0) -> tuple[str, dict[str, Any]]:
+    """A page that collects money, and a message an hour later."""
+    page = {
+        "timestamp": NINE - timedelta(hours=1), "user_name": "coach", "http_request_method": "CONNECT",
+        "url_domain": "give.example", "http_response_status_code": 200, "event_id": "f" * 32, "log_source": "proxy",
+        "late": False, "time_suspect": False, "log_generation": "0" * 16, "log_offset": 0, "log_sub": 0,
+        "log_hash": "0" * 32, "event_dataset": "squid",
+    }  # fmt: skip
+    mail = _mail(0, people, typed=typed, beside=beside) | {"email_subject_hash": "aa"}
+    events = [(EventKind.PROXY, frame_of(EventKind.PROXY, [page])), (EventKind.MAIL, frame_of(EventKind.MAIL, [mail]))]
+    giving = Categories.of({"fundraising": ["give.example"]})
+    district = replace(DISTRICT, categories=giving)
+    rules = load_rules((POLICY_FOLDER / "clause-05",))
+    (found,) = run(rules, district, Inventory.none(), Judge(replace(permits, district=district)), events)
+    assert found["permit"] is not None
+    return found["status"], json.loads(found["permit"])
+
+
+@pytest.mark.parametrize(("people", "status"), [(30, "permitted"), (31, "violation"), (300, "violation")])
+def test_a_limit_is_held_against_what_the_chain_counted_and_not_against_its_length(people: int, status: str) -> None:
+    found, permit = _solicited(_permits({"clause": "5", "recipients": "30"}), people)
+    assert found == status
+    assert permit.get("exceeded") == (None if people == 30 else f"{people} in place of 30")
+
+
+@pytest.mark.parametrize(
+    ("typed", "beside", "status"),
+    [
+        ("parents@school.example", 0, "permitted"),
+        ("parents@school.example", 1, "violation"),
+        ("staff@school.example", 0, "violation"),
+        ("", 0, "violation"),
+    ],
+)
+def test_a_list_is_asked_of_the_mail_of_a_chain_and_not_of_its_pages(typed: str, beside: int, status: str) -> None:
+    permits = _permits({"clause": "5", "list": "parents@school.example"})
+    assert _solicited(permits, 40, typed=typed, beside=beside)[0] == status
+
+
+@pytest.mark.parametrize(("category", "status"), [("fundraising", "permitted"), ("news", "violation")])
+def test_a_category_is_asked_of_the_pages_of_a_chain_and_not_of_its_mail(category: str, status: str) -> None:
+    assert _solicited(_permits({"clause": "5", "category": category}), 40)[0] == status
+
+
+def test_a_limit_covers_nothing_that_cannot_be_held_against_it() -> None:
+    mails = [_mail(0, 1), _mail(5, 1, number=1)]
+    rule = """
+title: Two mails
+name: two
+level: low
+description: Two mails.
+falsepositives: [Anything.]
+correlation: {type: temporal, rules: [one, other], group-by: [email_from_address], timespan: 1h}
+aupstream: {clause: 11}
+---
+title: One
+name: one
+logsource: {category: email}
+detection: {s: {sender_internal: true}, condition: s}
+---
+title: Other
+name: other
+logsource: {category: email}
+detection: {s: {email_from_address: coach@school.example}, condition: s}
+"""
+    frame = frame_of(EventKind.MAIL, mails)
+    given = [_permits({"recipients": "80"}), _permits({})]
+    found = [run(parse_rules(rule), DISTRICT, Inventory.none(), Judge(p), [(EventKind.MAIL, frame)])[0] for p in given]
+    assert [v["status"] for v in found] == ["violation", "permitted"]
+    assert "two counts nothing" in json.loads(found[0]["permit"])["unmeasured"]
