@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 from agents.build import district_of
 from agents.rules.loader import POLICY_FOLDER, load_rules
+from agents.rules.model import Rule
 from infra.cli.configuration import Chosen, choose
 from infra.cli.output import json_line, table, warn
 from infra.cli.store import Store, dsn_of
-from infra.coverage.figures import ClauseDay, Hour, clause_days, days_between, source_days
+from infra.coverage.figures import NEEDED_FOR, ClauseDay, Filled, Hour, clause_days, days_between, source_days
 from schemas.errors import ConfigError
 from schemas.kinds import EventKind
+from schemas.registry import column_names
 from streams.normalisers.registry import types
 
 MAX_DAYS = 400
+BEFORE = 28  # days before those asked for, which say what is usual
 _HOURS = "SELECT log_source, kind, hour, events, late FROM source_hours WHERE hour >= %(begin)s AND hour < %(end)s"
 _RANGE = "SELECT min(hour) AS oldest, max(hour) AS newest FROM source_hours"
 _READ = """
@@ -67,7 +70,8 @@ def covered(store: Store, chosen: Chosen, first: date | None = None, last: date 
     if not 0 <= (last - first).days < MAX_DAYS:
         raise ConfigError(f"from {first} to {last} are no 1 to {MAX_DAYS} days", where="--from", hint="ask for fewer")
     days = days_between(first, last)
-    begin = datetime(first.year, first.month, first.day, tzinfo=zone).astimezone(UTC)
+    before = days_between(date.fromordinal(first.toordinal() - BEFORE), date.fromordinal(first.toordinal() - 1))
+    begin = datetime(before[0].year, before[0].month, before[0].day, tzinfo=zone).astimezone(UTC)
     after = date.fromordinal(last.toordinal() + 1)
     end = datetime(after.year, after.month, after.day, tzinfo=zone).astimezone(UTC)
     hours = [
@@ -78,7 +82,22 @@ def covered(store: Store, chosen: Chosen, first: date | None = None, last: date 
     unread = {r["source"]: float(r["unread"]) for r in read}
     sources = _kinds(chosen, {r["source"]: r["type"] for r in read})
     rules = load_rules(chosen.config.rules.paths or (POLICY_FOLDER,), chosen.config.rules.beside).rules
-    return clause_days(rules, source_days(hours, sources, days, district.calendar, unread), days)
+    found = source_days(hours, sources, days, district.calendar, unread, before)
+    return clause_days(rules, found, days, _filled(store, rules, zone.key, (days[0], last)))
+
+
+def _filled(store: Store, rules: Sequence[Rule], zone: str, between: tuple[date, date]) -> Filled:
+    """Share of the stored events of a kind and a local day that have a column that rules are kept by."""
+    made: dict[tuple[EventKind, date], dict[str, float]] = {}
+    asked = {c for r in rules for c in (*r.group_by, *r.value_columns)} | {*NEEDED_FOR.values(), "user_name"}
+    for kind in EventKind:
+        names = sorted(asked & set(column_names(kind.value)))
+        shares = ", ".join(f"avg(ifNull(toString({n}) NOT IN ('', '[]'), false)) AS has_{n}" for n in names)
+        query = f"SELECT toDate(timestamp, %(zone)s) AS day, {shares} FROM events_{kind.value} FINAL "  # noqa: S608 - ours
+        query += "WHERE day >= %(first)s AND day <= %(last)s GROUP BY day"
+        for row in store.rows(query, {"zone": zone, "first": between[0], "last": between[1]}):
+            made[kind, row["day"]] = {n: float(row[f"has_{n}"]) for n in names}
+    return made
 
 
 def summary(store: Store, chosen: Chosen) -> str:

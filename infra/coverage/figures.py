@@ -3,9 +3,13 @@
 Of a source and a day it is the share of the hours in which something came of those in which it is usual, times the
 share of events that were neither late nor of a suspect time, times the share of lines that could be read. Usual are
 hours of the day in which the source had events on at least half of the days of that sort (school days, other days)
-within the range. A day with no event of a source that was seen on others is 0. Of a kind of log it is the mean of its
-sources, of a rule the least of the kinds that it reads, of a clause the mean of its rules. A kind without any source is
-0: nothing is seen there.
+within the range and the weeks before it. A day with no event of a source that was seen on others is 0. Of a kind of log
+it is the mean of its sources, of a rule the least of the kinds that it reads, of a clause the mean of its rules. A kind
+without any source is 0: nothing is seen there.
+
+A rule about a person or a device sees no more than the share of events that name one themselves, or than the sources of
+DHCP, which name the others. A rule that is kept by a column, or counts it, is blind on a day none of whose events has
+it.
 """
 
 from __future__ import annotations
@@ -13,11 +17,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from agents.context.calendar import Calendar
 from agents.rules.model import Rule
 from schemas.kinds import EventKind
+
+LEASED = frozenset({EventKind.PROXY, EventKind.LOGIN})  # kinds whose events leases say the device of
+NEEDED_FOR = {"executable_attachment": "email_attachment_name"}  # computed columns that are nothing without another
+_BY_LEASES = {"person": "user_name", "source_mac": "source_mac"}
+Filled = Mapping[tuple[EventKind, date], Mapping[str, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +110,7 @@ def source_days(
     days: Sequence[date],
     calendar: Calendar,
     unread: Mapping[str, float],
+    before: Sequence[date] = (),
 ) -> list[SourceDay]:
     """Every source on every day.
 
@@ -109,6 +120,7 @@ def source_days(
         days: Local days.
         calendar: The district's.
         unread: By source the share of its lines that became dead letters.
+        before: Days before, of which `hours` has what is stored: they, too, say which hours are usual.
     """
     zone: ZoneInfo = calendar.zone
     came: dict[tuple[str, date], list[tuple[int, Hour]]] = {}
@@ -119,7 +131,7 @@ def source_days(
         came.setdefault((hour.source, local.date()), []).append((local.hour, hour))
     found = []
     for source, kind in sorted(known.items()):
-        usual = {sort: _usual(source, days, came, calendar, school=sort) for sort in (True, False)}
+        usual = {sort: _usual(source, (*before, *days), came, calendar, school=sort) for sort in (True, False)}
         for day in days:
             there = came.get((source, day), [])
             expected = usual[calendar.is_school_day(day)]
@@ -144,25 +156,68 @@ def _usual(
     return {n for n in range(24) if alike and sum(n in there for there in alike) * 2 >= len(alike)}
 
 
-def clause_days(rules: Iterable[Rule], found: Iterable[SourceDay], days: Sequence[date]) -> list[ClauseDay]:
-    """Every clause on every day, by clause and day."""
+def clause_days(
+    rules: Iterable[Rule], found: Iterable[SourceDay], days: Sequence[date], filled: Filled = MappingProxyType({})
+) -> list[ClauseDay]:
+    """Every clause on every day, by clause and day.
+
+    Args:
+        rules: Those in force, parts of chains too.
+        found: Sources by day.
+        days: Local days.
+        filled: By kind and day the share of the stored events that have a column, by column; none: not known.
+    """
     by_kind: dict[tuple[EventKind, date], list[SourceDay]] = {}
     for one in found:
         by_kind.setdefault((one.kind, one.day), []).append(one)
+    known = {rule.id: rule for rule in rules}
     by_clause: dict[int, list[Rule]] = {}
-    for rule in rules:
+    for rule in known.values():
         if not rule.silent:
             by_clause.setdefault(rule.clause, []).append(rule)
     made = []
     for clause, listed in sorted(by_clause.items()):
-        needs = sorted({kind for rule in listed for kind in rule.kinds}, key=lambda kind: kind.value)
+        dhcp = {EventKind.DHCP} if any(_named_by(rule) for rule in listed) else set()
         for day in days:
-            figures = {kind: _mean([s.figure for s in by_kind.get((kind, day), [])]) for kind in needs}
+            named = dhcp if (EventKind.DHCP, day) in by_kind else set()
+            kinds = {kind for rule in listed for kind in rule.kinds} | named
+            needs = sorted(kinds, key=lambda kind: kind.value)
             lacks = [f"no source of {kind.value} logs" for kind in needs if (kind, day) not in by_kind]
             lacks += [s.lacks for kind in needs for s in by_kind.get((kind, day), []) if s.lacks]
-            figure = _mean([min(figures[kind] for kind in rule.kinds) for rule in listed])
+            blind = {rule.id: _missing(rule, known, day, filled) for rule in listed}
+            lacks += dict.fromkeys(text for texts in blind.values() for text in texts)
+            figure = _mean([0.0 if blind[r.id] else _figure(r, day, by_kind, filled) for r in listed])
             made.append(ClauseDay(clause, day, figure, tuple(k.value for k in needs), tuple(lacks)))
     return made
+
+
+def _figure(rule: Rule, day: date, by_kind: Mapping[tuple[EventKind, date], list[SourceDay]], filled: Filled) -> float:
+    """The least of what a rule reads."""
+    figures = {kind: _mean([s.figure for s in by_kind.get((kind, day), [])]) for kind in (*rule.kinds, EventKind.DHCP)}
+    least = min(figures[kind] for kind in rule.kinds)
+    column = _named_by(rule)
+    if not column or (EventKind.DHCP, day) not in by_kind:
+        return least
+    names = min((filled.get((kind, day), {}).get(column, 0.0) for kind in rule.kinds & LEASED), default=1.0)
+    return min(least, max(names, figures[EventKind.DHCP]))
+
+
+def _named_by(rule: Rule) -> str:
+    """The column in which events name themselves what a rule cannot do without, and else only leases say."""
+    if not rule.attributed or not rule.kinds & LEASED:
+        return ""
+    return next((column for name, column in _BY_LEASES.items() if name in rule.group_by), "")
+
+
+def _missing(rule: Rule, known: Mapping[str, Rule], day: date, filled: Filled) -> list[str]:
+    """Columns that no event of a day has, without which neither a rule nor what it is a chain over can hold."""
+    inner = [text for base in sorted(rule.inner) for text in _missing(known[base], known, day, filled)]
+    if len(rule.kinds) != 1 or rule.inner:
+        return inner
+    (kind,) = rule.kinds
+    shares = filled.get((kind, day), {})
+    wanted = {NEEDED_FOR.get(name, name) for name in (*rule.group_by, *rule.value_columns)} - {_named_by(rule)}
+    return [f"no event of {kind.value} logs has {name}" for name in sorted(wanted) if shares.get(name) == 0.0]
 
 
 def days_between(first: date, last: date) -> list[date]:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from agents.context.calendar import Calendar
 from agents.rules.loader import load_rules
-from infra.coverage.figures import ClauseDay, Hour, clause_days, days_between, source_days
+from infra.coverage.figures import ClauseDay, Filled, Hour, clause_days, days_between, source_days
 from schemas.kinds import EventKind
 
 ZONE = ZoneInfo("America/Denver")
@@ -67,3 +67,46 @@ def test_a_clause_is_the_mean_of_its_rules_and_a_rule_the_least_of_its_kinds() -
     assert all(rule.kinds == {EventKind.PROXY} for rule in both)
     assert _of(found, 12, DAYS[1]).figure == 1.0
     assert (_of(found, 8, DAYS[1]).figure, _of(found, 8, DAYS[0]).figure) == (0.0, 1.0)
+
+
+def test_what_is_usual_is_known_from_the_weeks_before() -> None:
+    short = [h for h in _week() if (h.source, h.start.day) != ("squid", 6) or h.start.hour < 10]
+    friday = DAYS[4:5]
+    alone = source_days(short, SOURCES, friday, CALENDAR, {})
+    known = source_days(short, SOURCES, friday, CALENDAR, {}, DAYS[:4])
+    assert [d.figure for days in (alone, known) for d in days if d.source == "squid"] == [1.0, 2 / 8]
+    assert [d.lacks for d in known if d.source == "squid"] == ["squid: 6 of 8 hours are empty"]
+    assert {d.day for d in known} == set(friday)
+
+
+def _of_rule(name: str, silent: str, filled: Filled) -> ClauseDay:
+    """The rule's clause on Monday, as if it had no other rule, while a source is silent."""
+    hours = [h for h in _week() if (h.source, h.start.day) != (silent, 2)]
+    rules = [rule for rule in load_rules().rules if rule.id == name or rule.silent]
+    (found,) = clause_days(rules, source_days(hours, SOURCES, DAYS, CALENDAR, {}), DAYS[:1], filled)
+    return found
+
+
+def test_a_rule_about_a_person_or_a_device_is_blind_without_leases_unless_events_name_them() -> None:
+    for name, kind, column in (
+        ("personal-time", EventKind.PROXY, "user_name"),
+        ("shared-device", EventKind.LOGIN, "source_mac"),
+    ):
+        assert (_of_rule(name, "", {}).figure, _of_rule(name, "dhcp", {}).figure) == (1.0, 0.0)
+        blind = _of_rule(name, "dhcp", {(kind, DAYS[0]): {column: 0.25}})
+        assert _of_rule(name, "", {(kind, DAYS[0]): {column: 0.0}}).figure == 1.0, "leases say all of them"
+        assert (blind.figure, "dhcp" in blind.needs, blind.lacks) == (0.25, True, ("dhcp: nothing came",))
+    assert _of_rule("adult-pages", "dhcp", {}).needs == ("proxy",), "an address is enough"
+
+
+def test_a_clause_is_blind_on_a_day_none_of_whose_events_has_what_its_rule_is_kept_by() -> None:
+    mail = [Hour("mx", EventKind.MAIL, h.start, 10, 0) for h in _week() if h.source == "squid"]
+    hours, sources = [*_week(), *mail], SOURCES | {"mx": EventKind.MAIL}
+    days = source_days(hours, sources, DAYS, CALENDAR, {})
+    for column, clause in (("email_attachment_name", 10), ("email_subject_hash", 5)):
+        seen = [
+            _of(clause_days(load_rules().rules, days, DAYS, {(EventKind.MAIL, DAYS[0]): {column: share}}), clause, day)
+            for share, day in ((0.0, DAYS[0]), (0.1, DAYS[0]), (0.0, DAYS[1]))
+        ]
+        assert [one.figure for one in seen] == [0.0, 1.0, 1.0]
+        assert seen[0].lacks == (f"no event of mail logs has {column}",)
