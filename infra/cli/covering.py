@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 from agents.build import district_of
 from agents.rules.loader import POLICY_FOLDER, load_rules
@@ -23,7 +24,11 @@ BEFORE = 28  # days before those asked for, which say what is usual
 _HOURS = "SELECT log_source, kind, hour, events, late FROM source_hours WHERE hour >= %(begin)s AND hour < %(end)s"
 _RANGE = "SELECT min(hour) AS oldest, max(hour) AS newest FROM source_hours"
 _READ = """
-SELECT source, log_type AS type, dead_letters / lines AS unread FROM ledger_sources WHERE lines > 0
+SELECT source, log_type AS type, dead_letters, lines FROM ledger_sources WHERE lines > 0
+"""
+_LETTERS = """
+SELECT log_source, toDate(assumeNotNull(timestamp), %(zone)s) AS day, count() AS letters FROM dead_letters FINAL
+WHERE stage = 'normalise' AND timestamp IS NOT NULL GROUP BY log_source, day
 """
 
 
@@ -79,11 +84,18 @@ def covered(store: Store, chosen: Chosen, first: date | None = None, last: date 
         for r in store.rows(_HOURS, {"begin": begin, "end": end})
     ]
     read = store.rows(_READ)
-    unread = {r["source"]: float(r["unread"]) for r in read}
+    letters = {(r["log_source"], r["day"]): int(r["letters"]) for r in store.rows(_LETTERS, {"zone": zone.key})}
+    unread = {r["source"]: _undated(r, letters) for r in read}
     sources = _kinds(chosen, {r["source"]: r["type"] for r in read})
     rules = load_rules(chosen.config.rules.paths or (POLICY_FOLDER,), chosen.config.rules.beside).rules
-    found = source_days(hours, sources, days, district.calendar, unread, before)
+    found = source_days(hours, sources, days, district.calendar, unread, before, letters)
     return clause_days(rules, found, days, _filled(store, rules, zone.key, (days[0], last)))
+
+
+def _undated(read: Mapping[str, Any], letters: Mapping[tuple[str, date], int]) -> float:
+    """Share of a source's lines that became dead letters of which no day is known: they may be of any."""
+    dated = sum(count for (source, _), count in letters.items() if source == read["source"])
+    return float(max(0, read["dead_letters"] - dated) / read["lines"])
 
 
 def _filled(store: Store, rules: Sequence[Rule], zone: str, between: tuple[date, date]) -> Filled:

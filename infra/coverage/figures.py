@@ -111,6 +111,7 @@ def source_days(
     calendar: Calendar,
     unread: Mapping[str, float],
     before: Sequence[date] = (),
+    letters: Mapping[tuple[str, date], int] = MappingProxyType({}),
 ) -> list[SourceDay]:
     """Every source on every day.
 
@@ -119,7 +120,8 @@ def source_days(
         sources: Kinds of the configured sources, by name; those that came without are added.
         days: Local days.
         calendar: The district's.
-        unread: By source the share of its lines that became dead letters.
+        unread: By source the share of its lines that became dead letters of which no day is known.
+        letters: By source and day how many lines of that day became dead letters.
         before: Days before, of which `hours` has what is stored: they, too, say which hours are usual.
     """
     zone: ZoneInfo = calendar.zone
@@ -137,7 +139,9 @@ def source_days(
             expected = usual[calendar.is_school_day(day)]
             events, late = sum(h.events for _, h in there), sum(h.late for _, h in there)
             seen = len(expected & {n for n, _ in there})
-            found.append(SourceDay(source, kind, day, events, late, seen, len(expected), unread.get(source, 0.0)))
+            lost = letters.get((source, day), 0)
+            share = 1 - (1 - unread.get(source, 0.0)) * (1 - (lost / (lost + events) if lost else 0.0))
+            found.append(SourceDay(source, kind, day, events, late, seen, len(expected), share))
     return found
 
 

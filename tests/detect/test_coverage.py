@@ -110,3 +110,8 @@ def test_a_clause_is_blind_on_a_day_none_of_whose_events_has_what_its_rule_is_ke
         ]
         assert [one.figure for one in seen] == [0.0, 1.0, 1.0]
         assert seen[0].lacks == (f"no event of mail logs has {column}",)
+
+
+def test_lines_that_could_not_be_read_count_on_their_own_day() -> None:
+    found = source_days(_week(), SOURCES, DAYS, CALENDAR, {"squid": 0.5}, (), {("squid", DAYS[1]): 80})
+    assert [d.figure for d in found if d.source == "squid"][:3] == [0.5, 0.25, 0.5], "as many as could be"
