@@ -132,9 +132,7 @@ def _people(tables: Mapping[str, list[Row]], errors: list[ConfigError]) -> tuple
     users = {row["sourcedid"]: row for _, row in tables["users"]}
     enrolled = _enrolled(tables["enrollments"], classes, users, errors)
     roles = _roles(tables.get("roles", []), users, errors)
-    offices: dict[str, list[str]] = {}
-    for _, row in tables.get("roles", []):
-        offices.setdefault(row["usersourcedid"], []).append(row.get("orgsourcedid", ""))
+    offices = _offices(tables.get("roles", []))
     people: list[Person] = []
     places: list[str] = []
     for where, row in tables["users"]:
@@ -188,6 +186,14 @@ def _roles(listed: list[Row], users: Mapping[str, object], errors: list[ConfigEr
             what = f"there is no user {row['usersourcedid']!r}"
             errors.append(ConfigError(what, where=where, hint="see users.csv"))
         found.setdefault(row["usersourcedid"], []).extend(_split(row["role"]))
+    return found
+
+
+def _offices(listed: list[Row]) -> dict[str, list[str]]:
+    """Orgs in which users have their roles (1.2)."""
+    found: dict[str, list[str]] = {}
+    for _, row in listed:
+        found.setdefault(row["usersourcedid"], []).append(row.get("orgsourcedid", ""))
     return found
 
 

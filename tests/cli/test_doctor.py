@@ -160,5 +160,6 @@ def test_an_address_of_which_nobody_knows_who_reads_it_is_named(tmp_path: Path) 
     routes = [{"to": ["principal", "board@s.example", "sue.miller+aup@s.example", "guards@elsewhere.example"]}]
     config = Config.model_validate({"district": district, "notify": {"teams": teams, "routes": routes}})
     found = list(checks.recipients(config, district_of(config.district)))
-    assert [c.detail.partition("who reads ")[2].partition(":")[0] for c in found] == ["soc@s.example", "day@s.example", "board@s.example"]
+    named = [c.detail.partition("who reads ")[2].partition(":")[0] for c in found]
+    assert named == ["soc@s.example", "day@s.example", "board@s.example"]
     assert {(c.state, bool(c.todo)) for c in found} == {("warning", True)}
