@@ -11,6 +11,7 @@ import pytest
 from agents.context.district import District
 from agents.context.inventory import Inventory
 from agents.context.permits import Permits
+from agents.engine.enrich_people import SHARED_KINDS
 from agents.engine.episodes import Judge
 from agents.engine.pipeline import run
 from agents.rules.examples import Frames, Violation, run_examples
@@ -35,6 +36,11 @@ def test_every_rule_has_examples_that_match_and_that_do_not(rule: object) -> Non
     examples = getattr(rule, "examples", ())
     assert any(e["violations"] for e in examples)
     assert any(not e["violations"] for e in examples)
+
+
+def test_a_device_of_every_kind_that_many_use_accuses_nobody() -> None:
+    (kinds,) = re.findall(r"source_device_kind: \[(.*)\]", _text("shared-device"))
+    assert set(kinds.split(", ")) == SHARED_KINDS
 
 
 def _text(rule: str) -> str:
