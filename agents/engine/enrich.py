@@ -66,7 +66,8 @@ class Enricher:
         """Site of each row: of its access point, else of its own address, else of its network access server or relay.
 
         A login by an access point that no site claims is not given the site of its access server where access points
-        are configured: a central controller serves all sites, and would make them one.
+        are configured: a central controller serves all sites, and would make them one. Nor do a shared address and a
+        shared server tell the site of a login: who comes by VPN may be anywhere.
         """
         index = self.district.network_index
         found = index.names_of(frame["source_ip"])
@@ -79,7 +80,23 @@ class Enricher:
         server = index.names_of(frame["nas_ip"])
         if self.district.has_access_points:
             server = server.to_frame("s").select(pl.when(access_points.is_null()).then(pl.col("s"))).to_series()
-        return _coalesce(_coalesce(by_point, found), server)
+        elsewhere = self._unshared(_coalesce(found, server), frame["source_ip"], frame["nas_ip"])
+        return _coalesce(by_point, elsewhere)
+
+    def _unshared(self, sites: pl.Series, address: pl.Series, server: pl.Series) -> pl.Series:
+        """Sites without those of addresses, or of servers, that are many people's at once."""
+        shared = self.district.shared_index
+        if not shared:
+            return sites
+        many = pl.DataFrame({"s": sites, "a": shared.names_of(address), "n": shared.names_of(server)})
+        return many.select(pl.when(pl.col("a").is_null() & pl.col("n").is_null()).then("s")).to_series()
+
+    def roles(self, frame: pl.DataFrame) -> pl.Series:
+        """Roles of the account that each row names; none for one that is not in the roster."""
+        names = self.keys("user_name", frame)
+        listed = ((name, self.district.roster.person(name)) for name in names.drop_nulls().unique().to_list())
+        known = {name: list(person.roles) for name, person in listed if person is not None}
+        return pl.Series([known.get(name, []) for name in names.to_list()], dtype=pl.List(pl.String))
 
     def device(self, frame: pl.DataFrame, attribute: str) -> pl.Series:
         """`kind` or `owner` of each row's device; null where it is not in the inventory or says nothing."""
@@ -187,5 +204,6 @@ _DEVICE_COLUMNS: dict[str, Callable[[Enricher, pl.DataFrame], pl.Series]] = {
     "source_mac_known": Enricher.known,
     "source_mac_random": _random,
     "source_mac_vendor": lambda _, f: looked_up(f["source_mac"], vendor_of),
+    "user_roles": Enricher.roles,
     "dhcp_server_known": lambda e, f: _known_server(e.district, f),
 }

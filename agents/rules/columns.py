@@ -73,6 +73,7 @@ _DELIVERED = (
     "timestamp_first",
 )
 _DHCP = frozenset({EventKind.DHCP})
+_LOGIN = frozenset({EventKind.LOGIN})
 _DEVICE = ("source_mac", "source_ip", "host_name")
 _WHO = (*_DEVICE, *_SENDER, *_HANDED_IN, "user_domain")
 _SITE = ("url_domain", "destination_domain", "url_path", "proxy_category")
@@ -109,6 +110,7 @@ DERIVED: tuple[Derived, ...] = (
     Derived("active_minute", ColumnType.NUMBER, _PROXY, ("timestamp",)),
     Derived("person", ColumnType.TEXT, _ALL, _WHO, identity=True),
     Derived("person_roles", ColumnType.TEXTS, _ALL, _WHO, identity=True),
+    Derived("user_roles", ColumnType.TEXTS, _LOGIN, ("user_name", "user_domain")),
     Derived("person_site", ColumnType.TEXT, _ALL, _WHO, identity=True),
     Derived("subject", ColumnType.TEXT, _ALL, _WHO, identity=True),
 )

@@ -14,7 +14,7 @@ from agents.rules.convert_regex import SPACES
 from agents.rules.convert_values import Unsayable, in_network, quoted
 from schemas.kinds import EventKind
 
-MAX_DEVICES = 20_000  # of an inventory that is written into a query; a larger one is refused
+MAX_DEVICES = 20_000  # of an inventory, or people of a roster, that are written into a query; more are refused
 _ESCAPED = quoted(r"[^\\]\\x[89a-f][0-9a-f]")  # a byte that was no UTF-8, as normalisers write it
 _DOMAIN = quoted(r"^[^\n]*\\")
 _MASKED = "'(masked)'"
@@ -41,7 +41,8 @@ class Keys:
             EventKind.LOGIN: self._login_site(),
         }.get(kind, self._site("source_ip"))
         shared = self._shared("coalesce(source_ip, dhcp_relay_ip)" if kind is EventKind.DHCP else "source_ip")
-        return {"source_site": site, "source_address_shared": shared, **self._devices()}
+        more = self._roles() if kind is EventKind.LOGIN else {}
+        return {"source_site": site, "source_address_shared": shared, **self._devices(), **more}
 
     def _devices(self) -> dict[str, str]:
         made = {"source_mac_random": "substring(source_mac, 2, 1) IN ('2', '6', 'a', 'e')"}
@@ -57,6 +58,18 @@ class Keys:
             found = f"transform(ifNull(source_mac, ''), {macs}, {values}, '')" if known else "''"
             made[f"source_device_{attribute}"] = f"nullIf({found}, '')"
         return made
+
+    def _roles(self) -> dict[str, str]:
+        """Roles of the account that logged in: all of the roster in the query, one text each."""
+        people = sorted((p.account, "\n".join(p.roles)) for p in self.district.roster.people.values() if p.roles)
+        if len(people) > MAX_DEVICES:
+            return {}
+        if not people:
+            return {"user_roles": "CAST([] AS Array(String))"}
+        accounts, roles = ("[" + ", ".join(map(quoted, some)) + "]" for some in zip(*people, strict=True))
+        name = f"ifNull({self.of(EventKind.LOGIN, 'user_name', 'user_name')}, '')"
+        found = f"splitByChar('\n', transform({name}, {accounts}, {roles}, ''))"
+        return {"user_roles": f"arrayFilter(x -> x != '', {found})"}
 
     def _shared(self, address: str) -> str:
         """Whether an address is in one of the networks that many people share; never null."""
@@ -83,7 +96,8 @@ class Keys:
         server = self._site("nas_ip")
         if globs:
             server = f"if(isNull(access_point), {server}, NULL)"
-        return f"coalesce({by_point}, {self._site('source_ip')}, {server})"
+        many = " OR ".join(self._shared(address) for address in ("source_ip", "nas_ip"))
+        return f"coalesce({by_point}, if({many}, NULL, coalesce({self._site('source_ip')}, {server})))"
 
     def internal(self, address: str) -> str:
         """True for an address of the district, and for one without a domain; null stays null."""

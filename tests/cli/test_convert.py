@@ -261,13 +261,14 @@ def test_the_command_prints_the_query() -> None:
 
 
 @pytest.mark.servers
-@pytest.mark.parametrize("lists", [False, True], ids=["kinds of our own", "senders and mailing lists"])
-def test_sql_finds_what_the_examples_of_rules_say(embedded_servers: RunningServers, *, lists: bool) -> None:
-    rules = load_rules() if lists else load_rules([Path(__file__).parent.parent / "rules" / "own_kinds.yml"])
+@pytest.mark.parametrize("context", [False, True], ids=["kinds of our own", "lists, roster and shared networks"])
+def test_sql_finds_what_the_examples_of_rules_say(embedded_servers: RunningServers, *, context: bool) -> None:
+    rules = load_rules() if context else load_rules([Path(__file__).parent.parent / "rules" / "own_kinds.yml"])
+    along = [rules.rule(name) for name in ("mass-mail", "shared-device", "two-sites")] if context else rules.rules
     for store in _database(embedded_servers):
-        for rule in [rules.rule("mass-mail")] if lists else rules.rules:
+        for rule in along:
             for raw in rule.examples:
-                if lists and not {"lists", "roster", "sites"} & raw.get("context", {}).keys():
+                if context and not {"lists", "roster", "sites", "shared_networks"} & raw.get("context", {}).keys():
                     continue
                 example = read_example(raw, rule.id)
                 for kind in EventKind:

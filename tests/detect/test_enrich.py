@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -117,6 +118,23 @@ def test_a_separator_in_an_address_or_message_id_cannot_shift_the_parts_of_a_val
 def test_the_site_of_a_login(login: dict[str, str], site: str | None) -> None:
     frame = frame_of(EventKind.LOGIN, [login])
     assert ENRICHER.add(frame, EventKind.LOGIN, ["source_site"])["source_site"].to_list() == [site]
+
+
+@pytest.mark.parametrize(
+    ("login", "site"),
+    [
+        ({"source_ip": "10.1.200.7"}, None),
+        ({"nas_ip": "10.1.200.7"}, None),
+        ({"source_ip": "10.1.200.7", "nas_ip": "10.1.0.1"}, None),
+        ({"source_ip": "10.1.0.7", "nas_ip": "10.1.200.7"}, None),
+        ({"access_point": "NH-7", "source_ip": "10.1.200.7"}, "north"),
+        ({"source_ip": "10.1.0.7"}, "north"),
+    ],
+)
+def test_a_shared_address_does_not_tell_where_somebody_logged_in(login: dict[str, str], site: str | None) -> None:
+    enricher = Enricher(replace(DISTRICT, shared_networks=("10.1.200.0/24",)), INVENTORY)
+    frame = frame_of(EventKind.LOGIN, [login])
+    assert enricher.add(frame, EventKind.LOGIN, ["source_site"])["source_site"].to_list() == [site]
 
 
 def test_an_access_server_tells_the_site_where_no_access_points_are_configured() -> None:
