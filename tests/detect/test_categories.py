@@ -67,6 +67,24 @@ def test_every_name_is_known_by_itself_and_what_is_not_known_stays() -> None:
     assert (ours("  Proxy   Avoidance "), ours("Knitting")) == ("bypass", "knitting")
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "doh", "Proxies & Translators", "strict_redirector", "strong_redirector", "mixed_adult", "R-Rated",
+        "Lingerie/Bikini", "Adult/Mature Content", "Mature Content", "Adult Themes", "cryptojacking",
+        "Software/Hardware", "Software/Technology",
+    ],
+)  # fmt: skip
+def test_what_means_more_than_a_category_of_ours_accuses_and_excuses_nobody(name: str) -> None:
+    assert ours(name) == name.lower()
+    assert Categories().filed(name) & NAMES.keys() == frozenset()
+
+
+@pytest.mark.parametrize("name", ["download", "Freeware and Software Downloads", "Shareware/Freeware"])
+def test_sites_that_offer_software_are_not_those_that_the_district_allows(name: str) -> None:
+    assert ours(name) == "downloads"
+
+
 def test_the_lists_that_come_along_are_small_and_under_our_names() -> None:
     own = Categories.read([OWN])
     assert set().union(*own.named, *({c for _, c in some} for some in own.prefixes.values())) <= set(NAMES)
