@@ -4,6 +4,10 @@
 adverts that pages load by themselves, nor what programmes fetch. Of an encrypted connection only the host is known: it
 counts unless the host is one of those. A denied page counts, too. What a path calls a beacon is a page all the same
 where a document of some size came back, or anything of that size by a log without types: `/events/` of a school.
+
+How often somebody went somewhere is counted by `visit` and `page_view`, not by rows. One page opens tunnels to several
+hosts, and opens them anew while it stands open: so the tunnels of a minute are one `page_view` together. A programme
+asks again and again for what is denied to it: so a denied address is one `visit`, however often it is asked for.
 """
 
 from __future__ import annotations
@@ -14,7 +18,8 @@ import polars as pl
 
 from agents.context.categories import Categories
 
-COLUMNS = ("url_categories", "navigation", "download_kind", "active_minute")
+COLUMNS = ("url_categories", "navigation", "visit", "page_view", "download_kind", "active_minute")
+_SEEN = frozenset({"navigation", "visit", "page_view"})
 BACKGROUND = frozenset({"adverts", "cdn", "updates"})  # what pages and programmes load by themselves
 LEAST_BYTES = 20_000  # of an executable: less is a stub, an error page or a signature
 LEAST_PAGE = 5_000  # bytes of a document that somebody reads: beacons answer with less
@@ -23,6 +28,8 @@ _BEACONS = (
     r"(?i)/(?:beacon|collect|pixel|ping|poll|heartbeat|keepalive|telemetry|metrics|track(?:ing)?|events?|log)"
     r"(?:[/.?]|$)"
 )
+# The domain that somebody registered, roughly: where it takes in more, visits can only be too few.
+_REGISTERED = r"([^.]+\.(?:(?:ac|co|com|edu|gov|net|org)\.[a-z]{2}|[^.0-9][^.]*))$"
 _EXTENSIONS = {
     "executable": "exe msi msix msixbundle appx dmg pkg deb rpm crx xpi apk jar scr bat cmd ps1 vbs com appimage",
     "torrent": "torrent",
@@ -40,16 +47,18 @@ _TYPES = {
 def web_columns(frame: pl.DataFrame, wanted: Sequence[str], categories: Categories) -> pl.DataFrame:
     """The frame with the columns named of `COLUMNS`."""
     made: list[pl.Series] = []
-    if {"url_categories", "navigation"} & set(wanted):
+    if {"url_categories", *_SEEN} & set(wanted):
         listed = _categories(frame, categories)
         if "url_categories" in wanted:
             made.append(listed.alias("url_categories"))
-        if "navigation" in wanted:
-            made.append(_navigation(frame, listed).alias("navigation"))
+        if _SEEN & set(wanted):
+            seen = frame.with_columns(navigation=_navigation(frame, listed))
+            told = {"navigation": pl.col("navigation"), "visit": _visit(), "page_view": _page_view()}
+            made += seen.select(told[name].alias(name) for name in wanted if name in told).get_columns()
     if "download_kind" in wanted:
         made.append(frame.select(download_kind=_download()).to_series())
     if "active_minute" in wanted:
-        made.append(frame.select(active_minute=pl.col("timestamp").dt.timestamp("us") // 60_000_000).to_series())
+        made.append(frame.select(active_minute=_minute()).to_series())
     return frame.with_columns(made)
 
 
@@ -96,6 +105,36 @@ def _navigation(frame: pl.DataFrame, listed: pl.Series) -> pl.Series:
     own = pl.col("_listed").list.eval(pl.element().is_in(list(BACKGROUND))).list.any().fill_null(value=False)
     asked = (page & ~beacon | tunnel).fill_null(value=False) & (answered | denied) & ~own
     return frame.with_columns(_listed=listed).select(asked).to_series()
+
+
+def _minute() -> pl.Expr:
+    return pl.col("timestamp").dt.timestamp("us") // 60_000_000
+
+
+def _tunnel() -> pl.Expr:
+    return (pl.col("http_request_method").str.to_uppercase() == "CONNECT").fill_null(value=False)
+
+
+def _host() -> pl.Expr:
+    return pl.coalesce("url_domain", "destination_domain").str.to_lowercase()
+
+
+def _address() -> pl.Expr:
+    return pl.coalesce("url_original", pl.concat_str(_host(), pl.col("url_path").fill_null("")))
+
+
+def _visit() -> pl.Expr:
+    """A page, or the domain of a tunnel, in a minute; where it was denied, at whatever time. Else the event itself."""
+    where = pl.when(_tunnel()).then(pl.coalesce(_host().str.extract(_REGISTERED), _host())).otherwise(_address())
+    denied = (pl.col("event_action") == "denied").fill_null(value=False)
+    visit = pl.when(denied).then(where).otherwise(pl.concat_str(where, _minute().cast(pl.String), separator=" "))
+    return pl.coalesce(pl.when("navigation").then(visit), "event_id")
+
+
+def _page_view() -> pl.Expr:
+    """A page, or the minute of all tunnels, which hide how many pages there were. Else the event itself."""
+    view = pl.when(_tunnel()).then(_minute().cast(pl.String)).otherwise(_address())
+    return pl.coalesce(pl.when("navigation").then(view), "event_id")
 
 
 def _download() -> pl.Expr:

@@ -106,6 +106,8 @@ DERIVED: tuple[Derived, ...] = (
     Derived("executable_attachment", ColumnType.TEXT, _MAIL, ("email_attachment_name",)),
     Derived("url_categories", ColumnType.TEXTS, _PROXY, _SITE),
     Derived("navigation", ColumnType.BOOL, _PROXY, _PAGE),
+    Derived("visit", ColumnType.TEXT, _PROXY, (*_PAGE, "url_original", "timestamp", "event_id")),
+    Derived("page_view", ColumnType.TEXT, _PROXY, (*_PAGE, "url_original", "timestamp", "event_id")),
     Derived("download_kind", ColumnType.TEXT, _PROXY, _PAGE),
     Derived("active_minute", ColumnType.NUMBER, _PROXY, ("timestamp",)),
     Derived("person", ColumnType.TEXT, _ALL, _WHO, identity=True),

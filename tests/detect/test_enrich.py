@@ -230,3 +230,20 @@ def test_a_dhcp_server_is_known_where_the_district_names_it() -> None:
     known = Enricher(district, Inventory.none()).add(frame, EventKind.DHCP, [column])[column].to_list()
     assert known == [True, True, False, None, True]
     assert ENRICHER.add(frame, EventKind.DHCP, [column])[column].to_list() == [None] * 5
+
+
+@pytest.mark.parametrize(
+    ("host", "domain"),
+    [
+        ("s1.hide.example", "hide.example"),
+        ("hide.example", "hide.example"),
+        ("A.Hide.co.uk", "hide.co.uk"),
+        ("198.51.100.7", "198.51.100.7"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("localhost", "localhost"),
+    ],
+)
+def test_a_denied_tunnel_is_a_visit_to_the_domain_that_somebody_registered(host: str, domain: str) -> None:
+    asked = {"http_request_method": "CONNECT", "url_domain": host, "event_action": "denied", "event_id": "e"}
+    frame = ENRICHER.add(frame_of(EventKind.PROXY, [asked]), EventKind.PROXY, ["visit"])
+    assert frame["visit"].to_list() == [domain]
