@@ -232,17 +232,24 @@ def _rules(
 
 
 def _chained(rules: Sequence[Rule]) -> list[Rule]:
-    """Every rule with the one at the end of its chain. Of several ends the first by name: all see the same rows."""
-    by_id = {rule.id: rule for rule in rules}
-    behind: dict[str, list[str]] = {}
+    """Every rule with where its rows are kept: one place for all rules that a chain joins, however many ends it has.
+
+    A rule may be part of several chains, whose ends are grouped by different things. Its rows come once. So what all
+    ends have in common decides for all: every rule of a chain is grouped by that, too, and may be by more.
+    """
+    joined = {rule.id: {rule.id} for rule in rules}
     for rule in rules:
         for name in rule.inner:
-            behind.setdefault(name, []).append(rule.id)
-
-    def end_of(rule_id: str) -> str:
-        return min((end_of(name) for name in behind[rule_id]), default=rule_id) if rule_id in behind else rule_id
-
-    return [replace(r, root=end_of(r.id), root_by=by_id[end_of(r.id)].group_by) for r in rules]
+            together = joined[rule.id] | joined[name]
+            joined.update(dict.fromkeys(together, together))
+    inner = frozenset().union(*(rule.inner for rule in rules))
+    by_id = {rule.id: rule for rule in rules}
+    made = []
+    for rule in rules:
+        ends = [by_id[name] for name in sorted(joined[rule.id]) if name not in inner]
+        common = tuple(name for name in ends[0].group_by if all(name in end.group_by for end in ends))
+        made.append(replace(rule, root=ends[0].id, root_by=common))
+    return made
 
 
 def _refuse_doubles(documents: Sequence[Document], asides: Sequence[list[RuleError]]) -> None:

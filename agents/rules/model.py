@@ -137,8 +137,9 @@ class Rule:
         presence: Of `temporal`: which of its bases must be there; None: all of them.
         percentile: Of `value_percentile`: 0 to 100, interpolated between the two nearest values.
         inner: Bases that are rules: rows of them are their episodes, at the time at which those open.
-        root: Id of the rule at the end of the chain that it is part of, itself where there is none behind it.
-        root_by: What that rule is grouped by: all rows of a chain are kept together by it.
+        root: Id of the rule at the end of the chains that it is part of, the first by name of several; itself where it
+            is part of none.
+        root_by: What the rules at the ends of those chains are all grouped by: all their rows are kept together by it.
         silent: True where its episodes are for the next rule of the chain alone.
         suppress_us: After an episode none opens for the same key for so long, microseconds.
         rearm_us: After an episode none opens until the condition has not held for so long, microseconds, counted from
@@ -229,8 +230,8 @@ class Rule:
         return 0 if inventory and self.learn_unless_inventory else self.learn_us
 
     def kept_by(self, group_key: str) -> tuple[str, str]:
-        """What decides where rows of a key are kept: of a chain its root and the root's part of the key (JSON)."""
-        if not self.root or self.root == self.id:
+        """What decides where rows of a key are kept: of a chain its root and what `root_by` says of the key (JSON)."""
+        if not self.root or (self.root == self.id and self.root_by == self.group_by):
             return self.id, group_key
         return self.root, part_of(group_key, self.root_by)
 

@@ -186,7 +186,7 @@ def held_at(rule: Rule) -> str:
     if rule.inner:
         parts.append(f"over {', '.join(sorted(rule.inner))}")
     if rule.silent:
-        parts.append(f"for {rule.root} alone")
+        parts.append("for the rules over it alone")
     if rule.shadow:
         parts.append("(shadow)")
     return " ".join(part for part in parts if part)
