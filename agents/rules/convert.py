@@ -16,7 +16,7 @@ from datetime import datetime
 from agents.context.district import District
 from agents.context.inventory import Inventory
 from agents.rules.convert_periods import Periods
-from agents.rules.convert_rows import Rows
+from agents.rules.convert_rows import NO_KEY, Rows
 from agents.rules.convert_sessions import Sessions
 from agents.rules.convert_sights import Parts, absences, new_values
 from agents.rules.convert_values import Unsayable, quoted
@@ -100,7 +100,7 @@ class Converter:
         number = "toFloat64(value)" if rule.kind in NUMERIC_KINDS else "toFloat64(0)"
         counted = [f"group_key[{quoted(name)}]" for name in rule.value_columns if name in inner.group_by] or ["''"]
         values = f"[concat({', char(31), '.join(counted)})]" if len(counted) > 1 else f"[{counted[0]}]"
-        keys = [f"group_key[{quoted(k)}] AS key_{i}" for i, k in enumerate(rule.group_by, 1)]
+        keys = [f"group_key[{quoted(k)}] AS key_{i}" for i, k in enumerate(rule.group_by, 1)] or [NO_KEY]
         columns = ["toUnixTimestamp64Micro(opened_at) AS t", "first_event AS event_id", f"{quoted(inner.id)} AS base"]
         columns += [*keys, f"{number} AS number", f"{values} AS vals"]
         parts, body = _apart(*self._parts(inner), inner.id.replace("-", "_"))
@@ -113,8 +113,9 @@ class Converter:
         for one in fields(rule):
             if one.name not in _SAID and getattr(rule, one.name) not in (one.default, None):
                 raise Unsayable(f"`{one.name.replace('_', '-')}` cannot be said in SQL")
-        keys = tuple(f"key_{i}" for i in range(1, len(rule.group_by) + 1))
-        named = "map(" + ", ".join(f"{quoted(n)}, {k}" for n, k in zip(rule.group_by, keys, strict=True)) + ")"
+        keys = tuple(f"key_{i}" for i in range(1, max(1, len(rule.group_by)) + 1))
+        named = "map(" + ", ".join(f"{quoted(n)}, {k}" for n, k in zip(rule.group_by, keys, strict=False)) + ")"
+        named = named if rule.group_by else f"CAST({named} AS Map(String, String))"
         head = f"SELECT {quoted(rule.id)} AS rule_id, {named} AS group_key"
         parts: Parts = [("matched", self.matched(rule))]
         if rule.kind == "single":

@@ -21,6 +21,7 @@ from agents.rules.own import Concurrent, Travel
 from schemas.kinds import EventKind
 
 _NOTHING = "['']"
+NO_KEY = "'' AS key_1"  # of a rule without `group-by`: all rows have the same
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Rows:
             tests.append(inside(rule.when, self.district.calendar, where))
         tests += [*self._between(), *_routed(base), f"({self.condition(base)})", *(f"isNotNull({sql})" for sql in made)]
         selected = ["toUnixTimestamp64Micro(timestamp) AS t", "event_id", f"{quoted(base.name)} AS base"]
-        selected += [f"assumeNotNull({sql}) AS key_{i}" for i, sql in enumerate(made, 1)]
+        selected += [f"assumeNotNull({sql}) AS key_{i}" for i, sql in enumerate(made, 1)] or [NO_KEY]
         selected += [f"toFloat64({number}) AS number", f"{values} AS vals"]
         # In a query of its own: an alias must not be taken for a column of the same name by the conditions.
         lines = ",\n        ".join(selected)

@@ -9,11 +9,12 @@ from typing import Any
 from sigma.correlations import SigmaCorrelationRule
 from sigma.exceptions import SigmaError
 
-from agents.rules.columns import ColumnType, column_types, identity_columns
+from agents.rules.columns import ColumnType, identity_columns
 from agents.rules.compiled import Compiled
 from agents.rules.conditions import MAX_COUNT, ConditionReader
 from agents.rules.detections import ERROR_PATHS, first_line
 from agents.rules.fieldnames import FieldNames
+from agents.rules.grouping import Base, GroupReader, name_of
 from agents.rules.model import VICTIM, WINDOWS, Alias, Detection, Rule
 from agents.rules.ownkinds import MEASURED_AS, PARTS, OwnReader, limits_of
 from agents.rules.positions import Document
@@ -43,9 +44,6 @@ DEFAULT_GROUP: Mapping[EventKind, str] = {
     EventKind.MAIL: "email_from_address",
     EventKind.LOGIN: "user_name",
 }
-
-
-Base = Detection | Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +86,12 @@ class RuleReader:
         self.check.keys("correlation", part, "correlation")
         kind = self._kind(part)
         bases = self._bases(part)
-        aliases = self._aliases(part, bases)
-        group_by = self._group_by(part.get("group-by"), bases, aliases, "correlation", "group-by")
+        grouping = GroupReader(self.check, self.known.fields, bases)
+        aliases = grouping.aliases(part)
+        group_by = grouping.group_by(part.get("group-by"), "correlation", "group-by")
+        if kind in ("new_value", "absence") and part.get("group-by") is None:
+            hint = "name what is new or expected, e.g. user_name"
+            self.check.error("group-by is missing", "correlation", hint=hint)
         timespan = self.check.timespan(part.get("timespan"), "correlation", "timespan")
         asked = self._asked(part, kind, bases, group_by, timespan)
         self._placed(kind, bases)
@@ -105,7 +107,7 @@ class RuleReader:
         return Rule(
             **common,
             **asked,
-            bases=tuple(_name_of(b) for b in bases),
+            bases=tuple(name_of(b) for b in bases),
             kinds=frozenset(k for b in bases for k in (b.kinds if isinstance(b, Rule) else (b.kind,))),
             group_by=group_by,
             timespan_us=0 if kind == "new_value" else timespan,
@@ -120,11 +122,12 @@ class RuleReader:
         self, part: Mapping[str, Any], kind: str, bases: tuple[Base, ...], group_by: tuple[str, ...], timespan_us: int
     ) -> dict[str, Any]:
         """What the condition, and a kind of our own, ask for."""
-        names = [_name_of(b) for b in bases]
+        names = [name_of(b) for b in bases]
+        grouping = GroupReader(self.check, self.known.fields, bases)
         measured = str(part.get("type")) if kind == "quota" else MEASURED_AS.get(kind, kind)
 
         def column(name: str, allowed: tuple[ColumnType, ...], place: tuple[str | int, ...]) -> str | None:
-            return next(iter(self._column(name, bases, allowed, *place)), None)
+            return grouping.column(name, allowed, *place)
 
         condition = ConditionReader(self.check, self.own, measured, names, column)
         condition.read(part)
@@ -178,7 +181,7 @@ class RuleReader:
 
     def _informational(self, bases: Sequence[Base]) -> Sequence[str]:
         """Bases whose rows make an episode informational."""
-        known = [_name_of(b) for b in bases]
+        known = [name_of(b) for b in bases]
         names = self.check.texts(self.own.get("informational-bases"), "aupstream", "informational-bases")
         for name in names:
             if name not in known:
@@ -193,7 +196,7 @@ class RuleReader:
             if key in self.own:
                 self.check.error(f"{key} belongs to a correlation", "aupstream", key, hint="add one", key=True)
         given = self.own.get("group-by", [DEFAULT_GROUP[detection.kind]])
-        group_by = self._group_by(given, (detection,), (), "aupstream", "group-by")
+        group_by = GroupReader(self.check, self.known.fields, (detection,)).group_by(given, "aupstream", "group-by")
         common = self._common()
         if len(self.check.errors) > before:
             return None
@@ -290,69 +293,6 @@ class RuleReader:
                 self.check.error(f"there is no rule {name!r}", *place, hint=hint)
         return tuple(found)
 
-    def _aliases(self, part: Mapping[str, Any], bases: tuple[Base, ...]) -> tuple[Alias, ...]:
-        found = []
-        for name, by_rule in self.check.mapping(part.get("aliases"), "correlation", "aliases").items():
-            for rule, named in self.check.mapping(by_rule, "correlation", "aliases", name).items():
-                base = next((b for b in bases if isinstance(b, Detection) and rule == b.name), None)
-                columns = self.known.fields.columns(base, str(named)) if base else ()
-                if base is None or len(columns) != 1:
-                    what = f"alias {name!r} names rule {rule!r} and field {named!r}, which do not go together"
-                    hint = (
-                        _several(columns) if base and columns else "name a rule listed above, and a field of its events"
-                    )
-                    self.check.error(what, "correlation", "aliases", name, rule, hint=hint)
-                else:
-                    found.append(Alias(str(name), base.name, columns[0]))
-        return tuple(found)
-
-    def _group_by(self, value: Any, bases: tuple[Base, ...], aliases: tuple[Alias, ...], *path: str) -> tuple[str, ...]:
-        names = self.check.texts(value, *path)
-        if not names:
-            if value is None or value == []:
-                self.check.error("group-by is missing", path[0], hint="name what a window is kept per, e.g. user_name")
-            return ()
-        columns = []
-        for i, name in enumerate(names):
-            if any(a.name == name for a in aliases):
-                columns.append(name)
-                continue
-            place: tuple[str | int, ...] = (*path, i) if isinstance(value, list) else path
-            columns.extend(self._column(name, bases, (ColumnType.TEXT, ColumnType.NUMBER), *place))
-        return tuple(columns)
-
-    def _column(
-        self, name: str, bases: tuple[Base, ...], allowed: tuple[ColumnType, ...], *place: str | int
-    ) -> tuple[str, ...]:
-        """The one column that a field name stands for in every base; empty where there is none, which is noted."""
-        found: set[str] = set()
-        for base in bases:
-            if isinstance(base, Rule):
-                if name not in base.group_by:
-                    what = f"{name!r} is not what {base.id} is grouped by ({', '.join(base.group_by)})"
-                    hint = "all rules of a chain are kept together by what the last one is grouped by"
-                    self.check.error(what, *place, hint=hint)
-                    return ()
-                found.add(name)
-                continue
-            columns, types = self.known.fields.columns(base, name), column_types(base.kind)
-            if len(columns) != 1:
-                hint = _several(columns) if columns else suggestion(name, types)[:200]
-                what = f"{name!r} is mapped to several columns" if columns else f"there is no column {name!r}"
-                self.check.error(f"{what} in {base.kind.value} events", *place, hint=hint)
-                return ()
-            column = columns[0]
-            if types[column] not in allowed:
-                what = f"column {column!r} is {types[column].value} and cannot be used here"
-                self.check.error(what, *place, hint=f"take one that is {' or '.join(a.value for a in allowed)}")
-                return ()
-            found.add(column)
-        if len(found) > 1:
-            what = f"{name!r} means {' and '.join(sorted(found))}: not the same in all rules"
-            self.check.error(what, *place, hint="give it an alias")
-            return ()
-        return tuple(found)
-
     def _learn(self, kind: str) -> tuple[int, bool]:
         learn = self.own.get("learn")
         if learn is None:
@@ -375,14 +315,6 @@ class RuleReader:
             return
         for found in errors:
             self.check.error(first_line(found), *ERROR_PATHS.get(type(found).__name__, ("correlation",)))
-
-
-def _name_of(base: Base) -> str:
-    return base.id if isinstance(base, Rule) else base.name
-
-
-def _several(columns: Sequence[str]) -> str:
-    return f"name one of {', '.join(columns)}"
 
 
 def _waits(base: Detection, used: set[str], aliases: tuple[Alias, ...]) -> bool:

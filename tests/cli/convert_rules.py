@@ -9,7 +9,7 @@ OWN = """
 title: {kind}
 name: {name}
 level: low
-correlation: {{type: {kind}, rules: [{rules}], group-by: [{by}], timespan: {span}, condition: {condition}}}
+correlation: {{type: {kind}, rules: [{rules}], group-by: {by}, timespan: {span}, condition: {condition}}}
 aupstream: {{{own}}}
 """
 BASES = """
@@ -114,13 +114,15 @@ SHAPES = [
     ("event_count", "own-2", "user_name", "3h", "{gte: 1}", ""),
     ("temporal", "own-3, a-login", "user_name", "1h", "", ""),
     ("value_count", "a-page", "source_mac", "1h", "{field: user_name, gte: 1}", ""),
+    ("event_count", "a-refusal", "", "30m", "{gte: 3}", ""),
+    ("event_count", "own-21", "", "1h", "{gte: 1}", ""),
 ]
 
 
 def own_rules() -> RuleSet:
     """One rule a shape: `own-0`, `own-1` …"""
     documents = [
-        OWN.format(kind=k, name=f"own-{i}", rules=r, by=b, span=s, condition=c or "~", own=o)
+        OWN.format(kind=k, name=f"own-{i}", rules=r, by=f"[{b}]" if b else "~", span=s, condition=c or "~", own=o)
         for i, (k, r, b, s, c, o) in enumerate(SHAPES)
     ]
     return parse_rules("\n---\n".join([*documents, BASES]))

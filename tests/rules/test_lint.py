@@ -52,6 +52,11 @@ def _asking(text: str, condition: str) -> str:
     return text.replace("timespan: 5m", f"timespan: 5m\n  condition: {condition}", 1)
 
 
+def _aliased(aliases: str) -> str:
+    """An order of rules, kept by a name that is no column."""
+    return SEQUENCE.replace("[user_name]", "[who]", 1).replace("5m", f"5m\n  aliases: {aliases}", 1)
+
+
 def _errors(text: str) -> list[str]:
     with pytest.raises(Errors) as raised:
         parse_rules(text, "r.yml")
@@ -80,7 +85,12 @@ def test_the_rules_that_come_with_aupstream_have_no_errors() -> None:
         (BOTH.replace("  timespan: 5m\n", ""), "r.yml:5:3", "timespan is missing"),
         (BOTH.replace("[user_name]", "[usr_name]"), "r.yml:7:14", "there is no column 'usr_name' in login events"),
         (BOTH.replace("[user_name]", "[timestamp]"), "r.yml:7:14", "cannot be used here"),
-        (BOTH.replace("  group-by: [user_name]\n", ""), "r.yml:5:3", "group-by is missing"),
+        (BOTH.replace("[user_name]", "[]"), "r.yml:7:13", "group-by names nothing"),
+        (BOTH.replace("[user_name]", "[user_name, User]"), "r.yml:7:25", "'User' is the same as 'user_name'"),
+        (_aliased("{who: {failures: user_name}}"), "r.yml:7:14", "'who' says nothing of successes"),
+        (_aliased("{who: {failures: timestamp, successes: User}}"), "r.yml:9:29", "'timestamp' is time and cannot"),
+        (_aliased("{who: {failures: [User], successes: User}}"), "r.yml:9:29", "do not go together"),
+        (_own(BOTH.replace("  group-by: [user_name]\n", ""), "{kind: new_value}"), "r.yml:5:3", "group-by is missing"),
         (BOTH.replace("[failures]", "[failure]"), "r.yml:6:11", "did you mean 'failures'?"),
         (BOTH.replace("[failures]", "[many-failures]"), "r.yml:6:10", "in a circle: many-failures -> many-failures"),
         (BOTH.replace("type: event_count", "type: event_cnt"), "r.yml:5:9", "did you mean 'event_count'?"),
