@@ -105,8 +105,9 @@ def take_back(held: Held, saved: Mapping[str, Any]) -> list[str]:
         changed = [] if kept else ["kind or timespan"]
         rows_fit = kept
     else:
-        changed = [name for name, value in rule.shape.items() if before.get(name) != value]
-        rows_fit = not set(changed) & {*rule.row_shape, "kind"}
+        # The release before did not know conditions, nor does a state that it wrote say that they changed.
+        changed = [name for name, value in rule.shape.items() if before.get(name, value) != value]
+        rows_fit = not set(changed) & {*rule.row_shape, "kind", "condition"}
     if rows_fit:
         for group_key, plain in saved["pending"]:
             held.waiting.add(Row.from_state(plain), group_key)

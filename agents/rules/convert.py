@@ -28,7 +28,7 @@ from schemas.errors import RuleError
 # Whatever else a rule may ask for, now or later, is refused where it is set: nothing is left out in silence.
 _SAID = frozenset(
     "id version title description clause severity kind bases kinds group_by timespan_us window lasting_us presence "
-    "percentile inner root root_by silent suppress_us rearm_us thresholds counts value_field value_with learn_us "
+    "percentile inner asked root root_by silent suppress_us rearm_us thresholds counts value_field value_with learn_us "
     "learn_unless_inventory informational_when attributed permit_tolerance innocent_causes aliases own when examples "
     "file line shadow about".split()
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sigma.correlations import SigmaCorrelationRule
@@ -13,6 +13,7 @@ from agents.rules.columns import ColumnType, identity_columns
 from agents.rules.compiled import Compiled
 from agents.rules.conditions import MAX_COUNT, ConditionReader
 from agents.rules.detections import ERROR_PATHS, first_line
+from agents.rules.digests import asked_of
 from agents.rules.fieldnames import FieldNames
 from agents.rules.grouping import Base, GroupReader, name_of
 from agents.rules.model import VICTIM, WINDOWS, Alias, Detection, Rule
@@ -104,7 +105,7 @@ class RuleReader:
             return None
         inner = [b for b in bases if isinstance(b, Rule)]
         used = {*group_by, *([asked["value_field"]] if asked["value_field"] else []), *asked["value_with"]}
-        return Rule(
+        rule = Rule(
             **common,
             **asked,
             bases=tuple(name_of(b) for b in bases),
@@ -117,6 +118,7 @@ class RuleReader:
             attributed=any(b.attributed if isinstance(b, Rule) else _waits(b, used, aliases) for b in bases),
             aliases=aliases,
         )
+        return replace(rule, asked=asked_of(rule, bases))
 
     def _asked(
         self, part: Mapping[str, Any], kind: str, bases: tuple[Base, ...], group_by: tuple[str, ...], timespan_us: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -11,12 +11,13 @@ from typing import Any
 from sigma.exceptions import SigmaError
 from sigma.modifiers import modifier_mapping
 from sigma.processing.pipeline import ProcessingPipeline
-from sigma.rule import SigmaDetection, SigmaDetectionItem
+from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaRule
 from sigma.types import SigmaType
 
 from agents.rules.casedrefs import mark_cased, read_sigma
 from agents.rules.columns import FIELDS
-from agents.rules.compiled import Compiled, Compiler
+from agents.rules.compiled import Compiled, Compiler, Tree
+from agents.rules.digests import condition_of, digest, lists_in, said
 from agents.rules.leaves import LeafError, is_expression, keyword, single_values
 from agents.rules.logsources import CATEGORIES, Route, Unknown, route_of
 from agents.rules.model import Detection
@@ -104,8 +105,9 @@ class DetectionReader:
         compiled = self._compile(route) if route is not None and len(self.check.errors) == before else None
         if compiled is None or route is None:
             return None
-        doc = self.document
-        return Detection(name, route.kind, title, compiled, compiled.columns, doc.file, doc.line)
+        doc, leans_on = self.document, self._leans_on(route, compiled)
+        condition = condition_of(data, leans_on)
+        return Detection(name, route.kind, title, compiled, compiled.columns, leans_on, condition, doc.file, doc.line)
 
     def _route(self) -> Route | None:
         source = self.check.mapping(self.document.data.get("logsource"), "logsource")
@@ -204,12 +206,7 @@ class DetectionReader:
                 self.check.error(first_line(error), *ERROR_PATHS.get(type(error).__name__, ()))
             if rule.errors:
                 return None
-            for definition in rule.detection.detections.values():
-                translate(definition, route, codes_of(self.document.data["detection"]))
-            self.taxonomy.pipeline(route).apply(rule)
-            for definition in rule.detection.detections.values():
-                mark_cased(definition)
-            trees = [parsed for c in rule.detection.parsed_condition if (parsed := c.parsed) is not None]
+            trees = self._mapped(rule, route, self.taxonomy)
             if not trees:
                 self.check.error("the condition matches nothing", "detection", "condition")
                 return None
@@ -221,6 +218,33 @@ class DetectionReader:
                 first_line(error), "detection", "condition", hint="see conditions in the Sigma specification"
             )
         return None
+
+    def _mapped(self, rule: SigmaRule, route: Route, taxonomy: Taxonomy) -> list[Tree]:
+        """Conditions of a rule whose fields become columns; pySigma's own object is changed."""
+        for definition in rule.detection.detections.values():
+            translate(definition, route, codes_of(self.document.data["detection"]))
+        taxonomy.pipeline(route).apply(rule)
+        for definition in rule.detection.detections.values():
+            mark_cased(definition)
+        return [parsed for c in rule.detection.parsed_condition if (parsed := c.parsed) is not None]
+
+    def _leans_on(self, route: Route, compiled: Compiled) -> str:
+        """Checksum of the lists that it names, and of what it becomes by pipelines where these change it."""
+        lists, detection = self.taxonomy.lists, self.document.data["detection"]
+        used = [[name, sorted(lists[name])] for name in sorted(set(lists_in(detection))) if name in lists]
+        piped: object = None
+        if self.taxonomy.pipelines and compiled.sigma is not None:
+            mine = _said(c.parsed for c in compiled.sigma.detection.parsed_condition)
+            try:
+                rule = read_sigma(self.document.data, collect_errors=True)
+                piped = None if _said(self._mapped(rule, route, replace(self.taxonomy, pipelines=()))) == mine else mine
+            except (SigmaError, TypeError, ValueError, AttributeError):
+                piped = mine  # without them it is no rule
+        return digest([used, piped]) if used or piped is not None else ""
+
+
+def _said(trees: Iterable[Any]) -> list[Any]:
+    return [said(tree) for tree in trees if tree is not None]
 
 
 def _words(condition: str) -> list[str]:

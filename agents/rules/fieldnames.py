@@ -32,6 +32,11 @@ class FieldNames:
         self._taxonomy = taxonomy
         self._found: dict[tuple[str, str], tuple[str, ...]] = {}
 
+    @property
+    def piped(self) -> bool:
+        """True where pipelines are in force."""
+        return bool(self._taxonomy.pipelines)
+
     def columns(self, base: Detection, name: str) -> tuple[str, ...]:
         """Columns that a name stands for in a detection's events: mostly one, none where there is no such field.
 

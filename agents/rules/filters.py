@@ -8,8 +8,9 @@ them. Names begin with an underscore, which `them` leaves out (Sigma specificati
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import Any
 
 from sigma.exceptions import SigmaError
@@ -31,21 +32,31 @@ class _Filter:
     source: dict[str, str]
     selections: dict[str, Any]
     condition: str
+    prefix: str = ""  # of its selections, in the rules that it is written into
 
 
-def filtered(documents: Sequence[Document], errors: list[RuleError]) -> list[Document]:
+def filtered(documents: Sequence[Document], aside: Callable[[Document], list[RuleError]]) -> list[Document]:
     """Documents with their filters written in; the filters themselves are taken out.
 
     Args:
         documents: Of all files.
-        errors: Gets what is wrong with a filter.
+        aside: Where mistakes of a document go.
     """
     others = [d for d in documents if "filter" not in d.data]
     names = {name for d in others if "detection" in d.data for name in _names(d)}
-    filters = [made for d in documents if "filter" in d.data if (made := _read(d, names, errors)) is not None]
-    for one in filters:
-        others = [_applied(d, one, errors) if "detection" in d.data else d for d in others]
+    filters = [made for d in documents if "filter" in d.data if (made := _read(d, names, aside(d))) is not None]
+    for one in _apart(filters):
+        others = [_applied(d, one, aside(one.document)) if "detection" in d.data else d for d in others]
     return others
+
+
+def _apart(filters: Sequence[_Filter]) -> list[_Filter]:
+    """Filters with prefixes of which none begins another: a pattern of one would find selections of the other."""
+    plain = [f"_filter_{re.sub('[^a-zA-Z0-9]', '_', one.name)}_" for one in filters]
+    alike = [any(a.startswith(b) or b.startswith(a) for b in plain[:i] + plain[i + 1 :]) for i, a in enumerate(plain)]
+    ordered = sorted(range(len(filters)), key=lambda i: filters[i].name)
+    made = [plain[i].replace("_filter_", f"_filter{n}_", 1) if alike[i] else plain[i] for n, i in enumerate(ordered)]
+    return [replace(filters[i], prefix=prefix) for i, prefix in sorted(zip(ordered, made, strict=True))]
 
 
 def _names(document: Document) -> list[str]:
@@ -68,8 +79,14 @@ def _read(document: Document, names: Iterable[str], errors: list[RuleError]) -> 
             return None
     name = next(iter(_names(document)), f"line{document.line}")
     selections = {key: value for key, value in part.items() if key not in ("rules", "condition")}
+    condition = read.filter.condition[0]
+    for word in _TOKEN.findall(condition):
+        if word.lower() not in _WORDS and word != "them" and not any(fnmatchcase(key, word) for key in selections):
+            what = f"the condition names {word!r}, which is no selection of the filter"
+            errors.append(document.error(what, "filter", "condition", hint=suggestion(word, selections)[:200]))
+            return None
     source = {k: str(v) for k, v in document.data["logsource"].items() if k != "definition"}
-    return _Filter(document, name, rules, source, selections, read.filter.condition[0])
+    return _Filter(document, name, rules, source, selections, condition)
 
 
 def _applied(document: Document, one: _Filter, errors: list[RuleError]) -> Document:
@@ -82,13 +99,18 @@ def _applied(document: Document, one: _Filter, errors: list[RuleError]) -> Docum
             what = f"the log source of rule {next(iter(_names(document)), '?')!r} is not the filter's"
             errors.append(one.document.error(what, "logsource", hint="a filter acts on rules of its own log source"))
         return document
-    prefix = f"_filter_{re.sub('[^a-zA-Z0-9]', '_', one.name)}_"
+    prefix = one.prefix
     condition = _TOKEN.sub(lambda found: _renamed(found[0], prefix), one.condition)
     own = detection["condition"]
     joined = [f"({c}) and ({condition})" for c in own] if isinstance(own, list) else f"({own}) and ({condition})"
     selections = {prefix + key: value for key, value in one.selections.items()}
     data = document.data | {"detection": detection | selections | {"condition": joined}}
-    return replace(document, data=data)
+    told = {
+        ("detection", prefix + str(path[1]), *path[2:]): (one.document.file, *place)
+        for path, place in one.document.places.items()
+        if path[:1] == ("filter",) and len(path) > 1
+    }
+    return replace(document, data=data, elsewhere={**document.elsewhere, **told})
 
 
 def _renamed(word: str, prefix: str) -> str:

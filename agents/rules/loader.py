@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from hashlib import blake2b
 from pathlib import Path
 
 from agents.rules.correlations import Known, RuleReader
 from agents.rules.detections import DetectionReader
+from agents.rules.digests import digest, version_of_detection, version_of_rule
 from agents.rules.examplefiles import is_example_file
 from agents.rules.fieldnames import FieldNames
 from agents.rules.model import Detection, Rule, RuleSet
-from agents.rules.own import Absence, NewValue
 from agents.rules.positions import Document, by_place, read_documents
 from agents.rules.reading import Beside, Prepared, prepare
 from agents.rules.references import references
@@ -23,6 +21,7 @@ from schemas.errors import AupstreamError, Errors, RuleError
 POLICY_FOLDER = Path(__file__).parent.parent / "policy"  # the rules that come with aupstream
 MAX_FILES = 10_000
 _NOTHING_BESIDE = Beside()
+Aside = Callable[[Document], list[RuleError]]  # where the mistakes of a document go
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,7 @@ def lint_files(paths: Iterable[Path], beside: Beside = _NOTHING_BESIDE) -> Lint:
         read, wrong = read_documents(text, str(path))
         documents.extend(read)
         (left_out if beside.lenient(str(path)) else errors).extend(wrong)
-    ruleset = _build(prepare(documents, folders, beside, errors), errors, left_out)
+    ruleset = _build(prepare(documents, folders, beside, errors, left_out), errors, left_out)
     told = tuple(sorted(errors, key=by_place))
     return Lint(None if errors else ruleset, told, len(files), tuple(sorted(left_out, key=by_place)))
 
@@ -138,7 +137,11 @@ def _names(document: Document) -> list[str]:
 def _build(prepared: Prepared, errors: list[RuleError], left_out: list[RuleError]) -> RuleSet:
     """Detections first, then what refers to them. Errors are noted and the rest is read all the same."""
     documents = prepared.documents
-    asides = [left_out if prepared.lenient(document.file) else errors for document in documents]
+
+    def aside_of(document: Document) -> list[RuleError]:
+        return left_out if prepared.lenient(document.file) else errors
+
+    asides = list(map(aside_of, documents))
     _refuse_doubles(documents, asides)
     detections: dict[str, tuple[Detection, Document]] = {}
     broken: set[str] = set()
@@ -158,17 +161,18 @@ def _build(prepared: Prepared, errors: list[RuleError], left_out: list[RuleError
             broken.update(_names(document))
         else:
             detections.update(dict.fromkeys(_names(document), (detection, document)))
-    correlations, cyclic = _ordered(correlations, errors)
+    left = frozenset(name for d in documents if aside_of(d) is left_out for name in _names(d))
+    correlations, cyclic = _ordered(correlations, aside_of)
     fields = FieldNames(prepared.taxonomy)
     known = Known({name: found[0] for name, found in detections.items()}, frozenset(broken | cyclic), {}, fields)
-    rules = _chained(_rules(correlations, detections, known, errors))
+    rules = _chained(_rules(correlations, detections, known, aside_of, left))
     ordered = tuple(sorted(rules, key=lambda r: r.id))
     unique = {d.name: d for d, _ in detections.values()}
-    version = _hash([[r.id, r.version] for r in ordered])
+    version = digest([[r.id, r.version] for r in ordered])
     return RuleSet(ordered, tuple(unique[n] for n in sorted(unique)), version)
 
 
-def _ordered(documents: Sequence[Document], errors: list[RuleError]) -> tuple[list[Document], set[str]]:
+def _ordered(documents: Sequence[Document], aside_of: Aside) -> tuple[list[Document], set[str]]:
     """Correlations, those that others refer to first; and the names of those that refer to themselves in a circle."""
     by_name = {name: document for document in documents for name in _names(document)}
     done: dict[int, Document] = {}
@@ -181,7 +185,7 @@ def _ordered(documents: Sequence[Document], errors: list[RuleError]) -> tuple[li
             circle = [*path[path.index(document) :], document]
             names = " -> ".join(_names(d)[0] for d in circle)
             what, hint = f"rules refer to each other in a circle: {names}", "take one of the references out"
-            errors.append(document.error(what, "correlation", "rules", hint=hint))
+            aside_of(document).append(document.error(what, "correlation", "rules", hint=hint))
             cyclic.update(name for d in circle for name in _names(d))
             return
         part = document.data.get("correlation")
@@ -199,7 +203,8 @@ def _rules(
     correlations: Sequence[Document],
     detections: dict[str, tuple[Detection, Document]],
     known: Known,
-    errors: list[RuleError],
+    aside_of: Aside,
+    left: frozenset[str],
 ) -> list[Rule]:
     rules: list[Rule] = []
     referenced: set[str] = set()
@@ -207,7 +212,9 @@ def _rules(
     broken = set(known.broken)
     for document in correlations:
         now = replace(known, broken=frozenset(broken), rules=inner)
-        rule = RuleReader(document, Checker(document, errors), now).correlation()
+        aside = aside_of(document)
+        said = len(aside)
+        rule = RuleReader(document, Checker(document, aside), now).correlation()
         part = document.data.get("correlation")
         names = references(part) if isinstance(part, dict) else ()
         if not (isinstance(part, dict) and part.get("generate") is True):
@@ -215,20 +222,38 @@ def _rules(
             inner.update({n: replace(inner[n], silent=True) for n in names if n in inner})
             rules = [replace(r, silent=True) if rule and r.id in rule.inner else r for r in rules]
         if rule is None:
+            if len(aside) == said and broken & left.intersection(names):
+                what = "it is built on a rule of a collection that cannot run here"
+                aside.append(document.error(what, "correlation", "rules", hint="see why that was left out"))
             broken.update(_names(document))
             continue
-        made_of = [document.data, *(detections[b][1].data for b in rule.bases if b not in rule.inner)]
-        versions = [inner[name].version for name in sorted(rule.inner)]
-        rule = replace(rule, version=_hash([*map(_without_examples, made_of), *versions, *_lists(rule)]))
+        rule = replace(rule, version=_version(rule, document, detections, inner, known.fields))
         rules.append(rule)
         inner.update(dict.fromkeys(_names(document), rule))
     for detection, document in {id(doc): (d, doc) for d, doc in detections.values()}.values():
         if detection.name in referenced:
             continue
-        alone = RuleReader(document, Checker(document, errors), known).single(detection)
+        alone = RuleReader(document, Checker(document, aside_of(document)), known).single(detection)
         if alone is not None:
-            rules.append(replace(alone, version=_hash([_without_examples(document.data)])))
+            rules.append(replace(alone, version=version_of_detection(document.data, detection.leans_on)))
     return rules
+
+
+def _version(
+    rule: Rule,
+    document: Document,
+    detections: Mapping[str, tuple[Detection, Document]],
+    inner: Mapping[str, Rule],
+    fields: FieldNames,
+) -> str:
+    """Version of a correlation; one that leans on no list and no pipeline has that of its documents alone."""
+    own = [detections[b] for b in rule.bases if b not in rule.inner]
+    leans: list[object] = [[detection.leans_on for detection, _ in own]] if any(d.leans_on for d, _ in own) else []
+    if fields.piped:
+        columns = [rule.group_by, rule.row_columns, [[a.name, a.base, a.column] for a in rule.aliases]]
+        leans.append(columns)
+    made_of = [document.data, *(d.data for _, d in own)]
+    return version_of_rule(rule, made_of, [inner[name].version for name in sorted(rule.inner)], leans)
 
 
 def _chained(rules: Sequence[Rule]) -> list[Rule]:
@@ -263,22 +288,3 @@ def _refuse_doubles(documents: Sequence[Document], asides: Sequence[list[RuleErr
             if other is not document:
                 what = f"{key} {value!r} is taken by {other.where(key)}"
                 errors.append(document.error(what, key, hint="every rule needs one of its own"))
-
-
-def _lists(rule: Rule) -> list[list[str]]:
-    """Lists that may stand in files of their own: another list is another version."""
-    listed = rule.own.known if isinstance(rule.own, NewValue) else ()
-    listed = rule.own.expect if isinstance(rule.own, Absence) else listed
-    return [sorted(listed)] if listed else []
-
-
-def _without_examples(data: dict[str, object]) -> dict[str, object]:
-    own = data.get("aupstream")
-    if not isinstance(own, dict):
-        return data
-    return {**data, "aupstream": {k: v for k, v in own.items() if k != "examples"}}
-
-
-def _hash(content: object) -> str:
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
-    return blake2b(text.encode(), digest_size=6, person=b"aup-rule").hexdigest()

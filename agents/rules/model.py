@@ -53,6 +53,8 @@ class Detection:
         title: Sigma title.
         expression: Compiled condition (`agents.rules.compiled.Compiled`); opaque to all but detect.
         columns: Columns that the condition reads, derived ones included.
+        leans_on: Checksum of the lists that it names and of what pipelines make of it; empty where that is nothing.
+        condition: Checksum of which events it matches; see `agents.rules.digests.condition_of`.
         file: File that it stands in.
         line: Its first line, from 1.
     """
@@ -62,6 +64,8 @@ class Detection:
     title: str
     expression: object = field(compare=False, repr=False)
     columns: frozenset[str] = frozenset()
+    leans_on: str = ""
+    condition: str = ""
     file: str = ""
     line: int = 0
 
@@ -137,6 +141,7 @@ class Rule:
         presence: Of `temporal`: which of its bases must be there; None: all of them.
         percentile: Of `value_percentile`: 0 to 100, interpolated between the two nearest values.
         inner: Bases that are rules: rows of them are their episodes, at the time at which those open.
+        asked: Checksum of what an event must be to be a row of it; see `agents.rules.digests.asked_of`.
         root: Id of the rule at the end of the chains that it is part of, the first by name of several; itself where it
             is part of none.
         root_by: What the rules at the ends of those chains are all grouped by: all their rows are kept together by it.
@@ -183,6 +188,7 @@ class Rule:
     presence: Presence | None = None
     percentile: float = 0.0
     inner: frozenset[str] = frozenset()
+    asked: str = ""
     root: str = ""
     root_by: tuple[str, ...] = ()
     silent: bool = False
@@ -265,7 +271,7 @@ class Rule:
         elif isinstance(self.own, Concurrent):
             own = sorted(self.own.ends)
         span = {"kind": self.kind, "timespan": self.timespan_us, "window": self.window}
-        return self.row_shape | span | {"own": own}
+        return self.row_shape | span | {"own": own, "condition": self.asked}
 
     def column_of(self, name: str, base: str) -> str:
         """Column that a group-by name stands for in the events of a detection."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -33,22 +33,23 @@ class Document:
         file: Name of the file as errors give it.
         line: First line, from 1.
         places: (line, column), from 1, of the value at each path; of a mapping's key under path + (`#key`,).
+        elsewhere: (file, line, column) of what was written into it from another document, likewise.
     """
 
     data: dict[str, Any]
     file: str
     line: int
     places: Mapping[Path, tuple[int, int]]
+    elsewhere: Mapping[Path, tuple[str, int, int]] = field(default_factory=dict)
 
     def where(self, *path: str | int, key: bool = False) -> str:
         """`file:line:column` of the value (or key) at a path, or of the nearest part around it."""
-        if key and (*path, "#key") in self.places:
-            place = self.places[(*path, "#key")]
-            return f"{self.file}:{place[0]}:{place[1]}"
-        for end in range(len(path), -1, -1):
-            found = self.places.get(path[:end])
-            if found is not None:
-                return f"{self.file}:{found[0]}:{found[1]}"
+        around = [path[:end] for end in range(len(path), -1, -1)]
+        for part in [(*path, "#key"), *around] if key else around:
+            if part in self.elsewhere:
+                return ":".join(map(str, self.elsewhere[part]))
+            if part in self.places:
+                return ":".join(map(str, (self.file, *self.places[part])))
         return f"{self.file}:{self.line}:1"
 
     def error(self, what: str, *path: str | int, hint: str = "", key: bool = False) -> RuleError:

@@ -52,7 +52,11 @@ class Prepared:
 
 
 def prepare(
-    documents: Sequence[Document], folders: Iterable[Path], beside: Beside, errors: list[RuleError]
+    documents: Sequence[Document],
+    folders: Iterable[Path],
+    beside: Beside,
+    errors: list[RuleError],
+    left_out: list[RuleError] | None = None,
 ) -> Prepared:
     """Apply filters, and gather what rules lean on.
 
@@ -61,9 +65,14 @@ def prepare(
         folders: Paths that they are of: lists are looked for there.
         beside: What else was configured.
         errors: Gets everything that is wrong.
+        left_out: Gets what is wrong with the filters of a collection, where that is kept apart.
     """
     modifier_mapping.setdefault("utf16le", SigmaWideModifier)  # which the specification has, and pySigma has not
     lists = [d for d in documents if "placeholders" in d.data]
-    rules = filtered([d for d in documents if "placeholders" not in d.data], errors)
+
+    def aside(document: Document) -> list[RuleError]:
+        return left_out if left_out is not None and beside.lenient(document.file) else errors
+
+    rules = filtered([d for d in documents if "placeholders" not in d.data], aside)
     taxonomy = Taxonomy(read_pipelines(beside.pipelines, errors), read_lists(folders, lists, errors))
     return Prepared(rules, taxonomy, beside.lenient)

@@ -22,7 +22,11 @@ _SHOWN = 200  # characters of a value
 def rule(of: Rule, rules: RuleSet) -> None:
     """Print what a rule says, without any event."""
     line(printable(f"{of.id}: {of.title}"))
-    line(printable(f"  {held_at(of)}, per {', '.join(of.group_by) or 'nothing'}; events of {', '.join(sorted(of.kinds))}"))
+    line(
+        printable(
+            f"  {held_at(of)}, per {', '.join(of.group_by) or 'nothing'}; events of {', '.join(sorted(of.kinds))}"
+        )
+    )
     for base in dict.fromkeys(of.bases):
         if base in of.inner:
             line(f"  {base}: an episode of that rule")

@@ -7,12 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.engine.correlate import Bucket, RuleTime
 from agents.engine.episodes import Judge, Records
 from agents.engine.rows import KeyedRow, Row
+from agents.rules.loader import parse_rules
 from agents.rules.model import Rule, Threshold
 from agents.rules.own import Absence, NewValue, Quota
 from schemas.headers import FOREVER, NEVER
@@ -210,6 +212,66 @@ def test_values_known_to_one_version_are_known_to_the_next() -> None:
     bucket.follow(50, {"r": replace(first, own=NewValue(frozenset({"z"})), version="2", title="another")})
     bucket.take([*_rows(1), *_rows(60)])
     assert bucket.advance({"r": RuleTime(FOREVER, earliest=0)}) == []
+
+
+DENIED = """
+title: Many
+name: r
+correlation: {type: event_count, rules: [d], group-by: [user_name], timespan: 10m, condition: {gte: 3}}
+---
+title: Denied
+name: d
+logsource: {category: proxy}
+detection: {s: {event_action: denied}, c: {sc-status: 407}, condition: s}
+"""
+NARROWER = DENIED.replace("condition: s}", "condition: s and not c}")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (NARROWER, 0),
+        (DENIED.replace("}}\n---", "}}\naupstream: {when: {hours: '08:00-09:00'}}\n---"), 0),
+        (DENIED.replace("title: Many", "title: Very many\nlevel: high"), 1),
+        (DENIED.replace("gte: 3", "gte: 2"), 1),
+    ],
+)
+def test_nobody_is_accused_with_rows_that_the_rule_in_force_does_not_match(text: str, found: int) -> None:
+    """Two rows before a change, which only the version before matched, and one behind it."""
+    before, after = parse_rules(DENIED).rule("r"), parse_rules(text).rule("r")
+    bucket = Bucket({"r": before}, Judge())
+    bucket.follow(100, {"r": after})
+    bucket.take(_rows(10, 20, 110))
+    records = bucket.advance({"r": RuleTime(FOREVER)})
+    assert len({r["id"] for r in records}) == found
+    assert all(r["rule_version"] == after.version for r in records)
+    assert bool(bucket.said) is not bool(found)
+    restored = Bucket({"r": after}, Judge())
+    saved = Bucket({"r": before}, Judge())
+    saved.take(_rows(10, 20))
+    dropped = "state of rule r dropped: 0 keys and 2 waiting rows, because it has another condition now"
+    assert restored.load(saved.save()) == ([] if found else [dropped])
+
+
+def test_a_state_of_the_release_before_which_knew_no_conditions_is_taken_back() -> None:
+    rule = parse_rules(DENIED).rule("r")
+    bucket = Bucket({"r": rule}, Judge())
+    bucket.take(_rows(10, 20))
+    saved = bucket.save()
+    del saved["rules"]["r"]["shape"]["condition"]
+    again = Bucket({"r": rule}, Judge())
+    assert again.load(saved) == []
+    again.take(_rows(30))
+    assert again.advance({"r": RuleTime(FOREVER)})
+
+
+def test_a_rule_over_one_that_opens_at_another_limit_begins_anew() -> None:
+    text = DENIED + NARROWER[: NARROWER.index("---")].replace("name: r", "name: s").replace("[d]", "[r]")
+    text = text.replace("condition: s}\n", "condition: s}\n---\n", 1)
+    first, other, same = (
+        parse_rules(t).rule("s") for t in (text, text.replace("gte: 3", "gte: 4", 1), text.replace("Many", "More"))
+    )
+    assert (first.shape == other.shape, first.shape == same.shape) == (False, True)
 
 
 def test_a_key_that_is_not_expected_any_more_is_not_missed() -> None:

@@ -85,6 +85,31 @@ def test_a_pipeline_of_ones_own_is_applied_before_ours(tmp_path: Path) -> None:
     assert "no field 'site'" in error.what
 
 
+def _version(lint: Lint) -> tuple[str, str]:
+    assert lint.ruleset is not None, lint.errors
+    return lint.ruleset.rules[0].version, lint.ruleset.version
+
+
+def test_the_version_of_a_rule_changes_with_a_list_that_it_names_and_with_no_other(tmp_path: Path) -> None:
+    folder = _files(tmp_path, rule_yml=RULE, lists__pages_txt="shop\n", lists__other_txt="x\n")
+    first = _version(lint_files([folder]))
+    assert _version(lint_files([_files(folder, lists__other_txt="y\n")])) == first
+    second = _version(lint_files([_files(folder, lists__pages_txt="shop\ngame\n")]))
+    assert (first[0] == second[0], first[1] == second[1]) == (False, False)
+    many = RULE.replace("expand: '%pages%'", "contains: '%pages%'").replace("contains|contains", "contains")
+    texts = (f"{many}---\nplaceholders: {{pages: [{word}]}}\n" for word in "ab")
+    assert len({_version(lint_files([_files(tmp_path / "plain", rule_yml=t)])) for t in texts}) == 1, "it names none"
+
+
+def test_the_version_of_a_rule_changes_with_a_pipeline_that_changes_it_and_with_no_other(tmp_path: Path) -> None:
+    folder = _files(tmp_path, rules__rule_yml=PLAIN, pipelines__ours_yml=PIPELINE)
+    beside = Beside(pipelines=(folder / "pipelines",))
+    plain = _version(lint_files([folder / "rules"]))
+    assert _version(lint_files([folder / "rules"], beside)) == plain
+    _files(folder, pipelines__ours_yml=PIPELINE.replace("site: cs-host", "c-uri: cs-host"))
+    assert _version(lint_files([folder / "rules"], beside)) != plain
+
+
 CORRELATION = """\
 title: Many
 name: many
@@ -234,6 +259,53 @@ def test_of_a_collection_what_cannot_run_is_left_out_and_counted(tmp_path: Path)
         word in left_out
         for word in ("'windows/image_load' is none that is collected", "'cs-cookie'", "%pages%", "not YAML")
     )
+
+
+OF_OTHERS: dict[str, Any] = {
+    "many_yml": "title: Many\nname: many\ncorrelation: {type: event_count, rules: [rule], group-by: [NoSuch], "
+    "timespan: 1m, condition: {gte: 3}}\n",
+    "over_yml": "title: Over\nname: over\ncorrelation: {type: event_count, rules: [many], timespan: 1m, "
+    "condition: {gte: 3}}\n",
+    "named_yml": PLAIN.replace("name: rule", "name: Some_Name"),
+    "filter_yml": FILTER.replace("[rule]", "[gone]"),
+}
+
+
+@pytest.mark.parametrize("name", OF_OTHERS)
+def test_nothing_in_a_collection_refuses_the_whole(tmp_path: Path, name: str) -> None:
+    folder = _files(tmp_path, rule_yml=PLAIN, **OF_OTHERS)
+    lint = lint_files([], Beside(collections=(folder,)))
+    assert lint.errors == ()
+    assert lint.ruleset is not None
+    assert "rule" in {d.name for d in lint.ruleset.detections}
+    assert lint.ruleset.rules == (), "what is counted by a rule that cannot run is no violation each time"
+    assert sum(e.where.startswith(f"{folder}/{name.replace('_yml', '.yml')}:") for e in lint.left_out) == 1
+
+
+def test_a_rule_of_ones_own_over_one_that_was_left_out_says_so(tmp_path: Path) -> None:
+    mine = _files(tmp_path / "mine", over_yml=OF_OTHERS["over_yml"].replace("name: over", "name: mine"))
+    lint = lint_files([mine], Beside(collections=(_files(tmp_path / "theirs", rule_yml=PLAIN, **OF_OTHERS),)))
+    assert ["built on a rule of a collection" in e.what for e in lint.errors] == [True]
+
+
+def test_filters_whose_names_begin_alike_do_not_change_each_other(tmp_path: Path) -> None:
+    one = FILTER.replace("known-pages", "f").replace("not (ours or 1 of theirs_*)", "not all of them")
+    two = FILTER.replace("known-pages", "f-x").replace("not (ours or 1 of theirs_*)", "not all of ours*")
+    three = two.replace("f-x", "f_x").replace("school.example", "other.example")
+    lint = lint_files([_files(tmp_path, rule_yml=f"{PLAIN}---\n{one}---\n{two}---\n{three}")])
+    urls = ["shop", "shop.school.example", "shop.other.example"]
+    assert _rows(lint, "url_original", urls) == ["shop"]
+    alone = lint_files([_files(tmp_path, rule_yml=f"{PLAIN}---\n{one}")])
+    assert _rows(alone, "url_original", urls) == urls
+
+
+def test_a_mistake_in_a_filter_is_told_where_the_filter_stands(tmp_path: Path) -> None:
+    wrong = FILTER.replace("User: anna", "Usr: anna")
+    (error,) = lint_files([_files(tmp_path, rule_yml=PLAIN, filter_yml=wrong)]).errors
+    assert error.where == f"{tmp_path}/filter.yml:7:14"
+    wrong = FILTER.replace("1 of theirs_*", "1 of their_*")
+    (error,) = lint_files([_files(tmp_path, filter_yml=wrong)]).errors
+    assert (error.where, "their_*" in error.what) == (f"{tmp_path}/filter.yml:9:14", True)
 
 
 def test_the_same_rules_among_ones_own_are_mistakes(tmp_path: Path) -> None:
