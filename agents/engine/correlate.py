@@ -382,5 +382,7 @@ def _apply(keys: KeyStore, due: Iterable[Waiter], tell: Tell) -> None:
         key.apply(row, made)
         if made:
             tell(group_key, made)
-            keys.watch(group_key, key.alarm())
             made = []
+        elif key.episode is None:
+            continue
+        keys.watch(group_key, key.alarm())  # also of a row that says nothing: it may have made a session shorter

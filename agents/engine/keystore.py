@@ -39,8 +39,8 @@ class KeyStore:
         self.young: dict[str, Key] = {}  # used since the generations last changed, or the last save
         self._old: dict[str, Key] = {}  # used before that
         self._cold: dict[str, bytes] = {}
-        self._alarms: list[tuple[int, str]] = []  # heap
-        self._alarmed: set[str] = set()
+        self._alarms: list[tuple[int, str]] = []  # heap; of a key all but its earliest are void
+        self._alarmed: dict[str, int] = {}
         self._sweeps: dict[int, list[str]] = {}
         self._sweep_order: list[int] = []  # heap
         self._changed: set[str] = set()  # since the last save, beside the young
@@ -94,10 +94,10 @@ class KeyStore:
         return found
 
     def watch(self, group_key: str, alarm: int | None) -> None:
-        """Note when a key must be looked at. A key has one alarm; an earlier one than needed does no harm."""
-        if alarm is not None and group_key not in self._alarmed:
+        """Note when a key must be looked at. A key has one alarm, its earliest; one that is not needed does no harm."""
+        if alarm is not None and alarm < self._alarmed.get(group_key, FOREVER + 1):
             heapq.heappush(self._alarms, (alarm, group_key))
-            self._alarmed.add(group_key)
+            self._alarmed[group_key] = alarm
 
     def ring(self, watermark: int, told: Callable[[str, Records], None]) -> bool:
         """Let time pass for all keys up to the watermark, and forget those that are over.
@@ -111,9 +111,11 @@ class KeyStore:
         """
         due = []
         while self._alarms and self._alarms[0][0] < watermark:
-            due.append(heapq.heappop(self._alarms)[1])
+            alarm, group_key = heapq.heappop(self._alarms)
+            if self._alarmed.get(group_key) == alarm:
+                del self._alarmed[group_key]
+                due.append(group_key)
         for group_key in due:
-            self._alarmed.discard(group_key)
             if group_key in self:
                 made: Records = []
                 key = self.find(group_key, watermark)

@@ -33,7 +33,7 @@ from agents.rules.casedrefs import CasedFieldReference
 from agents.rules.columns import ColumnType, column_types, keyword_columns
 from agents.rules.compiled import Tree, condition_parts
 from agents.rules.convert_regex import pattern_of, re2_of
-from agents.rules.leaves import keyword_value, regex_of
+from agents.rules.leaves import FINAL_SIGMA, SIGMA, ends_words, folded, keyword_value, regex_of
 from schemas.errors import RuleError
 from schemas.kinds import EventKind
 from schemas.registry import schema
@@ -144,7 +144,7 @@ class Conditions:
 
     def _text(self, sql: str, kind: ColumnType, value: SigmaString, column: str) -> str:
         cased, parts = isinstance(value, SigmaCasedString), list(value.s)
-        texts = [p if cased else p.lower() for p in parts if isinstance(p, str)]
+        texts = [p if cased else folded(p) for p in parts if isinstance(p, str)]
         plain = all(isinstance(p, str) for p in parts)
         if kind is ColumnType.BOOL:
             return f"{sql} = {''.join(texts).lower()}"
@@ -152,6 +152,8 @@ class Conditions:
             return f"{sql} = {int(''.join(texts))}"
         subject = self._as_text(sql, kind, column)
         subject = subject if cased else f"lowerUTF8({subject})"
+        if not cased and any(map(ends_words, texts)):
+            subject = f"replaceAll({subject}, {quoted(FINAL_SIGMA)}, {quoted(SIGMA)})"
         many = SpecialChars.WILDCARD_MULTI
         match ["text" if isinstance(p, str) else "*" if p is many else "?" for p in parts]:
             case [] | ["text"]:
@@ -165,7 +167,7 @@ class Conditions:
             case ["*", "text", "*"]:
                 return f"position({subject}, {quoted(texts[0])}) > 0"
             case _:
-                shaped = [p if cased or not isinstance(p, str) else p.lower() for p in parts]
+                shaped = [p if cased or not isinstance(p, str) else folded(p) for p in parts]
                 return f"match({subject}, {quoted(pattern_of(shaped))})"
 
     def _as_text(self, sql: str, kind: ColumnType, column: str) -> str:

@@ -8,10 +8,13 @@ from typing import Any
 
 import polars as pl
 from sigma.conditions import ConditionAND, ConditionIdentifier, ConditionItem, ConditionNOT, ConditionSelector
+from sigma.modifiers import SigmaAllModifier, modifier_mapping
 from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaRule
 
 from agents.rules.compiled import Compiled, Compiler
 from agents.rules.model import Detection
+
+_WORDS = {modifier: word for word, modifier in reversed(modifier_mapping.items())}  # as the specification has them
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +141,11 @@ def _alternatives(
 
 
 def _item(item: SigmaDetectionItem, sigma: SigmaRule, compiler: Compiler, event: pl.DataFrame) -> Item:
-    words = [m.__name__.removeprefix("Sigma").removesuffix("Modifier").lower() for m in item.modifiers]
+    words = [_WORDS.get(modifier, modifier.__name__) for modifier in item.modifiers]
+    every = " and " if SigmaAllModifier in item.modifiers else " or "
     given = item.original_value if isinstance(item.original_value, list) else [item.original_value]
     listed = [str(getattr(value, "original", value)) for value in given]
-    wanted = (" ".join(words) + " " if words else "") + (" or ".join(listed) if len(listed) > 1 else "".join(listed))
+    wanted = ("|".join(words) + " " if words else "") + every.join(listed)
     column = item.field or ""
     seen = event[column][0] if column in event.columns else None
     if isinstance(seen, pl.Series):

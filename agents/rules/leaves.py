@@ -142,6 +142,9 @@ def keyword_value(value: SigmaType) -> SigmaString | SigmaRegularExpression:
     return value
 
 
+SIGMA, FINAL_SIGMA = "\u03c3", "\u03c2"
+
+
 def any_of(parts: Sequence[pl.Expr]) -> pl.Expr:
     """OR of at least one predicate without nulls, as flat as can be: long chains overflow the engine's stack."""
     return _balanced(parts, lambda one, other: one | other)
@@ -229,13 +232,25 @@ def _text(col: pl.Expr, kind: ColumnType, value: SigmaString, column: str) -> pl
         return _literal_for(col, kind, "".join(map(str, parts)), column)
     cased = isinstance(value, SigmaCasedString)
     subject = _as_text(col, kind, column)
-    return _pattern(
-        subject if cased else subject.str.to_lowercase(),
-        [p if cased or not isinstance(p, str) else p.lower() for p in parts],
-    )
+    if cased:
+        return _pattern(subject, parts)
+    lowered = subject.str.to_lowercase()
+    if any(isinstance(p, str) and ends_words(p) for p in parts):
+        lowered = lowered.str.replace_all(FINAL_SIGMA, SIGMA, literal=True)
+    return _pattern(lowered, [folded(p) if isinstance(p, str) else p for p in parts])
 
 
-def _pattern(subject: pl.Expr, parts: list[object]) -> pl.Expr:
+def folded(text: str) -> str:
+    """A text in lower case, the Greek sigma at the end of a word as anywhere else: of a part no end is known."""
+    return text.lower().replace(FINAL_SIGMA, SIGMA)
+
+
+def ends_words(text: str) -> bool:
+    """True of a text with a letter whose lower case depends on what stands beside it."""
+    return SIGMA in folded(text)
+
+
+def _pattern(subject: pl.Expr, parts: Sequence[object]) -> pl.Expr:
     """Match of text with wildcards, by the cheapest operation that does."""
     many = SpecialChars.WILDCARD_MULTI
     texts = [p for p in parts if isinstance(p, str)]

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import reduce
+from math import ceil, floor
 from typing import Any
 
 import polars as pl
 from sigma.conditions import ConditionAND, ConditionFieldEqualsValueExpression, ConditionNOT, ConditionOR
 from sigma.types import SigmaBool, SigmaNull, SigmaNumber, SigmaString
 
+from agents.engine.window_sessions import MAX_SESSIONS
+from agents.engine.windows import MAX_ROWS, MAX_VALUES
 from agents.rules.columns import column_types, derived_columns, identity_columns
 from agents.rules.compiled import Compiled, condition_parts
+from agents.rules.conditions import MAX_COUNT
 from agents.rules.explain import condition_trees, named_in
-from agents.rules.model import Detection, RuleSet
+from agents.rules.model import Detection, Rule, RuleSet
 from agents.rules.positions import Document, by_place
 from schemas.errors import RuleError
 from schemas.kinds import EventKind
@@ -33,7 +37,27 @@ def warnings(rules: RuleSet, documents: Sequence[Document]) -> list[RuleError]:
         if rule.id in by_name and not rule.examples and not rule.silent:
             hint = "add some under `aupstream: examples:`, one that must not make a violation among them"
             made.append(by_name[rule.id].error("the rule has no example", "title", hint=hint, key=True))
+        if rule.id in by_name and (what := _out_of_reach(rule)):
+            made.append(by_name[rule.id].error(what, "correlation", "condition", hint="it will never find anything"))
     return sorted(made, key=by_place)
+
+
+def _out_of_reach(rule: Rule) -> str:
+    """Why a rule can never hold; empty where nothing is seen that stands in the way."""
+    if rule.lasting_us and rule.window != "session" and rule.lasting_us >= rule.timespan_us:
+        return "no window lasts as long as `lasting` asks for"
+    if rule.kind not in ("event_count", "value_count", "concurrent"):
+        return ""
+    most = MAX_SESSIONS if rule.kind == "concurrent" else MAX_VALUES if rule.kind == "value_count" else MAX_ROWS
+    most = MAX_COUNT if rule.own is not None and rule.kind == "event_count" else most  # a period keeps no rows
+    for limit in rule.thresholds:
+        # Windows with nothing inside are not judged, and what is counted is whole.
+        low, high = ceil(max(limit.gte, 1)), floor(min(limit.lte, most))
+        if low < high or (low == high and low != limit.neq):
+            return ""
+    if all(limit.gte > most for limit in rule.thresholds):
+        return f"a window keeps {most} at most"
+    return "no number of rows fits the condition"
 
 
 def notes(rules: RuleSet) -> list[str]:

@@ -11,7 +11,7 @@ import polars as pl
 from sigma.types import SigmaString, SigmaType, SpecialChars
 
 from agents.rules.columns import ColumnType
-from agents.rules.leaves import any_of, keyword_value, leaf, single_values
+from agents.rules.leaves import any_of, ends_words, keyword_value, leaf, single_values
 
 MANY = 4  # from so many plain values on one lookup is quicker than one comparison each
 
@@ -57,7 +57,7 @@ def any_value(column: str, types: dict[str, ColumnType], values: Sequence[SigmaT
 
 def _plain(value: SigmaType) -> tuple[bool, str] | None:
     """(whole or part, text in lower case) of a text without regard to case; None for all else."""
-    if type(value) is not SigmaString or not value.s:
+    if type(value) is not SigmaString or not value.s or any(isinstance(p, str) and ends_words(p) for p in value.s):
         return None
     many = SpecialChars.WILDCARD_MULTI
     match value.s:

@@ -135,7 +135,8 @@ def _text_trigger(column: str, value: SigmaString) -> Trigger | None:
 
 def _either(column: str, text: str) -> Trigger | None:
     """The whole of a column: looked for as a piece where that is rare, and looked up where it is not."""
-    pieces = None if column == EVERYWHERE else Literal(column, text.lower(), whole=True)
+    unsure = column == EVERYWHERE or "\u03c3" in text.lower() or "\u03c2" in text.lower()  # see `leaves.ends_words`
+    pieces = None if unsure else Literal(column, text.lower(), whole=True)
     return all_trigger([_pieces(column, [text]), pieces])
 
 

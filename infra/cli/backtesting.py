@@ -110,7 +110,8 @@ def run(asked: Asked, *, fail: bool, fail_on_difference: bool = False) -> None:
 def _pipeline(chosen: Chosen, asked: Asked, named_rules: tuple[Path, ...]) -> Pipeline:
     district = _district(chosen, asked)
     paths = named_rules or chosen.config.rules.paths or (POLICY_FOLDER,)
-    beside = Beside() if named_rules else chosen.config.rules.beside
+    beside = chosen.config.rules.beside
+    beside = Beside(pipelines=beside.pipelines) if named_rules else beside
     shadow = () if named_rules else chosen.config.rules.shadow
     rules = in_shadow(not_empty(load_rules(paths, beside), paths), shadow)
     made = district_of(district)

@@ -13,6 +13,7 @@ from agents.engine import tallies, window_sessions, windows
 from agents.engine.correlate import Bucket, RuleTime
 from agents.engine.episodes import Judge, Records
 from agents.engine.rows import KeyedRow, Row
+from agents.rules.loader import parse_rules
 from agents.rules.model import Rule, Threshold
 from agents.rules.own import Concurrent, Quota
 from schemas.headers import FOREVER
@@ -86,3 +87,30 @@ def test_rows_that_left_early_are_counted_by_rule() -> None:
         # Twelve of which five are kept; where values are counted, the empty one that all rows have takes a place.
         assert bucket.limits["r", "left_early"] in (7, 8)
         assert records[-1]["value_lower_bound"]
+
+
+def test_an_episode_of_sessions_closes_when_a_session_that_became_shorter_ends() -> None:
+    text = """
+title: Two places
+name: r
+correlation:
+  type: value_count
+  rules: [d]
+  group-by: [user_name]
+  timespan: 8h
+  condition: {gte: 2, field: source_ip}
+aupstream: {kind: concurrent, session: {id: session_id, seconds: session_seconds}}
+---
+title: Login
+name: d
+logsource: {category: authentication}
+detection: {s: {event_outcome: success}, condition: s}
+"""
+    rule, second = parse_rules(text).rule("r"), 1_000_000
+    bucket = Bucket({"r": rule}, Judge())
+    for n, (t, session, seconds) in enumerate([(0, "a", 28_800.0), (10, "b", 28_800.0), (20, "b", 300.0)]):
+        place = ("A" if session == "a" else "B", session)
+        row = Row(t * second, f"{n:04d}", "d", place, seconds, "s", "g", n, "h", "{}", ())
+        bucket.take([KeyedRow("r", '{"user_name":"x"}', late=False, row=row, input_row=0)])
+    assert [r["state"] for r in bucket.advance({"r": RuleTime(30 * second)})] == ["open"]
+    assert [r["closed_at"] for r in bucket.advance({"r": RuleTime(400 * second)})] == [320 * second]

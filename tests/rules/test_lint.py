@@ -318,3 +318,20 @@ def test_warnings_are_told_in_the_order_of_their_lines() -> None:
     lines = [int(warning.where.split(":")[1]) for warning in told]
     assert lines == sorted(lines)
     assert len(set(lines)) == 15
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (BOTH.replace("gte: 10", "lt: 1"), "no number of rows"),
+        (BOTH.replace("gte: 10", "eq: 0"), "no number of rows"),
+        (BOTH.replace("gte: 10", "gte: 200000"), "keeps 100000 at most"),
+        (VALUES.replace("gte: 10", "gte: 300000"), "keeps 200000 at most"),
+        (_own(BOTH, "{lasting: 5m}"), "lasting"),
+        (BOTH.replace("gte: 10", "lt: 2"), ""),
+        (_own(BOTH, "{lasting: 5m, window: session}"), ""),
+    ],
+)
+def test_a_rule_that_can_never_hold_is_warned_of(text: str, says: str) -> None:
+    told = [str(w) for w in warnings(parse_rules(text, "r.yml"), read_documents(text, "r.yml")[0])]
+    assert [says in w for w in told if "never find" in w] == ([True] if says else [])

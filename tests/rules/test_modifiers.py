@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from agents.rules.compiled import Compiled
 from agents.rules.examples import frame_of
+from agents.rules.explain import explain
 from agents.rules.loader import parse_rules
 from schemas.kinds import EventKind
 
@@ -205,3 +206,28 @@ def test_several_conditions_are_alternatives() -> None:
     assert isinstance(expression, Compiled)
     rows = [{"user_name": name} for name in ("anna", "ben", "cleo", None)]
     assert frame_of(EventKind.PROXY, rows).select(hit=expression.exact)["hit"].to_list() == [True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("asked", "seen", "found"),
+    [
+        ({"c-uri|contains": "\u0391\u03a3"}, "\u0391\u03a3\u0391", True),
+        ({"c-uri|endswith": "\u03b1\u03c3"}, "\u039a\u0391\u03a3", True),
+        ({"c-uri": "\u03b1\u03c3"}, "\u03b1\u03c2", True),
+        ({"c-uri|contains|cased": "\u0391\u03a3"}, "\u03b1\u03c3\u03b1", False),
+    ],
+)
+def test_a_sigma_is_one_letter_wherever_it_stands(asked: dict[str, str], seen: str, found: bool) -> None:
+    rule = {"title": "t", "name": "n", "logsource": {"category": "proxy"}, "detection": {"s": asked, "condition": "s"}}
+    detection = parse_rules(json.dumps(rule)).detection("n")
+    frame = frame_of(detection.kind, [{"url_original": seen}])
+    assert isinstance(detection.expression, Compiled)
+    assert bool(frame.filter(detection.expression.exact).height) is found
+
+
+def test_what_all_asks_for_is_told_with_and_in_the_words_of_sigma() -> None:
+    asked = {"c-uri|windash|contains|all": ["a", "n"]}
+    rule = {"title": "t", "name": "n", "logsource": {"category": "proxy"}, "detection": {"s": asked, "condition": "s"}}
+    detection = parse_rules(json.dumps(rule)).detection("n")
+    verdict = explain(detection, frame_of(detection.kind, [{"url_original": "an"}]))
+    assert verdict.selections[0].alternatives[0][0].wanted == "windash|contains|all a and n"
