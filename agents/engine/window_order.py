@@ -61,36 +61,46 @@ class Temporal(Window):
 class TemporalOrdered(Window):
     """Sigma `temporal_ordered`: a row of the first rule, behind it one of the second, and so on, all inside.
 
-    "Behind" is in (event time, event id) order: two lines of one log that carry the same time are in the order in which
-    they were written. For every length of a chain the latest possible start is kept: the chain is inside as long as
-    that row is.
+    "Behind" is later, or of the same time and further down in the same log. Two lines of one time in different logs, or
+    in one log before and after it was rotated, are in no order that is known: neither is behind the other. For every
+    length of a chain the latest possible start is kept: the chain is inside as long as that row is.
     """
 
-    __slots__ = ("_places", "_starts")
+    __slots__ = ("_here", "_now", "_places", "_starts")
 
     def __init__(self, rule: Rule) -> None:
         super().__init__(rule)
-        self._starts: list[tuple[int, str]] = [(_LONG_AGO, "")] * len(rule.bases)
+        self._starts: list[tuple[int, str]] = [(_LONG_AGO, "")] * len(rule.bases)  # of chains that end before `_now`
+        self._now = _LONG_AGO
+        self._here: dict[tuple[str, str], list[tuple[int, str]]] = {}  # of all others, by the log that they end in
         self._places: dict[str, list[int]] = {}
         for place, base in enumerate(rule.bases):
             self._places.setdefault(base, []).insert(0, place)  # a rule named twice: the later place first
 
     def _enter(self, row: Row) -> None:
+        if row.t > self._now:
+            self._starts = self._latest()
+            self._here, self._now = {}, row.t
+        starts = self._here.setdefault((row.source, row.generation), list(self._starts))
         for place in self._places.get(row.base, ()):
-            start = (row.t, row.event_id) if place == 0 else self._starts[place - 1]
-            self._starts[place] = max(self._starts[place], start)
+            start = (row.t, row.event_id) if place == 0 else starts[place - 1]
+            starts[place] = max(starts[place], start)
+
+    def _latest(self) -> list[tuple[int, str]]:
+        return [max(starts) for starts in zip(self._starts, *self._here.values(), strict=True)]
 
     @property
     def value(self) -> float:
         """Length of the longest chain inside that begins with the first rule."""
-        return float(sum(self._inside(start) for start in self._starts))
+        return float(sum(self._inside(start) for start in self._latest()))
 
     def measures(self) -> Sequence[float]:
         """None: an order is no number."""
         return ()
 
     def _reached(self) -> bool:
-        return self._inside(self._starts[-1])
+        last = max((starts[-1] for starts in self._here.values()), default=self._starts[-1])
+        return self._inside(max(last, self._starts[-1]))
 
     def _inside(self, start: tuple[int, str]) -> bool:
         return bool(self.rows) and start >= (self.rows[0].t, self.rows[0].event_id)

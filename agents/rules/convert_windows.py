@@ -88,7 +88,13 @@ class Windows:
             before = "n"
             if place:
                 window = f"PARTITION BY {self._part} ORDER BY n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"
-                made.append((f"ready_{place}", f"SELECT *, max(begin_{place - 1}) OVER ({window}) AS r FROM {below}"))
+                ready = f"max(begin_{place - 1}) OVER ({window})"
+                if self.rule.kind == "temporal_ordered":  # of one time only what one log tells is in order
+                    earlier = f"PARTITION BY {self._part} ORDER BY t RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"
+                    log = window.replace(self._part, f"{self._part}, t, substring(event_id, 1, 16)", 1)
+                    ready = ", ".join(f"max(begin_{place - 1}) OVER ({w})" for w in (earlier, log))
+                    ready = f"greatest({ready})"
+                made.append((f"ready_{place}", f"SELECT *, {ready} AS r FROM {below}"))
                 below, before = f"ready_{place}", "r"
             window = f"PARTITION BY {self._part}, base ORDER BY n {SO_FAR}"
             begin = f"if(base = {quoted(base)}, lagInFrame(toUInt64({before}), {count - 1}, 0) OVER ({window}), 0)"

@@ -20,9 +20,15 @@ def holds(rule: Rule, inside: list[Row]) -> bool:
     if rule.kind == "temporal":
         return _present(rule.presence or _all(rule.bases), {r.base for r in inside})
     if rule.kind == "temporal_ordered":
-        return any([r.base for r in some] == list(rule.bases) for some in combinations(inside, len(rule.bases)))
+        some = combinations(inside, len(rule.bases))
+        return any([r.base for r in one] == list(rule.bases) and all(map(_behind, one, one[1:])) for one in some)
     measures = [(t, measure(rule, inside, i)) for i, t in enumerate(rule.thresholds)]
     return any(t.gte <= m <= t.lte and m != t.neq for t, m in measures)
+
+
+def _behind(one: Row, other: Row) -> bool:
+    """True where the other row, which comes after in the order of ids, is known to be later."""
+    return one.t < other.t or (one.source, one.generation) == (other.source, other.generation)
 
 
 def _all(bases: tuple[str, ...]) -> Any:

@@ -100,7 +100,7 @@ def rows(draw: st.DrawFn) -> list[Row]:
             tuple(draw(VALUES)),
             draw(NUMBERS),
             "s",
-            "g",
+            draw(st.sampled_from("gggh")),  # the log was rotated, or another tells of the same second
             i,
             "h",
             "{}",
@@ -223,6 +223,31 @@ def test_two_events_of_one_second_in_the_wrong_order_are_not_in_order() -> None:
         assert _judge(rule, [arrivals], [FOREVER]) == []
     again = [*first_b_then_a, first_b_then_a[0]._replace(event_id="s:3", offset=3)]
     assert [r["opened_at"] for r in _judge(rule, [again], [FOREVER])][:1] == [5]
+
+
+def test_two_logs_that_tell_of_one_second_are_in_no_order() -> None:
+    """Ids of events say nothing of the order between two logs, or of a log before and after its rotation."""
+    rule = _rule("temporal_ordered")
+    one, other = (Row(5, f"{i}", base, (), None, "s", "g", i, "h", "{}", ()) for i, base in enumerate("ab"))
+    assert _judge(rule, [[one, other]], [FOREVER])
+    for elsewhere in (other._replace(generation="h"), other._replace(source="t")):
+        assert _judge(rule, [[one, elsewhere]], [FOREVER]) == []
+        assert _judge(rule, [[one, elsewhere._replace(t=6)]], [FOREVER])
+
+
+def test_a_row_whose_window_was_judged_before_it_came_is_counted_in_none() -> None:
+    """Not stamped late, but its source had been told to be past it: what is judged stays."""
+    bucket = Bucket({"r": EVENT_COUNT}, Judge())
+
+    def rows_at(*times: int) -> list[KeyedRow]:
+        made = [Row(t, f"{t:03d}", "a", (), None, "s", "g", t, "h", "{}", ()) for t in times]
+        return [KeyedRow("r", KEY, late=False, row=row, input_row=0) for row in made]
+
+    bucket.take(rows_at(100, 110))
+    assert bucket.advance({"r": RuleTime(150)}) == []
+    bucket.take(rows_at(120))
+    assert bucket.advance({"r": RuleTime(FOREVER)}) == []
+    assert (bucket.counters.behind, bucket.pending) == (1, 0)
 
 
 def _chain() -> dict[str, Rule]:
