@@ -23,12 +23,15 @@ from infra.cli.unsealing import Unsealer
 from infra.permits.keeping import recorded
 from infra.permits.telling import tell
 from infra.privacy.unmasklog import who
+from infra.rejudge.arriving import wait_until_stored
 from infra.rejudge.causes import Due, due
 from infra.rejudge.comparing import Outcome, Scope
 from infra.rejudge.judging import judge_again, parts, rules_of
 from infra.rejudge.standing import send
+from infra.replay.touched import reach
 from infra.run.announcing import registry
 from schemas.errors import ConfigError
+from schemas.headers import NEVER
 
 _COLUMNS = ("at", "who", "reason", "from_time", "to_time", "causes", "changed", "withdrawn", "raised")
 
@@ -58,7 +61,9 @@ def run(asked: Asked, config: Path | None, data: Path | None, *, as_json: bool) 
     try:
         tell(kafka, recorded(chosen.config.permit_log)())
         rules = rules_of(kafka, chosen.config)
-        for one, ruleset in _by_rules(_wanted(asked, chosen, store, kafka), rules):
+        for whole, ruleset in _by_rules(_wanted(asked, chosen, store, kafka), rules):
+            one = _kept(whole, ruleset, chosen)
+            wait_until_stored(kafka)
             talk(f"judging again from {iso(one.scope.start)} to {iso(one.scope.end)}: {one.reason}")
             events = EventTables(dsn_of(chosen), None, None, Unsealer(chosen))
             with progress("reading events", None, size=False) as bar:
@@ -105,6 +110,16 @@ def _by_rules(wanted: Iterable[Due], rules: Announced) -> Iterator[tuple[Due, Ru
             yield replace(due_one, scope=scope, causes=causes), rules.ruleset(version)
 
 
+def _kept(one: Due, ruleset: RuleSet, chosen: Chosen) -> Due:
+    """Without the time of which events are kept no longer, or lack those that their windows held with them."""
+    days = chosen.config.privacy.retention.events_days
+    since = int((datetime.now(UTC).timestamp() - days * 86_400) * 1e6) + reach(ruleset.rules) if days else NEVER
+    if one.scope.start >= since:
+        return one
+    talk(f"events are kept for {days} days: what began before {iso(since)} is left as it is")
+    return replace(one, scope=replace(one.scope, start=since, end=max(since, one.scope.end)))
+
+
 def _row(one: Due, outcome: Outcome) -> tuple[object, ...]:
     times = [datetime.fromtimestamp(t / 1e6, UTC) for t in (one.scope.start, one.scope.end)]
     ids = [[r["id"] for r in some] for some in (outcome.changed, outcome.withdrawn, outcome.raised)]
@@ -140,4 +155,7 @@ def _sum_up(outcome: Outcome, *, told: bool) -> None:
     if outcome.open:
         talk(f"{len(outcome.open)} are still going on and were left as they are: {' '.join(outcome.open)}")
     if outcome.unsettled:
-        talk(f"of {len(outcome.unsettled)} the end is not known yet: judge again later")
+        talk(
+            f"{len(outcome.unsettled)} cannot be judged by the events that are stored, which end before them or do not "
+            f"hold all of their evidence any more, and were left as they are: {' '.join(outcome.unsettled[:10])}"
+        )

@@ -59,7 +59,8 @@ class Outcome:
         withdrawn: Last versions of violations that were none; `related` names what stands in their place.
         raised: Violations that nobody knew of; `related` names what they stand in place of.
         open: Ids of violations that are still going on: they are left as they are.
-        unsettled: Found now, but the events do not reach far enough to say how they end: left for another time.
+        unsettled: What comes out now is no answer: the events do not reach far enough to say how it ends, or those that
+            it rested on are not among them. It is left as it is.
     """
 
     changed: Records = field(default_factory=list)
@@ -75,7 +76,12 @@ class Outcome:
 
 
 def compare(
-    stored: Iterable[Record], judged: Iterable[Record], scope: Scope, *, covered: Callable[[str], int]
+    stored: Iterable[Record],
+    judged: Iterable[Record],
+    scope: Scope,
+    *,
+    covered: Callable[[str], int],
+    there: Callable[[str], bool],
 ) -> Outcome:
     """Hold what stands against what comes out now.
 
@@ -84,6 +90,8 @@ def compare(
         judged: Last versions of what comes out of the same events now, likewise.
         scope: What may be changed.
         covered: Event time up to which all events of a rule are there, by its id; microseconds UTC.
+        there: Whether an event was read, by its id. What rested on one that was not, because it is kept no longer or
+            is not stored yet, cannot be judged: that nothing comes out of the rest proves nothing.
     """
     before, after = {r["id"]: r for r in stored}, {r["id"]: r for r in judged}
     outcome = Outcome()
@@ -93,6 +101,8 @@ def compare(
             continue
         if old["state"] == "open":
             outcome.open.append(name)
+        elif old["status"] != WITHDRAWN and not all(there(e["event_id"]) for e in old["evidence"]):
+            outcome.unsettled.append(name)
         elif new is None and old["status"] != WITHDRAWN:
             outcome.withdrawn.append(_next(old, {**old, "status": WITHDRAWN}))
         elif new is not None and not _settled(new, covered):

@@ -7,6 +7,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import polars as pl
+
 from agents.build import district_of, inventory_of, judge_of
 from agents.delivery.rulebook import Announced, Period, read_bundle
 from agents.engine.episodes import Records
@@ -71,12 +73,16 @@ def judge_again(kafka: str, config: Config, events: EventTables, scope: Scope, r
     permits = registry(kafka).permits
     judge = judge_of(config.district, district, lambda: permits)
     pipeline = Pipeline(ruleset, district, inventory_of(config.district), judge, settled=True)
-    for kind, frame in events.frames(bar):
-        pipeline.take(kind, frame)
-    judged: Records = [decode_record(encode_record("violation", r))[1] for r in last_versions(pipeline.finish())]
     known = {rule.id for rule in ruleset.rules}
     stored = [r for r in standing(kafka) if r["rule_id"] in known]
-    return compare(stored, judged, scope, covered=_covered(ruleset, stored, pipeline.reaches()))
+    rests_on = pl.Series([e["event_id"] for r in stored for e in r["evidence"]], dtype=pl.String).unique()
+    there: set[str] = set()
+    for kind, frame in events.frames(bar):
+        there.update(frame["event_id"].filter(frame["event_id"].is_in(rests_on.implode())))
+        pipeline.take(kind, frame)
+    judged: Records = [decode_record(encode_record("violation", r))[1] for r in last_versions(pipeline.finish())]
+    covered = _covered(ruleset, stored, pipeline.reaches())
+    return compare(stored, judged, scope, covered=covered, there=there.__contains__)
 
 
 def _covered(ruleset: RuleSet, stored: Records, newest: dict[EventKind, int]) -> Callable[[str], int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from agents.rules.model import RuleSet
+from agents.rules.model import Rule, RuleSet
 from agents.rules.own import Quota
 from infra.replay.sending import Sent
 from schemas.kinds import EventKind
@@ -27,6 +27,10 @@ def span(sent: Sent, rules: RuleSet) -> tuple[int, int] | None:
     """
     if sent.first is None or sent.last is None:
         return None
-    those = [rule for rule in rules.rules if rule.kinds & sent.events.keys()]
-    longest = max((WEEK_US if isinstance(rule.own, Quota) else rule.timespan_us for rule in those), default=0)
-    return sent.first - max(longest, DAY_US), sent.last + max(longest, DAY_US)
+    longest = reach(rule for rule in rules.rules if rule.kinds & sent.events.keys())
+    return sent.first - longest, sent.last + longest
+
+
+def reach(rules: Iterable[Rule]) -> int:
+    """How far apart events may be that a window of some rules holds together, microseconds; a day at least."""
+    return max((DAY_US, *(WEEK_US if isinstance(rule.own, Quota) else rule.timespan_us for rule in rules)))

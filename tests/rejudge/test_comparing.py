@@ -34,9 +34,22 @@ def _record(name: str, **other: Any) -> dict[str, Any]:
 
 
 def _compared(
-    stored: list[dict[str, Any]], judged: list[dict[str, Any]], scope: Scope = ALL, covered: int = 100
+    stored: list[dict[str, Any]],
+    judged: list[dict[str, Any]],
+    scope: Scope = ALL,
+    covered: int = 100,
+    gone: frozenset[str] = frozenset(),
 ) -> Outcome:
-    return compare(stored, judged, scope, covered=lambda _: covered)
+    return compare(stored, judged, scope, covered=lambda _: covered, there=lambda event: event not in gone)
+
+
+def test_what_rested_on_events_that_are_not_there_any_more_is_left_as_it_is() -> None:
+    kept, lost = _record("a"), _record("b", evidence=[*_record("b")["evidence"], *_record("c")["evidence"]])
+    outcome = _compared([kept, lost], [], gone=frozenset({"e-c"}))
+    assert [r["id"] for r in outcome.withdrawn] == ["a"]
+    assert outcome.unsettled == ["b"]
+    less = _compared([lost], [_record("b", count=1)], gone=frozenset({"e-c"}))
+    assert (less.records, less.unsettled) == ([], ["b"])
 
 
 def test_what_comes_out_as_it_stands_changes_nothing() -> None:
