@@ -42,12 +42,8 @@ assert _crc32c.crc32c(b"123456789") == 0xE3069283, "crc32c computes something el
 
 MAX_IN_FLIGHT = 32 << 20  # bytes not acknowledged at which collectors stop reading
 _MAX_MESSAGE = 8 << 20
-_PERMANENT = (
-    MessageSizeTooLargeError,
-    RecordListTooLargeError,
-    ClusterAuthorizationFailedError,
-    TopicAuthorizationFailedError,
-)
+_TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
+_DENIED = (ClusterAuthorizationFailedError, TopicAuthorizationFailedError)
 _LOG_EVERY_US = 5_000_000
 _BACKOFF_US = (500_000, 1_000_000, 2_000_000, 5_000_000)
 
@@ -143,7 +139,7 @@ class KafkaSink(BatchSink):
         self._wait_until = None
         try:
             self._hand_over()
-        except _PERMANENT as error:
+        except _TOO_LARGE as error:
             raise self._refused(error, self._queue[self._handed].message) from error
         except KafkaError as error:
             self._back_off(error, now_us)
@@ -207,12 +203,13 @@ class KafkaSink(BatchSink):
 
     def _go_back(self, error: BaseException, now_us: int) -> None:
         """The oldest message failed: send it and all behind it again, whatever became of those, with a new producer."""
-        if isinstance(error, _PERMANENT):
-            raise self._refused(error, self._queue[0].message) from error
         self.close()
         for sent in self._queue:
             sent.future = None
         self._handed = 0
+        if isinstance(error, _TOO_LARGE):
+            # It is tried again when somebody asks next: the limit may have been raised by then.
+            raise self._refused(error, self._queue[0].message) from error
         self.retries += 1
         self._metrics.add(names.SEND_RETRIES)
         self._back_off(error, now_us)
@@ -222,18 +219,22 @@ class KafkaSink(BatchSink):
         self._failures += 1
         if self._logged_us is None or not 0 <= now_us - self._logged_us < _LOG_EVERY_US:
             self._logged_us = now_us
+            # A right that was taken away may be given back: until then it is as if Kafka were away.
+            denied = ": give the collector leave to write" if isinstance(error, _DENIED) else ""
             log.warning(
-                "Kafka at %s does not take messages (%s): waiting, %d of them kept, nothing is lost",
+                "Kafka at %s does not take messages (%s%s): waiting, %d of them kept, nothing is lost",
                 self._bootstrap,
                 type(error).__name__,
+                denied,
                 len(self._queue),
             )
 
     def _refused(self, error: BaseException, message: Message) -> ServerError:
+        whose = "" if message.headers is None else f" of source {message.headers.source}"
         return ServerError(
-            f"Kafka refuses a message of {len(message.value)} bytes: {type(error).__name__}",
+            f"Kafka refuses a message{whose} of {len(message.value)} bytes: {type(error).__name__}",
             where=f"{message.topic}/{message.partition}",
-            hint="set max.message.bytes of the topic to 8388608; give the collector leave to write to it",
+            hint="set max.message.bytes of the topic to 8388608",
         )
 
     def _opened(self) -> Any:

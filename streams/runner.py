@@ -14,6 +14,7 @@ log = logging.getLogger(__name__)
 
 PAUSE_S = 0.02  # where no collector had anything to do
 STOP_TIMEOUT_US = 20_000_000
+AGAIN_US = (60_000_000, 120_000_000, 300_000_000, 600_000_000)  # until one that failed is tried again
 
 
 def collect_garbage_seldom() -> None:
@@ -31,6 +32,8 @@ def run(
     clock: Callable[[], int],
     *,
     failed: Callable[[Collector, AupstreamError], None] | None = None,
+    remake: Callable[[Collector], Collector] | None = None,
+    beat: Callable[[], object] = bool,
     timeout_us: int = STOP_TIMEOUT_US,
 ) -> bool:
     """Step all collectors until each is done, or until `stop` is set and each has stopped cleanly.
@@ -40,6 +43,9 @@ def run(
         stop: Set by whoever wants the end.
         clock: Wall clock, microseconds UTC.
         failed: Told of a collector that failed; None: logged.
+        remake: Makes a collector anew that failed and whose source is followed: after a minute, then more seldom. None:
+            it stays left out.
+        beat: Called in each turn.
         timeout_us: A clean stop may take so long; after it everything is dropped as a kill would.
 
     Returns:
@@ -49,10 +55,14 @@ def run(
     clean = True
     told: dict[str, str] = {}
     stopped_at: int | None = None
-    while running:
+    resting = _Resting(remake)
+    while running or resting.some:
         now = clock()
+        beat()
+        running += resting.due(now, failed or _log_failure)
         if stop.is_set() and stopped_at is None:
             stopped_at = now
+            resting.give_up()
             for collector in running:
                 collector.stop()
         if stopped_at is not None and now - stopped_at > timeout_us:
@@ -66,6 +76,8 @@ def run(
                 (failed or _log_failure)(collector, error)
                 running.remove(collector)
                 collector.close()
+                if stopped_at is None:
+                    resting.add(collector, now)
                 continue
             _say_problem(collector, told)
             if collector.done:
@@ -76,6 +88,46 @@ def run(
     for collector in running:
         collector.close()
     return clean and not running
+
+
+class _Resting:
+    """Collectors that failed and are made anew later on."""
+
+    def __init__(self, remake: Callable[[Collector], Collector] | None) -> None:
+        self._remake = remake
+        self._due: dict[str, tuple[int, Collector]] = {}
+        self._times: dict[str, int] = {}
+
+    @property
+    def some(self) -> bool:
+        """Whether there are any."""
+        return bool(self._due)
+
+    def add(self, collector: Collector, now: int) -> None:
+        """Have one made anew, if it may be."""
+        name = collector.config.name
+        if self._remake is not None and collector.config.mode == "follow":
+            wait = AGAIN_US[min(self._times.get(name, 0), len(AGAIN_US) - 1)]
+            self._times[name] = self._times.get(name, 0) + 1
+            self._due[name] = now + wait, collector
+
+    def due(self, now: int, failed: Callable[[Collector, AupstreamError], None]) -> list[Collector]:
+        """Those whose time has come, made anew."""
+        made = []
+        for name, (at, collector) in list(self._due.items()):
+            if at <= now and self._remake is not None:
+                del self._due[name]
+                try:
+                    made.append(self._remake(collector))
+                    log.info("source %s is tried again", name, extra={"source": name})
+                except AupstreamError as error:
+                    failed(collector, error)
+                    self.add(collector, now)
+        return made
+
+    def give_up(self) -> None:
+        """It ends: none is made any more."""
+        self._due.clear()
 
 
 def _log_failure(collector: Collector, error: AupstreamError) -> None:

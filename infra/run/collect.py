@@ -13,12 +13,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from agents.privacy.keys import ensure
+from agents.privacy.keys import read
 from infra.config import load
+from infra.privacy_settings import Privacy
 from infra.run.health import Health
 from infra.run.heart import Heart
 from infra.run.knock import knock
@@ -28,8 +29,10 @@ from schemas.errors import AupstreamError, RetryableError
 from schemas.logs import configure
 from schemas.logsettings import LogSettings
 from schemas.metrics import Metrics
+from schemas.sealing import Sealer
 from schemas.traces import tracing
 from streams.collector import Collector, CollectorSettings
+from streams.config import SourceConfig
 from streams.positions import PositionFile
 from streams.producer import KafkaSink
 from streams.register import register_all
@@ -43,10 +46,17 @@ STATUS_S = 0.5
 class _Status(threading.Thread):
     """Writes the status file; a thread, so that a slow step does not make the process look dead."""
 
-    def __init__(self, folder: Path, collectors: Sequence[Collector], metrics: Metrics, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        collectors: Sequence[Collector],
+        failed: Mapping[str, AupstreamError],
+        metrics: Metrics,
+        stop: threading.Event,
+    ) -> None:
         super().__init__(name="status", daemon=True)
         self._path = folder / "collect.json"
-        self._collectors, self._metrics, self._over = collectors, metrics, stop
+        self._collectors, self._failed, self._metrics, self._over = collectors, failed, metrics, stop
 
     def run(self) -> None:
         """Write until the process ends."""
@@ -64,7 +74,7 @@ class _Status(threading.Thread):
                 "type": c.config.type,
                 "path": c.config.path,
                 "done": c.done,
-                "problem": str(c.problem or ""),
+                "problem": str(self._failed.get(c.config.name) or c.problem or ""),
                 **({} if c.newest is None else {"newest_s": c.newest / 1e6}),
             }
             for c in self._collectors
@@ -103,6 +113,25 @@ def _knock(address: str) -> None:
         log.warning("%s; waiting for it", error)
 
 
+def sealer_of(privacy: Privacy, data: Path) -> Sealer | None:
+    """Seals lines that cannot be read; None where names are stored as logged, or where the keys are not kept here.
+
+    A collector makes no keys: nobody who keeps the others' would be able to open what it sealed. Where it has none, as
+    on a machine of its own, the lines are sealed by whoever stores them.
+
+    Raises:
+        ConfigError: the keys are here and cannot be used.
+    """
+    path = privacy.keys(data)
+    try:
+        here = privacy.on and path.exists()
+    except OSError:  # hidden from this process
+        here = False
+    if privacy.on and not here:
+        log.warning("no keys at %s: lines that cannot be read are sealed where they are stored, and not before", path)
+    return read(path).sealer() if here else None
+
+
 def collect(config_file: Path | None) -> int:
     """Read all sources of a configuration; the exit code.
 
@@ -114,32 +143,42 @@ def collect(config_file: Path | None) -> int:
     sources = config.collectors()
     paths = DataPaths(config.data.absolute())
     paths.make()
-    stop, failed = _told_to_stop(), []
+    stop, failed = _told_to_stop(), dict[str, AupstreamError]()
     _knock(config.kafka.address)
     epoch = register_all(sources, config.kafka.address)
     metrics, over = Metrics(), threading.Event()
     traces = tracing(config.traces, "collect", metrics)
     sink = KafkaSink(config.kafka.address, metrics=metrics, traces=traces)
-    seal = ensure(config.privacy.keys(config.data)).sealer() if config.privacy.on else None
+    seal = sealer_of(config.privacy, config.data)
     settings = CollectorSettings(epoch=epoch, today=datetime.now(UTC).date(), seal=seal)
-    collectors = [
-        Collector(s, make_source(s), sink, settings, positions=PositionFile(paths.positions, s.name), metrics=metrics)
-        for s in sources
-    ]
+
+    def made(s: SourceConfig) -> Collector:
+        positions = PositionFile(paths.positions, s.name)
+        return Collector(s, make_source(s), sink, settings, positions=positions, metrics=metrics)
+
+    collectors = [made(s) for s in sources]
     health = Health(
-        config.health.listen, paths.status, lambda: [c.config.name for c in collectors if c.problem]
+        config.health.listen,
+        paths.status,
+        lambda: [c.config.name for c in collectors if c.problem or c.config.name in failed],
     ).start()
-    status = _Status(paths.status, collectors, metrics, over)
+    status = _Status(paths.status, collectors, failed, metrics, over)
     status.start()
     heart = Heart(config.kafka.address, collectors)
     heart.start()
 
     def note(collector: Collector, error: AupstreamError) -> None:
-        failed.append(collector.config.name)
+        failed[collector.config.name] = error
         log.error("source %s stopped: %s", collector.config.name, error, extra={"source": collector.config.name})
 
+    def remade(old: Collector) -> Collector:
+        new = made(old.config)
+        collectors[collectors.index(old)] = new  # in place: others look at this list
+        del failed[old.config.name]
+        return new
+
     try:
-        clean = run(collectors, stop, _clock, failed=note)
+        clean = run(collectors, stop, _clock, failed=note, remake=remade, beat=health.beat)
     finally:
         heart.stop()
         health.stop()

@@ -83,7 +83,9 @@ async def listen(config_file: Path | None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     listeners: list[Listener] = []
-    health = Health(config.health.listen, paths.status, list).start()
+    health = Health(
+        config.health.listen, paths.status, lambda: [each.config.name for each in listeners if each.status()["problem"]]
+    ).start()
     try:
         for each in configs:
             listener = Listener(each, claims_of, metrics, _clock)
@@ -91,6 +93,7 @@ async def listen(config_file: Path | None) -> None:
             listeners.append(listener)
             log.info("listener %s: %s", each.name, ", ".join(map(str, listener.bound)))
         while not stop.is_set():
+            health.beat()
             for listener in listeners:
                 listener.check()
             write_status(paths.status, listeners, metrics)

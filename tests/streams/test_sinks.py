@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from kafka import KafkaConsumer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewTopic
 
 from infra.embedded import EmbeddedServers
 from infra.run import topics
@@ -216,3 +217,19 @@ def test_kafka_python_computes_checksums_with_the_fast_library() -> None:
     from kafka.record import util
 
     assert util.crc32c_c is not None
+
+
+def test_a_message_that_was_too_large_goes_through_once_the_limit_is_raised(bootstrap: str) -> None:
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+    admin.create_topics([NewTopic("narrow", 1, 1, topic_configs={"max.message.bytes": "100000"})])
+    kafka = KafkaSink(bootstrap)
+    kafka.submit(Message("narrow", 0, os.urandom(300_000)))
+    kafka.submit(Message("narrow", 0, b"behind it"))
+    for _ in range(2):
+        with pytest.raises(ServerError, match="refuses a message"):
+            flush(kafka, 2, clock, 60)
+    admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, "narrow", {"max.message.bytes": "1000000"})])
+    admin.close()
+    assert flush(kafka, 2, clock, 60)
+    assert [len(m.value) for m in read(bootstrap, "narrow")] == [300_000, 9]
+    kafka.close()
