@@ -8,7 +8,7 @@ they change, so that they can be rotated under a running process.
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import ssl
 import threading
 import time
@@ -23,6 +23,7 @@ from schemas.errors import ConfigError
 SCRAM = ("SCRAM-SHA-256", "SCRAM-SHA-512")
 OAUTH = "OAUTHBEARER"
 MECHANISMS = (*SCRAM, OAUTH, "PLAIN")
+log = logging.getLogger(__name__)
 LOOK_AGAIN_S = 10.0  # how often certificates are looked at
 
 
@@ -220,14 +221,23 @@ def _load(context: ssl.SSLContext, ca: str, certificate: str, key: str) -> None:
 
 def _follow(context: ssl.SSLContext, files: tuple[str, ...], names: tuple[str, str, str]) -> None:
     """Read files again when they have changed. Half a rotation is passed over: what was read before goes on."""
-    seen = _stamps(files)
+    seen = told = _stamps(files)
     while True:
         time.sleep(LOOK_AGAIN_S)
         now = _stamps(files)
-        if now != seen:
-            with contextlib.suppress(ConfigError):
-                _load(context, *names)
-                seen = now
+        if now == seen:
+            continue
+        try:
+            # In a context that nobody uses: one that is given a certificate and not its key is left without either.
+            _load(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), *names)
+            _load(context, *names)
+        except ConfigError as error:
+            if now != told:
+                log.warning("the certificates read before stay in use: %s", error)
+            told = now
+        else:
+            seen = told = now
+            log.info("certificates for Kafka were read again")
 
 
 def _stamps(files: tuple[str, ...]) -> list[tuple[int, int]]:

@@ -110,5 +110,5 @@ def test_a_feed_that_has_ended_leaves_nobody_waiting() -> None:
     road = Road()
     road.forget()
     road.context.failed = RuntimeError("gone")
-    with pytest.raises(RetryableError, match="facts cannot be read again"):
+    with pytest.raises(RetryableError, match="the context is not read any more"):
         road.detect()
