@@ -61,12 +61,13 @@ class Collector:
         settings: See there.
         make: Makes its normaliser; None: by the type's name.
         metrics: Counted into.
+        careful: See `Intake`.
 
     Raises:
         StateError: the saved position cannot be used.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its parts, each given once
         self,
         config: SourceConfig,
         source: Source,
@@ -76,6 +77,7 @@ class Collector:
         positions: Positions | None = None,
         make: MakeNormaliser | None = None,
         metrics: Metrics | None = None,
+        careful: int = 0,
     ) -> None:
         self.config = config
         self.problem: InputError | StateError | None = None
@@ -88,7 +90,7 @@ class Collector:
         self._kind = normaliser.kind
         self._counting = Counting(config, self._kind, metrics or Metrics())
         self._ledger = Ledger(config.name, config.type, config.timeline)
-        self._intake = Intake(config, normaliser, self._ledger)
+        self._intake = Intake(config, normaliser, self._ledger, careful)
         self._out = Outbox(config, self._kind, sink, settings, state)
         self._pending: _Pending | None = None
         self._saved: Mapping[str, Any] = {}

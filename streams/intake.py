@@ -96,6 +96,10 @@ class Made:
     reasons: Sequence[str] = ()
 
 
+class JoinFaultError(StateError):
+    """A normaliser that joins lines failed in the middle of several: what it keeps cannot be trusted any more."""
+
+
 class Intake:
     """One source's lines on their way to rows.
 
@@ -103,9 +107,12 @@ class Intake:
         config: The source.
         normaliser: Of its type, with the state that belongs to `state`.
         ledger: Told what becomes of every line.
+        careful: So many lines are given to a normaliser that joins one by one: after a `JoinFaultError`, so that the
+            line that it fails on is found. That line is a dead letter; what else came of it is not known.
     """
 
-    def __init__(self, config: SourceConfig, normaliser: Normaliser, ledger: Ledger) -> None:
+    def __init__(self, config: SourceConfig, normaliser: Normaliser, ledger: Ledger, careful: int = 0) -> None:
+        self._careful = careful
         self.stamps = StampState()
         self.decisions: dict[tuple[str, int, int], bool] = {}
         self.generation = ""
@@ -162,16 +169,20 @@ class Intake:
 
     def _normalise(self, chunk: LineChunk) -> Normalised:
         """Normalise, and survive a fault of the normaliser where that is possible without counting a line twice."""
+        if self._careful > 0 and self._normaliser.joins:
+            self._careful -= len(chunk.lines)
+            return self._one_by_one(chunk)
         try:
             return self._normaliser.normalise(chunk)
         except (KeyboardInterrupt, SystemExit, MemoryError):
             raise
         except BaseException as error:
             if self._normaliser.joins:
-                raise StateError(
+                raise JoinFaultError(
                     f"the normaliser failed: {error!r}",
                     where=f"{self._config.name}: {self.generation}:{chunk.offsets[0] - self._base}",
-                    hint="this is a fault of the normaliser; please report it with these lines",
+                    hint="the lines are read again one by one, and the one that it is becomes a dead letter; "
+                    "this is a fault of the normaliser: please report it with these lines",
                 ) from error
             return self._one_by_one(chunk)
 

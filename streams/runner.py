@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from schemas.errors import AupstreamError
 from streams.collector import Collector
+from streams.intake import JoinFaultError
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +44,8 @@ def run(
         stop: Set by whoever wants the end.
         clock: Wall clock, microseconds UTC.
         failed: Told of a collector that failed; None: logged.
-        remake: Makes a collector anew that failed and whose source is followed: after a minute, then more seldom. None:
-            it stays left out.
+        remake: Makes a collector anew that failed and whose source is followed: after a minute, then more seldom; and
+            any at once whose lines have to be read more carefully. None: it stays left out.
         beat: Called in each turn.
         timeout_us: A clean stop may take so long; after it everything is dropped as a kill would.
 
@@ -62,6 +63,7 @@ def run(
         running += resting.due(now, failed or _log_failure)
         if stop.is_set() and stopped_at is None:
             stopped_at = now
+            clean = clean and not resting.some
             resting.give_up()
             for collector in running:
                 collector.stop()
@@ -72,12 +74,12 @@ def run(
             try:
                 worked = collector.step(now) or worked
             except AupstreamError as error:
-                clean = False
                 (failed or _log_failure)(collector, error)
                 running.remove(collector)
                 collector.close()
                 if stopped_at is None:
-                    resting.add(collector, now)
+                    resting.add(collector, now, error)
+                clean = clean and resting.has(collector)
                 continue
             _say_problem(collector, told)
             if collector.done:
@@ -103,10 +105,16 @@ class _Resting:
         """Whether there are any."""
         return bool(self._due)
 
-    def add(self, collector: Collector, now: int) -> None:
+    def has(self, collector: Collector) -> bool:
+        """Whether one is made anew."""
+        return collector.config.name in self._due
+
+    def add(self, collector: Collector, now: int, error: AupstreamError) -> None:
         """Have one made anew, if it may be."""
-        name = collector.config.name
-        if self._remake is not None and collector.config.mode == "follow":
+        name, careful = collector.config.name, isinstance(error, JoinFaultError)
+        if self._remake is not None and careful:
+            self._due[name] = now, collector
+        elif self._remake is not None and collector.config.mode == "follow":
             wait = AGAIN_US[min(self._times.get(name, 0), len(AGAIN_US) - 1)]
             self._times[name] = self._times.get(name, 0) + 1
             self._due[name] = now + wait, collector
@@ -122,7 +130,7 @@ class _Resting:
                     log.info("source %s is tried again", name, extra={"source": name})
                 except AupstreamError as error:
                     failed(collector, error)
-                    self.add(collector, now)
+                    self.add(collector, now, error)
         return made
 
     def give_up(self) -> None:

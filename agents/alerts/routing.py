@@ -179,8 +179,10 @@ class Router:
         return [Recipient(p.mail[0], p.account, why) for p in people if p is not None and p.mail and p.active]
 
     def _of_address(self, address: str, why: str) -> Recipient:
-        account = next(iter(account_of(self.district, address)), "")
         inside = self.district.is_internal_address(address)
+        account = next(iter(account_of(self.district, address)), "")
+        if inside:  # in a mail domain of another name too: it is not shown, so one who may be the accused is not told
+            account = account.partition("@")[0]
         known = not inside or self.district.roster.person(account) is not None
         return Recipient(address.strip().lower(), account, why, known)
 

@@ -33,6 +33,7 @@ from schemas.sealing import Sealer
 from schemas.traces import tracing
 from streams.collector import Collector, CollectorSettings
 from streams.config import SourceConfig
+from streams.intake import JoinFaultError
 from streams.positions import PositionFile
 from streams.producer import KafkaSink
 from streams.register import register_all
@@ -41,6 +42,7 @@ from streams.sources.make import make_source
 
 log = logging.getLogger("aupstream.collect")
 STATUS_S = 0.5
+CAREFUL = 200_000  # lines that are read one by one after a fault: from the oldest line of an open join on
 
 
 class _Status(threading.Thread):
@@ -152,9 +154,9 @@ def collect(config_file: Path | None) -> int:
     seal = sealer_of(config.privacy, config.data)
     settings = CollectorSettings(epoch=epoch, today=datetime.now(UTC).date(), seal=seal)
 
-    def made(s: SourceConfig) -> Collector:
+    def made(s: SourceConfig, careful: int = 0) -> Collector:
         positions = PositionFile(paths.positions, s.name)
-        return Collector(s, make_source(s), sink, settings, positions=positions, metrics=metrics)
+        return Collector(s, make_source(s), sink, settings, positions=positions, metrics=metrics, careful=careful)
 
     collectors = [made(s) for s in sources]
     health = Health(
@@ -172,7 +174,7 @@ def collect(config_file: Path | None) -> int:
         log.error("source %s stopped: %s", collector.config.name, error, extra={"source": collector.config.name})
 
     def remade(old: Collector) -> Collector:
-        new = made(old.config)
+        new = made(old.config, CAREFUL if isinstance(failed[old.config.name], JoinFaultError) else 0)
         collectors[collectors.index(old)] = new  # in place: others look at this list
         del failed[old.config.name]
         return new

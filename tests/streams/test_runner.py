@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 from schemas.errors import AupstreamError, StateError
+from schemas.kinds import DEAD_LETTERS, EventKind
 from streams.collector import Collector
+from streams.intake import JoinFaultError
 from streams.memory import MemorySink
+from streams.normalisers.abstract import LineChunk, Normalised
+from streams.positions import PositionFile
 from streams.runner import run
 from streams.sources.abstract import Source, SourceChunk
-from tests.streams.small import SETTINGS, config
+from streams.sources.make import make_source
+from tests.streams.small import SETTINGS, JoiningNormaliser, World, assert_conserved, config
 
 
 class _Broken(Source):
@@ -56,3 +62,47 @@ def test_a_followed_source_that_failed_is_tried_again_and_ever_more_seldom(tmp_p
     stop.clear()
     assert not run([made("once")], stop, clock_of_test, failed=note, remake=remade)  # it is not tried again
     assert len(failed) == 1
+
+
+class _Faulty(JoiningNormaliser):
+    """Fails on a line, in the middle of a chunk that it has taken half of."""
+
+    def normalise(self, chunk: LineChunk) -> Normalised:
+        bad = [i for i, line in enumerate(chunk.lines) if line.startswith(b"boom")]
+        if bad:
+            super().normalise(LineChunk(chunk.lines[: bad[0]], chunk.offsets[: bad[0]]))
+            raise RuntimeError("a fault of the normaliser")
+        return super().normalise(chunk)
+
+
+def test_a_line_that_a_joining_normaliser_fails_on_is_a_dead_letter_and_the_others_are_joined(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"1 a more\n2 b more\n3 a end\nboom\n4 b end\n5 c more\n6 c end\nboom again\n7 d end\n")
+    sink, world, stop = MemorySink(2), World(), threading.Event()
+    failed: list[AupstreamError] = []
+
+    def made(careful: int = 0) -> Collector:
+        source = config(path, type="joining")
+        positions = PositionFile(tmp_path / "positions", source.name)
+        given = {"positions": positions, "make": _Faulty, "careful": careful}
+        return Collector(source, make_source(source), sink, SETTINGS, **given)  # type: ignore[arg-type]
+
+    def note(_: Collector, error: AupstreamError) -> None:
+        failed.append(error)
+
+    def now() -> int:
+        world.take(sink.take())
+        return time.time_ns() // 1_000
+
+    assert run([made()], stop, now, failed=note, remake=lambda _: made(5))
+    assert 1 <= len(failed) <= 2
+    assert all(isinstance(error, JoinFaultError) for error in failed)
+    world.take(sink.take())
+    assert_conserved(world, 9)
+    events = world.events(EventKind.MAIL)
+    assert sorted(events["email_local_id"]) == ["a", "b", "c", "d"]
+    letters = world.table(DEAD_LETTERS)
+    assert [(raw, reason) for raw, reason in zip(letters["raw"], letters["reason"], strict=True)] == [
+        (b"boom", "normaliser_error"),
+        (b"boom again", "normaliser_error"),
+    ]
