@@ -17,7 +17,7 @@ from infra.cli.serving import kafka_of
 from infra.cli.store import Store, dsn_of
 from infra.cli.unmasking import need_reason
 from infra.replay.sending import Sent, send
-from infra.replay.storing import wait_until_stored
+from infra.replay.storing import wait_until_stored, whole
 from infra.run.paths import DataPaths
 from schemas.errors import InputError
 from streams.config import SourceConfig
@@ -83,7 +83,7 @@ def _read(chosen: Chosen, kafka: str, store: Store, source: SourceConfig) -> Sen
     with progress("storing", sent.count, size=False) as bar:
         wait_until_stored(store, sent, (wanted.name, timeline), bar)
     positions.path.unlink(missing_ok=True)  # another log may lie there one day
-    return sent
+    return whole(store, sent, (wanted.name, timeline))
 
 
 def _refusing(store: Store, wanted: SourceConfig, *, resumed: bool) -> Callable[[str], None]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from infra.cli.store import Store
 from infra.replay.sending import Sent
 from schemas.errors import ServerError
+from schemas.kinds import EventKind
 
 _AT_ONCE = 5_000  # ids in one question
 _PAUSE_S = 0.5
@@ -65,3 +66,33 @@ def _closed(store: Store, source: str, timeline: str) -> bool:
     )
     [row] = store.rows(query, {"source": source, "timeline": timeline})
     return bool(row["chunks"] > 0 and row["open"] == 0)
+
+
+def whole(store: Store, sent: Sent, place: tuple[str, str]) -> Sent:
+    """What a reading made in all, from what is stored: one that was cut off knows only what came since it went on.
+
+    Args:
+        store: ClickHouse.
+        sent: What was sent since then.
+        place: Source and timeline.
+
+    Raises:
+        ServerError: ClickHouse does not answer.
+    """
+    source, timeline = place
+    asked = {"source": source, "timeline": timeline}
+    query = "SELECT DISTINCT generation FROM ledger_now WHERE source = %(source)s AND timeline = %(timeline)s"
+    read = tuple(str(row["generation"]) for row in store.rows(query, asked))
+    made = Sent(dict(sent.events), sent.rejected, sent.first, sent.last, set(read))
+    for kind in EventKind if read else ():
+        query = (
+            "SELECT count() AS n, min(toUnixTimestamp64Micro(timestamp)) AS first, "  # noqa: S608
+            f"max(toUnixTimestamp64Micro(timestamp)) AS last FROM events_{kind.value} "
+            "WHERE log_source = %(source)s AND log_generation IN %(read)s"
+        )
+        [row] = store.rows(query, {"source": source, "read": read})
+        if row["n"]:
+            made.events.setdefault(kind, [])
+            made.first = min(int(row["first"]), row["first"] if made.first is None else made.first)
+            made.last = max(int(row["last"]), row["last"] if made.last is None else made.last)
+    return made
