@@ -14,6 +14,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from typing import Any
 
 from schemas.errors import InputError, StateError
@@ -85,8 +86,7 @@ class Collector:
         self._positions: Positions = positions or Forgetful()
         state = self._positions.load()
         self._first_seen = date.fromisoformat(state["first_seen"]) if state else settings.today
-        wanted = config.normaliser_settings(self._first_seen)
-        normaliser = make(wanted) if make else registry.make(config.type, wanted)
+        normaliser = (make or partial(registry.make, config.type))(config.normaliser_settings(self._first_seen))
         self._kind = normaliser.kind
         self._counting = Counting(config, self._kind, metrics or Metrics())
         self._ledger = Ledger(config.name, config.type, config.timeline)

@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -45,20 +45,49 @@ STATUS_S = 0.5
 CAREFUL = 200_000  # lines that are read one by one after a fault: from the oldest line of an open join on
 
 
+class _Sources:
+    """The collectors of this process, and what those failed with that are not tried again yet.
+
+    Args:
+        make: Makes a collector; so many of its lines are read with care.
+        configs: Sources.
+    """
+
+    def __init__(self, make: Callable[[SourceConfig, int], Collector], configs: Sequence[SourceConfig]) -> None:
+        self._make = make
+        self.collectors = [make(config, 0) for config in configs]
+        self.errors: dict[str, AupstreamError] = {}
+
+    def failed(self, collector: Collector, error: AupstreamError) -> None:
+        """One has failed."""
+        name = collector.config.name
+        self.errors[name] = error
+        log.error("source %s stopped: %s", name, error, extra={"source": name})
+
+    def remade(self, old: Collector) -> Collector:
+        """One made anew in the place of one that failed."""
+        name = old.config.name
+        new = self._make(old.config, CAREFUL if isinstance(self.errors[name], JoinFaultError) else 0)
+        self.collectors[self.collectors.index(old)] = new  # in place: others look at this list
+        del self.errors[name]
+        return new
+
+    def problem(self, collector: Collector) -> str:
+        """For the status file."""
+        return str(self.errors.get(collector.config.name) or collector.problem or "")
+
+    def troubled(self) -> list[str]:
+        """Names of sources that are not read as they should be."""
+        return [c.config.name for c in self.collectors if self.problem(c)]
+
+
 class _Status(threading.Thread):
     """Writes the status file; a thread, so that a slow step does not make the process look dead."""
 
-    def __init__(
-        self,
-        folder: Path,
-        collectors: Sequence[Collector],
-        failed: Mapping[str, AupstreamError],
-        metrics: Metrics,
-        stop: threading.Event,
-    ) -> None:
+    def __init__(self, folder: Path, sources: _Sources, metrics: Metrics, stop: threading.Event) -> None:
         super().__init__(name="status", daemon=True)
         self._path = folder / "collect.json"
-        self._collectors, self._failed, self._metrics, self._over = collectors, failed, metrics, stop
+        self._sources, self._metrics, self._over = sources, metrics, stop
 
     def run(self) -> None:
         """Write until the process ends."""
@@ -67,7 +96,7 @@ class _Status(threading.Thread):
 
     def write(self) -> None:
         """Replace the file."""
-        for c in self._collectors:
+        for c in self._sources.collectors:
             self._metrics.set(names.OPEN_LINES, c.open_lines, source=c.config.name)
             if c.newest is not None:
                 self._metrics.set(names.SOURCE_TIME, c.newest / 1e6, source=c.config.name)
@@ -76,10 +105,10 @@ class _Status(threading.Thread):
                 "type": c.config.type,
                 "path": c.config.path,
                 "done": c.done,
-                "problem": str(self._failed.get(c.config.name) or c.problem or ""),
+                "problem": self._sources.problem(c),
                 **({} if c.newest is None else {"newest_s": c.newest / 1e6}),
             }
-            for c in self._collectors
+            for c in self._sources.collectors
         }
         status = {
             "agent": "collect",
@@ -142,45 +171,33 @@ def collect(config_file: Path | None) -> int:
     """
     config = load(config_file)
     configure("collect", config.logs)
-    sources = config.collectors()
     paths = DataPaths(config.data.absolute())
     paths.make()
-    stop, failed = _told_to_stop(), dict[str, AupstreamError]()
+    stop = _told_to_stop()
     _knock(config.kafka.address)
-    epoch = register_all(sources, config.kafka.address)
+    epoch = register_all(config.collectors(), config.kafka.address)
     metrics, over = Metrics(), threading.Event()
     traces = tracing(config.traces, "collect", metrics)
     sink = KafkaSink(config.kafka.address, metrics=metrics, traces=traces)
     seal = sealer_of(config.privacy, config.data)
     settings = CollectorSettings(epoch=epoch, today=datetime.now(UTC).date(), seal=seal)
 
-    def made(s: SourceConfig, careful: int = 0) -> Collector:
-        positions = PositionFile(paths.positions, s.name)
-        return Collector(s, make_source(s), sink, settings, positions=positions, metrics=metrics, careful=careful)
+    def make(source: SourceConfig, careful: int) -> Collector:
+        positions = PositionFile(paths.positions, source.name)
+        return Collector(
+            source, make_source(source), sink, settings, positions=positions, metrics=metrics, careful=careful
+        )
 
-    collectors = [made(s) for s in sources]
-    health = Health(
-        config.health.listen,
-        paths.status,
-        lambda: [c.config.name for c in collectors if c.problem or c.config.name in failed],
-    ).start()
-    status = _Status(paths.status, collectors, failed, metrics, over)
+    read_here = _Sources(make, config.collectors())
+    health = Health(config.health.listen, paths.status, read_here.troubled).start()
+    status = _Status(paths.status, read_here, metrics, over)
     status.start()
-    heart = Heart(config.kafka.address, collectors)
+    heart = Heart(config.kafka.address, read_here.collectors)
     heart.start()
-
-    def note(collector: Collector, error: AupstreamError) -> None:
-        failed[collector.config.name] = error
-        log.error("source %s stopped: %s", collector.config.name, error, extra={"source": collector.config.name})
-
-    def remade(old: Collector) -> Collector:
-        new = made(old.config, CAREFUL if isinstance(failed[old.config.name], JoinFaultError) else 0)
-        collectors[collectors.index(old)] = new  # in place: others look at this list
-        del failed[old.config.name]
-        return new
-
     try:
-        clean = run(collectors, stop, _clock, failed=note, remake=remade, beat=health.beat)
+        clean = run(
+            read_here.collectors, stop, _clock, failed=read_here.failed, remake=read_here.remade, beat=health.beat
+        )
     finally:
         heart.stop()
         health.stop()
@@ -189,7 +206,7 @@ def collect(config_file: Path | None) -> int:
         status.join()
         status.write()
         sink.close()
-    return 0 if clean and not failed else 4
+    return 0 if clean and not read_here.errors else 4
 
 
 def main(argv: list[str]) -> int:
