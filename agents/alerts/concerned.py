@@ -68,7 +68,11 @@ def concerned(violation: Mapping[str, Any], district: District, inventory: Inven
 
 def account_of(district: District, name: str) -> tuple[str, ...]:
     """Account of a name: by the roster, else as it stands or what stands before the `@`; none for one of elsewhere."""
-    person = person_of(district, name)
-    if person is not None:
-        return (person.account,)
-    return district.names_of_sender(name)[-1:] if district.is_internal_address(name.strip()) else ()
+    if "@" not in name:
+        person = person_of(district, name)
+        account = name.strip().lower() if person is None else person.account
+        return (account,) if account else ()
+    # Surely theirs: who is told of a violation as somebody's supervisor must not be told of another person.
+    account = district.account_of(name.strip())
+    known = district.is_internal_address(name.strip()) or district.roster.person(account) is not None
+    return (account,) if known else ()

@@ -196,11 +196,22 @@ class District:
         return self.network_index.name_of(name)
 
     def names_of_sender(self, address: str) -> tuple[str, ...]:
-        """What a sender goes by: the address in lower case, without a tag too (`anna+x@`), and a district's account."""
+        """What a sender may go by, where it speaks in somebody's favour: a permit, a list of their own, their child.
+
+        The address in lower case, without a tag too (`anna+x@`), a district's account, and what stands before the @ in
+        its mail domains, though the roster may give that account another address: for what speaks against somebody see
+        `account_of`.
+        """
         lowered = address.lower()
         spelled = (lowered, re.sub(TAG, "@", lowered))
-        names = (*spelled, *map(self.account_of, spelled)) if self.is_internal_address(lowered) else spelled
-        return tuple(dict.fromkeys(names))
+        if not self.is_internal_address(lowered):
+            return tuple(dict.fromkeys(spelled))
+        locals_ = (one.partition("@")[0] for one in spelled if self._is_nobody_elses(one))
+        return tuple(dict.fromkeys((*spelled, *map(self.account_of, spelled), *locals_)))
+
+    def _is_nobody_elses(self, address: str) -> bool:
+        domain = address.partition("@")[2].rstrip(".")
+        return domain in self.domains and self.roster.by_mail(address) is None
 
     def account_of(self, address: str) -> str:
         """Account of an address of the district, lower case; the address itself where nothing says whose it is.

@@ -84,11 +84,10 @@ def _let(name: str, value: str, body: str) -> str:
 def _sent_by(names: Iterable[str], district: District, internal: Callable[[str], str]) -> str:
     """True where the sender, with a tag behind the name or without, goes by any of those accounts and addresses.
 
-    See `District.account_of` for what the part before the @ says.
+    See `District.names_of_sender` for what the part before the @ says.
     """
     accounts = {name for name in names if "@" not in name}
     people = district.roster.people
-    by_name = [a for a in accounts if a not in people or not any(map(district.is_internal_address, people[a].mail))]
     mails = {mail for account in accounts if account in people for mail in people[account].mail}
     others = {
         m for p in people.values() if p.account not in accounts for m in p.mail if m.partition("@")[0] in accounts
@@ -99,7 +98,7 @@ def _sent_by(names: Iterable[str], district: District, internal: Callable[[str],
         domain = f"replaceRegexpOne(substring({sender}, position({sender}, '@') + 1), '[.]+$', '')"
         here = f"(position({sender}, '@') = 0 OR {domain} IN {_listed(district.domains)})"
         by_local = (
-            f"splitByChar('@', {sender})[1] IN {_listed(by_name)} AND {here} AND {sender} NOT IN {_listed(others)}"
+            f"splitByChar('@', {sender})[1] IN {_listed(accounts)} AND {here} AND {sender} NOT IN {_listed(others)}"
         )
         tests.append(f"{sender} IN {_listed(names)} OR {inside} AND ({sender} IN {_listed(mails)} OR {by_local})")
     return f"({' OR '.join(tests)})"
