@@ -42,7 +42,7 @@ _NOT_WITH: Mapping[str, tuple[str, ...]] = {
 MAX_LISTED = 100_000  # values or keys of a list
 MAX_PERIODS = 1_000
 _SPANS = {DAY: 86_400_000_000, WEEK: 604_800_000_000}
-_FOLDED = ("user_name", "target_user_name")
+ACCOUNTS = ("user_name", "target_user_name")
 
 
 class OwnReader:
@@ -243,6 +243,11 @@ class OwnReader:
                 hint = f"give {', '.join(group_by)}"
                 self._check.error(f"{item!r} is no key of this rule", "aupstream", "expect", i, hint=hint)
                 continue
+            if any(column in ACCOUNTS and "@" in value for column, value in values.items()):
+                # In a group key it has none: it would be missed though it comes, and be said to be absent.
+                hint = "give the account as the roster has it, without its mail domain"
+                self._check.error(f"{item!r} names an account by an address", "aupstream", "expect", i, hint=hint)
+                continue
             found.add(json.dumps(dict(sorted(values.items())), separators=(",", ":"), ensure_ascii=False))
         return frozenset(found)
 
@@ -258,9 +263,11 @@ class OwnReader:
 
 
 def _folded(column: str, value: str | int) -> str:
-    """A value as it stands in group keys."""
+    """A value as it stands in group keys; see `agents.engine.enrich.Enricher.key`."""
     text = str(value).strip()
-    return text.casefold() if column in _FOLDED or column.startswith("email_") else text
+    if column in ACCOUNTS:
+        return text.lower().rpartition("\\")[2]
+    return text.lower() if column.startswith("email_") and column.endswith("_address") else text
 
 
 def limits_of(kind: str, own: OwnKind | None, limits: tuple[Threshold, ...]) -> tuple[Threshold, ...]:

@@ -118,3 +118,19 @@ def test_lists_may_stand_in_files_beside_the_rule(tmp_path: Path) -> None:
     again = lint_files([tmp_path]).ruleset
     assert again is not None
     assert again.rule("silent-relay").version != before
+
+
+@pytest.mark.parametrize(
+    ("account", "key"), [("Anna", "anna"), ("SCHOOL\\Anna", "anna"), ("anna@school.example", None)]
+)
+def test_an_account_that_is_expected_is_spelled_as_group_keys_spell_it(account: str, key: str | None) -> None:
+    text = PAGE.replace("group-by: [observer_hostname]", "group-by: [user_name]").replace(
+        "[{observer_hostname: mail-1}, {observer_hostname: mail-2}]", f"[{{user_name: '{account}'}}]"
+    )
+    if key is None:
+        with pytest.raises(Errors, match="names an account by an address"):
+            parse_rules(text, "r.yml")
+        return
+    [rule] = [rule for rule in parse_rules(text, "r.yml").rules if isinstance(rule.own, Absence)]
+    assert isinstance(rule.own, Absence)
+    assert rule.own.expect == {f'{{"user_name":"{key}"}}'}
