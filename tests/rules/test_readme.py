@@ -36,7 +36,7 @@ def _roles(rule: Mapping[str, Any]) -> Iterator[str]:
     """Roles that the selections of a document name."""
     selections = (s for s in (rule.get("detection") or {}).values() if isinstance(s, dict))
     for field, value in (item for selection in selections for item in selection.items()):
-        if field.partition("|")[0] == "person_roles":
+        if field.partition("|")[0] in ("person_roles", "user_roles"):
             yield from [value] if isinstance(value, str) else value
 
 
