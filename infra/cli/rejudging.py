@@ -57,6 +57,8 @@ def run(asked: Asked, config: Path | None, data: Path | None, *, as_json: bool) 
         AupstreamError: a server does not answer.
     """
     chosen = choose(config, data)
+    if not asked.due:
+        _scope(asked, chosen)  # what is wrong with it is told before a server is waited for
     kafka, store = kafka_of(chosen), Store(dsn_of(chosen))
     try:
         tell(kafka, recorded(chosen.config.permit_log)())
@@ -78,16 +80,24 @@ def run(asked: Asked, config: Path | None, data: Path | None, *, as_json: bool) 
 
 
 def _wanted(asked: Asked, chosen: Chosen, store: Store, kafka: str) -> Iterator[Due]:
-    district = district_of(chosen.config.district)
-    zone = district.timezone
-    if asked.due:
-        known = registry(kafka)
-        found = due(store, Unsealer(chosen), known.permits, district, known.gaps)
-        if not found:
-            talk("nothing is to be judged again")
-        yield from found
+    if not asked.due:
+        yield Due(_scope(asked, chosen), (), asked.reason.strip())
         return
+    known = registry(kafka)
+    found = due(store, Unsealer(chosen), known.permits, district_of(chosen.config.district), known.gaps)
+    if not found:
+        talk("nothing is to be judged again")
+    yield from found
+
+
+def _scope(asked: Asked, chosen: Chosen) -> Scope:
+    """What the command line names.
+
+    Raises:
+        ConfigError: no reason is given, or a time cannot be read.
+    """
     need_reason(asked.reason, "rejudge")
+    zone = district_of(chosen.config.district).timezone
     times = [moment(text, zone, end=last) for text, last in ((asked.start, False), (asked.end, True))]
     for text, name, found_time in zip((asked.start, asked.end), ("--from", "--to"), times, strict=True):
         if found_time is None:
@@ -97,8 +107,7 @@ def _wanted(asked: Asked, chosen: Chosen, store: Store, kafka: str) -> Iterator[
     assert end is not None
     if end <= start:
         raise ConfigError("it ends before it begins", where="--to", hint="swap --from and --to")
-    keys, rules = frozenset(k.strip().lower() for k in asked.keys), frozenset(asked.rules)
-    yield Due(Scope(start, end, keys, rules), (), asked.reason.strip())
+    return Scope(start, end, frozenset(k.strip().lower() for k in asked.keys), frozenset(asked.rules))
 
 
 def _by_rules(wanted: Iterable[Due], rules: Announced) -> Iterator[tuple[Due, RuleSet]]:

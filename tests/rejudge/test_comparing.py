@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from agents.delivery.rulebook import Period
 from infra.rejudge.comparing import STEP, Outcome, Scope, compare
 from infra.rejudge.judging import parts
 from schemas.headers import NEVER
+from tests.cli.command import aupstream
 
 ALL = Scope(0, 1_000)
 
@@ -124,3 +128,23 @@ def test_an_account_is_also_the_first_half_of_an_address() -> None:
 
 def test_those_of_another_timeline_are_left_alone() -> None:
     assert _compared([_record("a", timeline="backfill")], []).records == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (("--from", "yesterday", "--to", "2026-01-01", "--reason", "x"), "'yesterday' is no time"),
+        (("--from", "2026-01-03", "--to", "2026-01-01", "--reason", "x"), "it ends before it begins"),
+        (("--from", "2026-01-01", "--to", "2026-01-03"), "reason"),
+    ],
+)
+def test_what_is_wrong_with_the_question_is_told_before_a_server_is_waited_for(
+    tmp_path: Path, asked: tuple[str, ...], said: str
+) -> None:
+    config = tmp_path / "aupstream.toml"
+    config.write_text(
+        '[kafka]\nbootstrap = "nowhere.invalid:1"\n[clickhouse]\ndsn = "clickhouse://nowhere.invalid:1/d"\n'
+    )
+    ran = aupstream("rejudge", *asked, "-c", config)
+    assert ran.code == 2
+    assert said in ran.err
