@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import polars as pl
 
 from agents.context.district import District
-from agents.context.handed_in import OUTSIDE, from_outside
+from agents.context.handed_in import OUTSIDE, from_outside, logins
+from agents.context.senders import names_of, sender_address
 from agents.engine.lookups import looked_up
 from agents.rules.model import VALUE_SEPARATOR
 
@@ -45,15 +46,11 @@ def message_key() -> pl.Expr:
 
 def mail_columns(frame: pl.DataFrame, wanted: Sequence[str], district: District) -> pl.DataFrame:
     """The frame with the derived mail columns named (see `agents.rules.columns.DERIVED`)."""
-    if "sender_internal" in wanted:
-        sender = internal_address(pl.col("email_from_address"), district).fill_null(value=False)
-        frame = frame.with_columns(sender_internal=sender)
-    if "sender_kind" in wanted:
-        frame = frame.with_columns(sender_kind=_sender_kind(frame, district))
+    frame = _sender_columns(frame, [w for w in wanted if w.startswith("sender_")], district)
     if "message_key" in wanted:
         frame = frame.with_columns(message_key=message_key())
     if "email_lists" in wanted:
-        frame = frame.with_columns(email_lists=_lists(frame))
+        frame = frame.with_columns(email_lists=_lists(frame, district))
     counted = [w for w in wanted if w in ("delivered_recipients", "recipients_internal", "recipients_outside")]
     if not counted:
         return frame
@@ -66,26 +63,63 @@ def mail_columns(frame: pl.DataFrame, wanted: Sequence[str], district: District)
     )
 
 
-def _sender_kind(frame: pl.DataFrame, district: District) -> pl.Series:
-    """What sends, for addresses of the district; `outside` where somebody outside gave such an address as theirs."""
-    kind = looked_up(frame["email_from_address"], district.sender_kind)
+def senders(frame: pl.DataFrame, district: District) -> pl.Series:
+    """Address of who sent each message, as `sender_address` spells it; null where nothing says who did."""
+    pairs = frame.select("email_from_address").with_columns(login=logins(frame))
+    distinct = pairs.unique()
+    found = [sender_address(district, envelope, login) or None for envelope, login in distinct.iter_rows()]
+    known = distinct.with_columns(pl.Series("sender", found, dtype=pl.String))
+    return pairs.join(known, on=pairs.columns, how="left", nulls_equal=True, maintain_order="left")["sender"]
+
+
+def _sender_columns(frame: pl.DataFrame, wanted: Sequence[str], district: District) -> pl.DataFrame:
+    if not wanted:
+        return frame
+    sender = senders(frame, district)
+    inside = internal_address(pl.col("s"), district).fill_null(value=False)
+    made = {
+        "sender_address": lambda: sender,
+        "sender_internal": lambda: sender.to_frame("s").select(inside).to_series(),
+        "sender_kind": lambda: _sender_kind(frame, sender, district),
+    }
+    return frame.with_columns(made[name]().alias(name) for name in wanted)
+
+
+def _sender_kind(frame: pl.DataFrame, sender: pl.Series, district: District) -> pl.Series:
+    """What sends, for senders of the district; `outside` where somebody outside gave such an address as theirs."""
+    kind = looked_up(sender, district.sender_kind)
     made = pl.DataFrame({"kind": kind, "outside": from_outside(frame, district)})
     forged = pl.col("kind").is_not_null() & pl.col("outside")
     return made.select(pl.when(forged).then(pl.lit(OUTSIDE)).otherwise("kind").alias("sender_kind")).to_series()
 
 
-def _lists(frame: pl.DataFrame) -> pl.Series:
-    """Addresses that were written to and stand for several recipients each, one space between; null for none.
+def _lists(frame: pl.DataFrame, district: District) -> pl.Series:
+    """Lists that were written to, one space between; null for none.
 
-    Behind them stands `NO_LIST` where others were written to as well, by their own address or the alias of one person.
+    An address is one where the district says so, whether it was expanded or stands there itself, or where it stands for
+    several recipients of the message. Behind them stands `NO_LIST` where others were written to as well, by their own
+    address or the alias of one person.
     """
-    written = pl.col("email_to_original_address").list.eval(pl.element().str.to_lowercase())
-    listed = pl.element().is_duplicated() & (pl.element() != "")
-    several = written.list.eval(pl.element().filter(listed).unique().sort())
-    through = written.list.eval(pl.element().filter(listed)).list.len()
-    joined = several.list.join(" ")
-    others = pl.when(through < pl.col("email_to_address").list.len()).then(pl.lit(f" {NO_LIST}")).otherwise(pl.lit(""))
-    return frame.select(lists=pl.when(joined != "").then(joined + others)).to_series()
+    known = list(district.lists.lists)
+    columns = ("email_to_address", "email_to_original_address")
+    places = pl.int_ranges(0, pl.col("email_to_address").list.len())
+    by = pl.when((pl.col("_by") != "") & ((pl.len().over("_mail", "_by") > 1) | pl.col("_by").is_in(known))).then("_by")
+    expanded = pl.col(columns[1]).list.eval(pl.element() != "").list.any()
+    itself = pl.col(columns[0]).list.eval(pl.element().str.to_lowercase().is_in(known)).list.any()
+    found = (
+        frame.select(columns[0], pl.col(columns[1]).list.gather(places, null_on_oob=True))
+        .with_row_index("_mail")
+        .filter(expanded | itself)
+        .explode(columns)
+        .select("_mail", _to=pl.col(columns[0]).str.to_lowercase(), _by=pl.col(columns[1]).str.to_lowercase())
+        .with_columns(_list=pl.coalesce(by, pl.when(pl.col("_to").is_in(known)).then("_to")))
+        .group_by("_mail")
+        .agg(lists=pl.col("_list").drop_nulls().unique().sort().str.join(" "), others=pl.col("_list").is_null().any())
+        .filter(pl.col("lists") != "")
+        .with_columns(pl.col("lists") + pl.when("others").then(pl.lit(f" {NO_LIST}")).otherwise(pl.lit("")))
+    )
+    rows = frame.select(pl.row_index("_mail"))
+    return rows.join(found, on="_mail", how="left", maintain_order="left")["lists"]
 
 
 def _deliveries(frame: pl.DataFrame, district: District) -> pl.DataFrame:
@@ -102,8 +136,9 @@ def _deliveries(frame: pl.DataFrame, district: District) -> pl.DataFrame:
     # A list that is shorter than the recipients' would make a whole batch fail: what it lacks is taken as not said.
     names = (*_PARALLEL, "email_to_original_address") if district.lists else _PARALLEL
     parallel = [pl.col(c).list.gather(places, null_on_oob=True) for c in names]
+    sender = senders(frame, district) if district.lists else pl.lit(None, dtype=pl.String)
     reached = (
-        frame.select("email_to_address", *parallel, _sender="email_from_address", _key=message_key(), _slow=_slow())
+        frame.select("email_to_address", *parallel, _sender=sender, _key=message_key(), _slow=_slow())
         .with_row_index("_mail")
         .filter(pl.col("email_to_address").list.len() > 0)
         .explode("email_to_address", *names)
@@ -146,7 +181,7 @@ def _through_lists(reached: pl.DataFrame, district: District) -> pl.DataFrame:
     met = [a for a in reached["_recipient"].unique().to_list() if opened(a)]
     behind = pl.DataFrame({"_recipient": met, "_behind": [list(opened(a)) for a in met]}, _BEHIND)
     owned = {
-        sender: district.lists.of_owner(district.names_of_sender(sender))
+        sender: district.lists.of_owner(names_of(district, sender))
         for sender in reached["_sender"].drop_nulls().unique().to_list()
     }
     pairs = {(sender, a) for sender, some in owned.items() for one in some for a in (one.address, *opened(one.address))}

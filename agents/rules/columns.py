@@ -61,10 +61,12 @@ _DEVICES = frozenset({EventKind.DHCP, EventKind.LOGIN, EventKind.PROXY})
 _SENDER = ("email_from_address",)
 _HANDED_IN = ("event_dataset", "event_action", "email_direction", "source_ip", "source_domain", "user_name",
               "login_method")  # fmt: skip
+_SENT_BY = (*_SENDER, *_HANDED_IN)
 _TO = ("email_to_address",)
 _MESSAGE = (*_SENDER, "observer_hostname", "email_local_id", "email_message_id", "event_id")
 _DELIVERED = (
     *_MESSAGE,
+    *_HANDED_IN,
     *_TO,
     "email_to_original_address",
     "email_to_status",
@@ -75,7 +77,7 @@ _DELIVERED = (
 _DHCP = frozenset({EventKind.DHCP})
 _LOGIN = frozenset({EventKind.LOGIN})
 _DEVICE = ("source_mac", "source_ip", "host_name")
-_WHO = (*_DEVICE, *_SENDER, *_HANDED_IN, "user_domain")
+_WHO = (*_DEVICE, *_SENT_BY, "user_domain")
 _SITE = ("url_domain", "destination_domain", "url_path", "proxy_category")
 _PAGE = (
     *_SITE, "url_extension", "http_request_method", "http_response_status_code", "http_response_mime_type",
@@ -83,8 +85,9 @@ _PAGE = (
 )  # fmt: skip
 
 DERIVED: tuple[Derived, ...] = (
-    Derived("sender_internal", ColumnType.BOOL, _MAIL, _SENDER),
-    Derived("sender_kind", ColumnType.TEXT, _MAIL, (*_SENDER, *_HANDED_IN)),
+    Derived("sender_address", ColumnType.TEXT, _MAIL, _SENT_BY),
+    Derived("sender_internal", ColumnType.BOOL, _MAIL, _SENT_BY),
+    Derived("sender_kind", ColumnType.TEXT, _MAIL, _SENT_BY),
     Derived("message_key", ColumnType.TEXT, _MAIL, _MESSAGE),
     Derived("delivered_recipients", ColumnType.TEXTS, _MAIL, _DELIVERED),
     Derived("recipients_internal", ColumnType.NUMBER, _MAIL, _DELIVERED),
@@ -99,7 +102,7 @@ DERIVED: tuple[Derived, ...] = (
     Derived("dhcp_server_known", ColumnType.BOOL, _DHCP, ("dhcp_server_ip",)),
     Derived("source_address_shared", ColumnType.BOOL, _DEVICES, ("source_ip", "dhcp_relay_ip")),
     Derived("recipient_person", ColumnType.TEXT, _MAIL, _TO),
-    Derived("untaught_student", ColumnType.TEXT, _MAIL, (*_TO, *_SENDER, *_HANDED_IN)),
+    Derived("untaught_student", ColumnType.TEXT, _MAIL, (*_TO, *_SENT_BY)),
     Derived("outside_domain", ColumnType.TEXT, _MAIL, _TO),
     Derived("disclosed_recipients", ColumnType.TEXTS, _MAIL, _TO),
     Derived("public_domains", ColumnType.TEXTS, _MAIL, _TO),

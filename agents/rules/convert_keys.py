@@ -8,6 +8,7 @@ from fnmatch import translate
 
 from agents.context.district import District
 from agents.context.inventory import Inventory
+from agents.context.senders import WINDOWS
 from agents.rules.columns import ColumnType, column_types
 from agents.rules.convert_mail import mail_columns
 from agents.rules.convert_regex import SPACES
@@ -16,7 +17,6 @@ from schemas.kinds import EventKind
 
 MAX_DEVICES = 20_000  # of an inventory, or people of a roster, that are written into a query; more are refused
 _ESCAPED = quoted(r"[^\\]\\x[89a-f][0-9a-f]")  # a byte that was no UTF-8, as normalisers write it
-_DOMAIN = quoted(r"^[^\n]*\\")
 _MASKED = "'(masked)'"
 
 
@@ -126,7 +126,7 @@ class Keys:
 
     def _account(self, text: str, realm: str | None) -> str:
         whole = f"lowerUTF8(replaceRegexpAll({text}, {quoted(f'^{SPACES}+|{SPACES}+$')}, ''))"
-        name = f"if(match({whole}, {_ESCAPED}), {whole}, replaceRegexpOne({whole}, {_DOMAIN}, ''))"
+        name = f"if(match({whole}, {_ESCAPED}), {whole}, replaceRegexpOne({whole}, {quoted(WINDOWS)}, ''))"
         named = f"if({self.internal(name)}, replaceRegexpOne({name}, '@[^@]*$', ''), {name})"
         if realm is not None:
             low = f"lowerUTF8({realm})"

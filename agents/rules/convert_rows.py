@@ -13,6 +13,7 @@ from agents.rules.compiled import Compiled, Tree
 from agents.rules.convert_identity import attributed, leases
 from agents.rules.convert_keys import Keys
 from agents.rules.convert_places import place_of
+from agents.rules.convert_senders import OF_SENDERS, with_senders
 from agents.rules.convert_values import Conditions, Unsayable, columns_asked, quoted
 from agents.rules.convert_whens import inside
 from agents.rules.logsources import Route
@@ -92,6 +93,8 @@ class Rows:
         asked = {rule.column_of(name, base.name) for name in rule.group_by} | set(rule.row_columns)
         asked |= {column for tree in _trees(base) for column in columns_asked(tree)}
         table = f"{self.prefix}{base.kind.value}"
+        if base.kind is EventKind.MAIL and asked & OF_SENDERS:
+            return with_senders(table, self.district, Keys(self.district, self.inventory).internal)
         if not asked & identity_columns(base.kind):
             return f"{table} FINAL"
         until = [f"timestamp < {_literal(self.end)}"] if self.end else []

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import random
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -30,7 +29,6 @@ from agents.rules.loader import load_rules, parse_rules
 from agents.rules.model import RuleSet
 from agents.sinks.avro_columns import clickhouse_columns
 from agents.sinks.clickhouse import ClickHouse
-from infra.clickhouse.migrate import migrate
 from infra.config import load
 from schemas.codec import encode
 from schemas.errors import RuleError
@@ -38,24 +36,13 @@ from schemas.kinds import EventKind
 from streams.road import deliveries
 from tests.cli.command import aupstream
 from tests.cli.convert_rules import BASES, REFUSED, own_rules
+from tests.embedded.databases import events_database
 from tests.embedded.servers_fixture import RunningServers
 from tests.rules.test_conditions_equal_oracle import Condition, rule_text, rules
 
 _KINDS = {kind.topic: kind for kind in EventKind}
 _US = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def _database(servers: RunningServers) -> Iterator[ClickHouse]:
-    name = servers.fresh_name("convert")
-    server = ClickHouse(servers.endpoints.clickhouse, threading.Event())
-    server.execute(f"CREATE DATABASE {name}")
-    store = ClickHouse(servers.endpoints.clickhouse.rpartition("/")[0] + f"/{name}", threading.Event())
-    migrate(store)
-    yield store
-    store.close()
-    server.execute(f"DROP DATABASE {name}")
-    server.close()
 
 
 def _rows(number: int) -> list[dict[str, Any]]:
@@ -94,7 +81,7 @@ class Pages:
 
 @pytest.fixture(scope="module")
 def pages(embedded_servers: RunningServers) -> Iterator[Pages]:
-    for store in _database(embedded_servers):
+    with events_database(embedded_servers) as store:
         frame = frame_of(EventKind.PROXY, _rows(1_500))
         container = encode("proxy", frame)
         # Twice: what a repeat leaves in the table counts once.
@@ -174,7 +161,7 @@ def day(embedded_servers: RunningServers, tmp_path_factory: pytest.TempPathFacto
     assert aupstream("simulate", "--seed", "3", "--lines", "4000", folder).code == 0
     config = load(folder / "aupstream.toml")
     frames = []
-    for store in _database(embedded_servers):
+    with events_database(embedded_servers) as store:
         road = deliveries(config.collectors(), now_us=1_900_000_000_000_000, today=date(2030, 1, 1))
         for headers, frame, message in road:
             if headers is not None and frame is not None and message.topic in _KINDS:
@@ -265,7 +252,7 @@ def test_the_command_prints_the_query() -> None:
 def test_sql_finds_what_the_examples_of_rules_say(embedded_servers: RunningServers, *, context: bool) -> None:
     rules = load_rules() if context else load_rules([Path(__file__).parent.parent / "rules" / "own_kinds.yml"])
     along = [rules.rule(name) for name in ("mass-mail", "shared-device", "two-sites")] if context else rules.rules
-    for store in _database(embedded_servers):
+    with events_database(embedded_servers) as store:
         for rule in along:
             for raw in rule.examples:
                 if context and not {"lists", "roster", "sites", "shared_networks"} & raw.get("context", {}).keys():

@@ -168,3 +168,29 @@ def test_its_version_is_its_content(tmp_path: Path) -> None:
     other = MailLists.parse(ROWS.replace(",3,", ",4,"), "lists.csv")
     assert len({LISTS.version, other.version, MailLists().version}) == 3
     assert DISTRICT.version != District.of("Example", "UTC", ["school.example"]).knowing(ROSTER).version
+
+
+@pytest.mark.parametrize(
+    ("to", "through", "lists"),
+    [
+        (["Staff@school.example"], [""], "staff@school.example"),
+        (["staff@school.example", "p@home.example"], ["", ""], "staff@school.example *"),
+        (["p@home.example"], ["Staff@school.example"], "staff@school.example"),
+        (["p@home.example"], ["alias@school.example"], None),
+        (["p@home.example", "q@home.example"], ["alias@school.example"] * 2, "alias@school.example"),
+        (["p@home.example", "band@school.example"], ["staff@school.example", ""], "band@school.example staff@school.example"),
+        (["staff@school.example"], ["staff@school.example"], "staff@school.example"),
+        (["p@home.example"], [""], None),
+        (["p@home.example"], [], None),
+        ([], [], None),
+    ],
+)  # fmt: skip
+def test_lists_that_were_written_to_whether_the_log_shows_their_members_or_not(
+    to: list[str], through: list[str], lists: str | None
+) -> None:
+    mail = {"email_to_address": to, "email_to_original_address": through}
+    frame = frame_of(
+        EventKind.MAIL, [mail, {"email_to_address": ["x@home.example"], "email_to_original_address": [""]}]
+    )
+    made = Enricher(DISTRICT, Inventory.none()).add(frame, EventKind.MAIL, ["email_lists"])
+    assert made["email_lists"].to_list() == [lists, None]

@@ -9,6 +9,7 @@ import pytest
 from agents.context.district import District, Site
 from agents.context.inventory import Inventory
 from agents.context.roster import Roster
+from agents.context.senders import names_of, sender_address
 from agents.engine.enrich import Enricher
 from agents.rules.examples import frame_of
 from schemas.kinds import EventKind
@@ -128,3 +129,43 @@ def test_without_a_roster_what_stands_before_the_at_is_the_account() -> None:
 )
 def test_a_name_that_somebody_logs_in_with_is_of_an_account(name: str, account: str) -> None:
     assert DISTRICT.account_of_login(name) == account
+
+
+@pytest.mark.parametrize(
+    ("login", "written", "address"),
+    [
+        ("anna", "anna@school.example", "anna@school.example"),
+        ("anna", "Ben+x@school.example", "anna@school.example"),
+        ("anna", "news@shop.example", "anna@school.example"),
+        ("anna", None, "anna@school.example"),
+        ("anna", "anna+x@north.school.example", "anna@school.example"),
+        ("jsmith", "js@staff.school.example", "john.smith@school.example"),
+        ("js@staff.school.example", "x@shop.example", "john.smith@school.example"),
+        ("SCHOOL\\JSmith@mailhost", "anna@school.example", "john.smith@school.example"),
+        ("cleo", "cleo@staff.school.example", "cleo@staff.school.example"),
+        ("cleo", "cleo@alumni.school.example", "cleo@school.example"),
+        ("cleo@staff.school.example", "anna@school.example", "cleo@staff.school.example"),
+        ("cleo@mail.school.example", "anna@school.example", "cleo@school.example"),
+        ("home", "anna@school.example", "home@school.example"),
+        ("x@shop.example", "anna@school.example", "x@shop.example"),
+        ("john.smith", "anna@school.example", "john.smith"),  # an account whose name is in another's address
+        (None, "Anna+x@School.example", "anna@school.example"),
+        (None, "js+x@staff.school.example", "john.smith@school.example"),
+        (None, "home@elsewhere.example", "home@elsewhere.example"),
+        (None, "X+a@shop.example", "x+a@shop.example"),
+        (None, None, ""),
+    ],
+)
+def test_a_sender_has_one_address_whatever_a_message_says(login: str | None, written: str | None, address: str) -> None:
+    assert sender_address(DISTRICT, written, login) == address
+
+
+def test_without_a_mail_domain_a_login_says_nothing_of_addresses() -> None:
+    assert sender_address(District(), "anna@school.example", "ben") == "anna@school.example"
+    assert sender_address(District(), None, "ben") == "ben"
+
+
+def test_all_addresses_of_a_sender_speak_in_their_favour() -> None:
+    names = names_of(DISTRICT, "john.smith@school.example")
+    assert {"jsmith", "js@staff.school.example"} <= set(names)
+    assert names_of(DISTRICT, "home@elsewhere.example") == ("home@elsewhere.example",)
