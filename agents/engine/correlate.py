@@ -33,6 +33,9 @@ READABLE = (1, 2)
 _NONE: Mapping[Any, Any] = {}
 
 
+Put = Callable[[Row, str], None]
+
+
 @dataclass(frozen=True, slots=True)
 class RuleTime:
     """What the sources of a rule have told so far.
@@ -154,24 +157,18 @@ class Bucket:
             StateError: more than `MAX_PENDING` rows wait.
         """
         out: Records = []
-        counters, states = self.counters, self._states
+        known: dict[str, tuple[RuleState, Put | None] | None] = {}
         for rule_id, group_key, late, row, _ in rows:
-            state = states.get(rule_id)
-            if state is None:
-                counters.unknown_rule += 1
-            elif state.coming:
-                out += self._take(state, group_key, row, late=late)
-            elif state.single:
-                out.append(self._alone(state.rule, group_key, row))
-            elif late:
-                counters.late += 1
-            elif row[0] < state.passed:
-                # Only a source that had ended and goes on, or came back from absence, can do this: its rows belong
-                # into a timeline of their own. Windows that are judged are not judged again.
-                counters.behind += 1
-            elif state.expected is None or group_key in state.expected:
-                state.waiting.add(row, group_key)
-            self.dirty = True
+            found = known[rule_id] if rule_id in known else known.setdefault(rule_id, self._to(rule_id))
+            if found is None:
+                self.counters.unknown_rule += 1
+                continue
+            state, put = found
+            if put is not None and not late and row[0] >= state.passed:
+                put(row, group_key)
+            else:
+                self._take(state, group_key, row, out, late=late)
+        self.dirty = self.dirty or bool(known)
         if self.pending > MAX_PENDING:
             raise StateError(
                 f"{self.pending} rows wait for a source that does not move on",
@@ -179,20 +176,29 @@ class Bucket:
             )
         return out
 
-    def _take(self, state: RuleState, group_key: str, row: Row, *, late: bool) -> Records:
-        """The same of a rule of which a next version is announced: the row's time says which one it is for."""
-        rule = state.as_of(row.t)
+    def _to(self, rule_id: str) -> tuple[RuleState, Put | None] | None:
+        """A rule's state, and where its rows wait if nothing but their time is asked of them."""
+        state = self._states.get(rule_id)
+        if state is None:
+            return None
+        plain = not state.coming and not state.single and state.expected is None
+        return state, state.waiting.add if plain else None
+
+    def _take(self, state: RuleState, group_key: str, row: Row, out: Records, *, late: bool) -> None:
+        """One row of a rule; of one of which a next version is announced the row's time says which one it is for."""
+        rule = state.as_of(row.t) if state.coming else state.rule
         if rule is None:
             self.counters.unknown_rule += 1
         elif rule.kind == "single":
-            return [self._alone(rule, group_key, row)]
+            out.append(self._alone(rule, group_key, row))
         elif late:
             self.counters.late += 1
         elif row.t < state.passed:
+            # Only a source that had ended and goes on, or came back from absence, can do this: its rows belong into a
+            # timeline of their own. Windows that are judged are not judged again.
             self.counters.behind += 1
         elif not isinstance(rule.own, Absence) or group_key in rule.own.expect:
             state.waiting.add(row, group_key)
-        return []
 
     def advance(self, times: Mapping[str, RuleTime], of_version: Mapping[tuple[str, int], RuleTime] = _NONE) -> Records:
         """Apply every row that its rule's watermark has passed, then let time pass up to the watermark.

@@ -139,10 +139,10 @@ class Detector:
         some = found[0]
         if len(found) > 1:
             some = pl.concat(found, how="diagonal").sort("row").with_columns(pl.exclude("row").fill_null(value=False))
-        some = some.with_columns(pl.col("row").cast(pl.Int32))
         self.counters.candidates += some.height
-        picked = full[some["row"]].with_columns(some["row"])
-        return Matched(kind, picked, some.drop("row"))
+        numbers = some["row"].cast(pl.Int32)
+        picked = full if some.height == full.height else full[numbers]
+        return Matched(kind, picked.with_columns(numbers), some.drop("row"))
 
     def _parts(self, frame: pl.DataFrame, kind: EventKind) -> Iterator[tuple[Scanner, pl.DataFrame, Rows | None]]:
         """A frame by log format: who looks at it, and its rows' numbers where it is not the whole frame."""
@@ -202,7 +202,8 @@ class Detector:
             return pl.DataFrame(schema=DETECTION_SCHEMA)
         frame, masks = self._attributed(matched, lane, attribution or NoAttribution())
         frame = self._enricher.add(frame, matched.kind, self._plans[matched.kind].later)
-        wanted = masks.select(pl.any_horizontal([base.name for _, base in feeds])).to_series()
+        asked = {base.name for _, base in feeds}
+        wanted = masks[feeds[0][1].name] if len(asked) == 1 else masks.select(pl.any_horizontal(asked)).to_series()
         if not wanted.all():
             frame, masks = frame.filter(wanted), masks.filter(wanted)
         feeder = Feeder(frame, matched.kind, self._enricher)

@@ -133,14 +133,13 @@ class Enricher:
         realm = column == "user_name" and "user_domain" in frame.columns
         # Where no row names a realm there is none to look at.
         realm = realm and frame["user_domain"].null_count() < frame.height
-        bare = frame.select(whole=_lowered(pl.col(column).cast(pl.String)))
-        if not realm and not any(
-            bare.select(pl.col("whole").str.contains(sign, literal=True).any()).item() for sign in "@\\"
-        ):
-            return bare.select(pl.when(~pl.col("whole").is_in(["", MASKED_USER])).then("whole")).to_series()
+        if not realm and frame[column].dtype == pl.String:
+            # One after the other: what an expression names twice is computed twice.
+            bare = frame.select(_lowered(pl.col(column)).alias("whole")).select(*_PLAIN_ACCOUNT)
+            if not bare["signs"].any():
+                return bare["key"]
         read = [column, "user_domain"] if realm else [column]
         distinct = frame.select(read).unique()
-        # One after the other: what an expression names twice is computed twice.
         spelled = distinct.with_columns(whole=_lowered(pl.col(column).cast(pl.String)))
         spelled = spelled.with_columns(name=_bare_name(pl.col("whole")))
         spelled = spelled.with_columns(named=self._local(pl.col("name")))
@@ -207,3 +206,8 @@ _DEVICE_COLUMNS: dict[str, Callable[[Enricher, pl.DataFrame], pl.Series]] = {
     "user_roles": Enricher.roles,
     "dhcp_server_known": lambda e, f: _known_server(e.district, f),
 }
+# Key of an account that is written without a domain, and whether it is written with one.
+_PLAIN_ACCOUNT = (
+    pl.when(~pl.col("whole").is_in(["", MASKED_USER])).then("whole").alias("key"),
+    pl.col("whole").str.contains_any(["@", "\\"]).alias("signs"),
+)

@@ -67,6 +67,23 @@ class _Part:
     values: pl.Series
     number: pl.Series
 
+    def own(self) -> dict[str, pl.Series]:
+        """These columns by name."""
+        return {"group_key": self.group_key, "values": self.values, "number": self.number}
+
+
+def _together(parts: Sequence[_Part]) -> tuple[NDArray[np.int64], NDArray[np.int64], pl.DataFrame]:
+    """Numbers of rows in order, whose each of them is, and the columns that are a rule's own."""
+    if len(parts) == 1:
+        (part,) = parts
+        own = pl.DataFrame([column.alias(name) for name, column in part.own().items()])
+        return part.numbers, np.zeros(len(part.numbers), np.int64), own
+    numbers = np.concatenate([part.numbers for part in parts])
+    feed = np.repeat(np.arange(len(parts)), [len(part.numbers) for part in parts])
+    order = np.lexsort((feed, numbers))
+    own = pl.DataFrame({name: pl.concat([part.own()[name] for part in parts]) for name in parts[0].own()})
+    return numbers[order], feed[order], own[order]
+
 
 class Feeder:
     """Makes detection rows of one frame.
@@ -93,22 +110,16 @@ class Feeder:
         """
         ordered = sorted(feeds, key=lambda feed: (feed[0].id, feed[1].name))
         parts = [self._part(rule, base, masks[base.name]) for rule, base in ordered]
-        numbers = np.concatenate([part.numbers for part in parts])
-        feed = np.repeat(np.arange(len(parts)), [len(part.numbers) for part in parts])
-        order = np.lexsort((feed, numbers))
-        own = pl.DataFrame(
-            {
-                "group_key": pl.concat([part.group_key for part in parts]),
-                "values": pl.concat([part.values for part in parts]),
-                "number": pl.concat([part.number for part in parts]),
-            }
-        )
         told = pl.DataFrame(
             [(rule.id, rule.version, base.name) for rule, base in ordered],
             schema=["rule_id", "rule_version", "base"],
             orient="row",
         )
-        columns = [*told[feed[order]], *own[order], *self._common()[numbers[order]]]
+        numbers, feed, own = _together(parts)
+        common = self._common()
+        if len(numbers) != common.height or len(parts) > 1:
+            common = common[numbers]
+        columns = [*told[feed], *own, *common]
         by_name = {column.name: column for column in columns}
         return pl.DataFrame([by_name[name] for name in DETECTION_SCHEMA])
 
@@ -152,7 +163,7 @@ class Feeder:
         found = self._objects.get(columns)
         if found is None:
             # A column of the frame stands for the rows of a key without members.
-            parts = self._frame.select("row").with_columns(self._key(c).alias(f"_{n}") for n, c in columns)
+            parts = pl.DataFrame([self._frame["row"], *(self._key(c).alias(f"_{n}") for n, c in columns)])
             found = json_objects(parts, {name: f"_{name}" for name, _ in columns})
             if any(part.null_count() for part in parts):
                 whole = parts.select(pl.all_horizontal(pl.all().is_not_null())).to_series()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 import polars as pl
@@ -22,24 +23,28 @@ def json_objects(frame: pl.DataFrame, columns: Mapping[str, str]) -> pl.Series:
     Returns:
         Texts, keys in sorted order.
     """
-    keys = [k for k in sorted(columns) if frame[columns[k]].null_count() < frame.height]
+    nulls = {k: frame[column].null_count() for k, column in sorted(columns.items())}
+    keys = tuple(k for k, count in nulls.items() if count < frame.height)
     if not keys:
         return pl.Series(["{}"] * frame.height, dtype=pl.String)
-    texts = [k for k in keys if frame.schema[columns[k]] == pl.String]
-    plain = _objects(frame, keys, columns, escape=False)
+    members = tuple((k, columns[k], frame[columns[k]].dtype == pl.String) for k in keys)
+    plain = frame.select(_objects(members, escape=False)).to_series()
     # Most texts have nothing in them to be escaped, and that shows in the result.
-    filled = [frame.height - frame[columns[k]].null_count() for k in (*keys, *texts)]
-    if _is_plain(plain, quotes=2 * sum(filled)):
+    quotes = sum((frame.height - nulls[k]) * (4 if is_text else 2) for k, _, is_text in members)
+    if _is_plain(plain, quotes):
         return plain
-    if texts and any(frame.select(pl.col(sorted({columns[k] for k in texts})).str.contains(_CONTROL).any()).row(0)):
+    texts = {column for _, column, is_text in members if is_text}
+    if texts and any(frame.select(pl.col(sorted(texts)).str.contains(_CONTROL).any()).row(0)):
         return _one_by_one(frame, keys, columns)
-    return _objects(frame, keys, columns, escape=True)
+    return frame.select(_objects(members, escape=True)).to_series()
 
 
-def _objects(frame: pl.DataFrame, keys: Sequence[str], columns: Mapping[str, str], *, escape: bool) -> pl.Series:
-    members = [_member(k, columns[k], is_text=frame.schema[columns[k]] == pl.String, escape=escape) for k in keys]
-    inside = pl.concat_str(members, separator=",", ignore_nulls=True)
-    return frame.select(pl.concat_str([pl.lit("{"), inside, pl.lit("}")])).to_series()
+@lru_cache(maxsize=1_000)  # few shapes come again with every batch, and to write one down takes longer than to run it
+def _objects(members: tuple[tuple[str, str, bool], ...], *, escape: bool) -> pl.Expr:
+    """An object of members: key, column, and whether that is text."""
+    parts = [_member(key, column, is_text=is_text, escape=escape) for key, column, is_text in members]
+    inside = pl.concat_str(parts, separator=",", ignore_nulls=True)
+    return pl.concat_str([pl.lit("{"), inside, pl.lit("}")])
 
 
 def _member(key: str, column: str, *, is_text: bool, escape: bool) -> pl.Expr:

@@ -108,11 +108,11 @@ def _of_events(detections: pl.DataFrame) -> list[Sequence[Any]]:
 
     A flood in which each of 142 rules matches would else hold each summary 142 times.
     """
-    # Two rows of an event have other facts and another summary where one rule waits for identity and one does not.
-    told_by = [pl.col(name) for name in ("event_id", "row", "log_offset", "summary", "facts")]
-    begins = detections.select(pl.any_horizontal(c.ne_missing(c.shift()) for c in told_by)).to_series()
     numbers = None
-    if not begins.all():
+    if detections.height > 1 and (detections["event_id"][1:] == detections["event_id"][:-1]).any():
+        # Two rows of an event have other facts and another summary where one rule waits for identity and one does not.
+        told_by = [pl.col(name) for name in ("event_id", "row", "log_offset", "summary", "facts")]
+        begins = detections.select(pl.any_horizontal(c.ne_missing(c.shift()) for c in told_by)).to_series()
         numbers = (begins.cum_sum() - 1).to_list()
         detections = detections.filter(begins)
     frame = detections.select(pl.col("timestamp").dt.timestamp("us"), *_OF_EVENT[1:])

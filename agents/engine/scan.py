@@ -95,10 +95,11 @@ class Scanner:
         # Columns that wait for identity are not there yet, and `possible` asks for none of them.
         columns = [column for column in frame.columns if column in asked] or frame.columns[:1]
         part = frame.select(columns) if rows is None else frame.select(pl.col(columns).gather(rows))
-        # Lazily, so that what several conditions have in common (a column in lower case) is computed once.
         tests = {f"={name}": self._conditions[name].possible for name in names}
-        masks = part.lazy().with_columns(**tests).select(pl.col(test).alias(test[1:]) for test in tests).collect()
-        hits = {mask.name: mask.arg_true().to_numpy().astype(np.int64) for mask in masks.iter_columns() if mask.any()}
+        # Lazily, so that what several conditions have in common (a column in lower case) is computed once.
+        judged = part.with_columns(**tests) if len(tests) == 1 else part.lazy().with_columns(**tests).collect()
+        masks = {test[1:]: judged[test] for test in tests}
+        hits = {name: mask.arg_true().to_numpy().astype(np.int64) for name, mask in masks.items() if mask.any()}
         return hits if rows is None else {name: rows[found] for name, found in hits.items()}
 
     def _candidates(self, frame: pl.DataFrame, choice: _Choice) -> tuple[dict[str, Rows], set[str]]:

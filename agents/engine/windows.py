@@ -125,6 +125,11 @@ class EventCount(Window):
 
     __slots__ = ()
 
+    def holds(self) -> bool:
+        """See `Window.holds`: the usual case without detours."""
+        least = self._least
+        return super().holds() if least is None or self.rule.lasting_us else 0 < len(self.rows) >= least
+
     @property
     def value(self) -> float:
         """Rows inside."""
