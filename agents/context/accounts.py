@@ -7,6 +7,7 @@ import re
 from agents.context.mac import normalise_mac
 
 MASKED_USER = "(masked)"  # what a normaliser writes where a password was typed as the user name: nobody
+_HIDDEN = ("", "anonymous", "anon", "eduroam", MASKED_USER)
 _SEPARATED = re.compile(r"[:.-]")
 
 
@@ -19,9 +20,10 @@ def is_computer(name: str) -> bool:
 def is_hidden(name: str) -> bool:
     """True for the outer identity of a login whose name is told inside its tunnel only: `anonymous@realm`, `@realm`.
 
-    RFC 7542, section 2.4: what stands before the @ may be left out, or be `anonymous`.
+    RFC 7542, section 2.4: what stands before the @ may be left out, or be `anonymous`. Set-up programmes of roaming
+    networks write `anon` and `eduroam`, too.
     """
-    return name.strip().lower().rpartition("\\")[2].partition("@")[0] in ("", "anonymous", MASKED_USER)
+    return name.strip().lower().rpartition("\\")[2].partition("@")[0] in _HIDDEN
 
 
 def is_device(name: str, mac: str | None = None) -> bool:

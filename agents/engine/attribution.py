@@ -27,7 +27,8 @@ class Attribution(Protocol):
     ) -> tuple[str | None, tuple[str, ...]]:
         """Account that had a session on a device or an address at a time, and the ids of the facts that say so.
 
-        `agents.engine.identity.SEVERAL` where several people had: then not even the owner is named.
+        `agents.engine.identity.SEVERAL` where several people had: then not even the owner is named. Behind `LEFT` who
+        had one until lately.
         """
 
 

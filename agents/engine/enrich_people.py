@@ -18,7 +18,7 @@ from agents.context.district import District
 from agents.context.handed_in import from_outside, logins
 from agents.context.inventory import Device, Inventory
 from agents.engine.enrich_mail import internal_address
-from agents.engine.identity import SEVERAL
+from agents.engine.identity import LEFT, SEVERAL
 from schemas.kinds import EventKind
 
 COLUMNS = ("source_address_shared", "person", "person_roles", "person_site", "subject")
@@ -150,10 +150,15 @@ def _at_device(frame: pl.DataFrame, spelling: Spelling, shared: pl.Series) -> pl
 
 
 def _behind(device: Device | None, session: str | None, district: District) -> str | None:
-    """Who had a session, or the owner of the device; nobody where they are two, or several had, or it is shared."""
+    """Who had a session, or the owner of the device; nobody where they are two, or several had, or it is shared.
+
+    Where a session ended lately the owner is named only if it was theirs: somebody else may sit there still.
+    """
     if session == SEVERAL or (device is not None and device.kind in SHARED_KINDS):
         return None
     owner = "" if device is None else district.account_of_login(device.owner)
+    if session is not None and session.startswith(LEFT):
+        return owner if owner and owner == session.removeprefix(LEFT) else None
     agreed = owner if session is None else session if owner in ("", session) else ""
     return agreed or None
 
@@ -167,10 +172,13 @@ def _named(frame: pl.DataFrame, spelling: Spelling) -> list[str | None]:
 
 
 def _sessions(frame: pl.DataFrame, spelling: Spelling) -> list[str | None]:
-    """Who had a session, spelled as in a group key, or `SEVERAL`."""
+    """Who had a session, or behind `LEFT` had one lately, spelled as in a group key; or `SEVERAL`."""
     if SESSION_USER not in frame.columns:
         return [None] * frame.height
-    return _logged_in(frame[SESSION_USER], spelling).to_list()
+    names = frame[SESSION_USER].to_list()
+    accounts = _logged_in(frame[SESSION_USER].str.strip_prefix(LEFT), spelling).to_list()
+    over = (name is not None and name.startswith(LEFT) for name in names)
+    return [LEFT + one if one and left else one for one, left in zip(accounts, over, strict=True)]
 
 
 def _human(account: str, district: District) -> str | None:

@@ -34,6 +34,7 @@ SHARING_US = 1_800_000_000  # two people on one device within this time share it
 _BEGINS, _ENDS = ("session_start",), ("logout", "session_end", "disconnect")
 _GRANTED = ("ack", "renew")  # some servers tell a renewal from a first grant
 SEVERAL = "*"  # the answer where several people were there: nobody is named, not even who owns the device
+LEFT = "<"  # before a name in the answer: nobody has a session, they had one until less than `SHARING_US` ago
 MAX_FACTS = 5_000_000  # beyond it the oldest fact of the address in hand goes: old rows may stay unattributed
 
 
@@ -252,28 +253,34 @@ class FactIndex:
             mac: Of an IP address, the device that had it, where that is known otherwise than by leases.
 
         Returns:
-            The name as logged; None where nobody had a session or the newest had ended; `SEVERAL` where several people
-            were there within `SHARING_US`.
+            The name as logged; None where nobody had a session or the newest had ended long ago; that name behind
+            `LEFT` where it ended within `SHARING_US`: who logs out of the network may sit there still. `SEVERAL` where
+            several people were there within that time.
         """
         known = self._facts.get((kind, address), [])
         holder: str | None = None
         ids: tuple[str, ...] = ()
-        seen, ended = set[str](), set[str]()
+        seen, ended, left = set[str](), set[str](), dict[str, str]()
+        until = t_us  # whoever a fact names was there until the next one, or until they logged out
         for i in range(bisect_left(known, (t_us + 1,)) - 1, -1, -1):
             start, event, user, end, fact = known[i]
-            if start <= t_us - SESSION_US or (ids and start <= t_us - SHARING_US):
+            if start <= t_us - SESSION_US or (ids and until <= t_us - SHARING_US):
                 break
             if kind == "ip_user" and not self._still_there(address, (start, event), t_us, mac):
                 continue
             name = spelled(user) if user else ""
             if name and start > t_us - SHARING_US:
                 seen.add(name)
+            if name and (start if start == end else until) > t_us - SHARING_US:
+                left.setdefault(name, user)
             if start == end:
                 ended.add(name)
             elif not ids:
                 holder, ids = None if not name or name in ended else user, (fact,)
-        several = len(seen | ({spelled(holder)} if holder else set())) > 1
-        return (SEVERAL if several else holder), ids
+            until = start
+        if len(seen | ({spelled(holder)} if holder else left.keys())) > 1:
+            return SEVERAL, ids
+        return (LEFT + next(iter(left.values())) if left and not holder else holder), ids
 
     def _still_there(self, ip: str, login: tuple[int, str], t_us: int, mac: str | None) -> bool:
         """Whether the device of a login (its time and event) has an address still, or nothing says which one has it."""
@@ -291,12 +298,15 @@ class FactIndex:
     def person_of(
         self, mac: str | None, ip: str | None, t_us: int, spelled: Spelled = str.lower
     ) -> tuple[str | None, tuple[str, ...]]:
-        """Who had a session by device and by address; `SEVERAL` where there were several, or the two do not agree."""
+        """See `user_of`: by device and by address; `SEVERAL` where the two do not agree."""
         asked = (("mac_user", mac), ("ip_user", ip))
         found = [self.user_of(kind, address, t_us, spelled, mac) for kind, address in asked if address]
-        users = {user if user == SEVERAL else spelled(user): user for user, _ in found if user is not None}
+        users = {spelled(user.removeprefix(LEFT)): user for user, _ in found if user is not None}
         ids = tuple(one for user, some in found if user is not None for one in some)
-        return (SEVERAL if len(users) > 1 else next(iter(users.values()), None)), ids
+        if len(users) > 1:
+            return SEVERAL, ids
+        # Who has left one of both, and has the other still, is there.
+        return min((user for user, _ in found if user is not None), key=lambda u: u.startswith(LEFT), default=None), ids
 
     def forget_before(self, t_us: int) -> None:
         """Drop facts that change no answer to a question of `t_us` or later.

@@ -14,7 +14,7 @@ from agents.context.district import District
 from agents.context.mac import normalise_mac
 from agents.context.networks import parse_address
 from agents.engine.enrich_people import SHARED_KINDS
-from agents.engine.identity import SEVERAL, FactIndex, facts_of
+from agents.engine.identity import LEFT, SEVERAL, FactIndex, facts_of
 from infra.cli.configuration import Chosen, choose
 from infra.cli.output import json_line, line, table, talk
 from schemas.errors import ConfigError, InputError
@@ -129,6 +129,9 @@ def _used(kind: str, address: str, t_us: int, known: _Known) -> Iterator[Said]:
     user, ids = known.index.user_of(kind, address, t_us, known.district.account_of_login)
     if user == SEVERAL:
         yield Said(_USED[kind], address, "several people", "", "", 1.0, "", "")
+    elif user is not None and user.startswith(LEFT):
+        value = f"nobody: {user.removeprefix(LEFT)} left less than half an hour before"
+        yield Said(_USED[kind], address, value, "", "", 1.0, "", "")
     elif user is not None:
         yield _said(_USED[kind], address, user, known.by_id[ids[0]])
 

@@ -107,6 +107,25 @@ def test_who_owns_a_device_is_not_named_where_others_were_on_it() -> None:
     ]) == (PHONE, None)  # fmt: skip
 
 
+@pytest.mark.parametrize("end", [{"event_action": "logout"}, {"user_name": "host/lt-1.school.example"}], ids=str)
+@pytest.mark.parametrize(
+    ("who", "minute", "person"), [("ben", 39, None), ("ben", 40, "anna"), ("anna", 11, "anna"), ("anna", 39, "anna")]
+)
+def test_who_owns_a_device_is_named_half_an_hour_after_somebody_else_left_it(
+    end: dict[str, Any], who: str, minute: int, person: str | None
+) -> None:
+    login = {"user_name": who, "source_mac": LAPTOP}
+    page = {"minute": minute, "source_ip": "10.1.0.1"}
+    found = _put_down(page, [("10.1.0.1", LAPTOP)], [login, {**login, **end, "minute": 10}])
+    assert found == (LAPTOP, person)
+
+
+def test_who_left_a_device_that_is_nobodys_is_not_behind_it_any_more() -> None:
+    login = {"user_name": "ben", "source_mac": PHONE}
+    over = {**login, "event_action": "logout", "minute": 10}
+    assert _put_down({"minute": 11, "source_ip": "10.1.0.2"}, [("10.1.0.2", PHONE)], [login, over]) == (PHONE, None)
+
+
 def test_who_had_an_address_before_is_not_behind_it() -> None:
     anna = {"user_name": "anna", "event_action": "session_start", "source_mac": LAPTOP, "assigned_ip": "10.1.0.5"}
     page = {"minute": 125, "source_ip": "10.1.0.5"}

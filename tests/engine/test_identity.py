@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from agents.context.district import District
 from agents.context.roster import Roster
-from agents.engine.identity import SESSION_US, SEVERAL, SHARING_US, FactIndex, facts_of
+from agents.engine.identity import LEFT, SESSION_US, SEVERAL, SHARING_US, FactIndex, facts_of
 from agents.rules.examples import frame_of
 from schemas.kinds import EventKind
 
@@ -90,7 +90,8 @@ def _there(minutes: float, *logins: dict[str, object]) -> str | None:
 def test_a_session_lasts_from_the_login_to_the_logout_or_twelve_hours() -> None:
     anna = _session(0, "anna")
     assert [_there(m, anna) for m in (-1, 0, 719, 720)] == [None, "anna", "anna", None]
-    assert [_there(m, anna, _session(60, "anna", "logout")) for m in (59, 60, 61)] == ["anna", None, None]
+    left = [_there(m, anna, _session(60, "anna", "logout")) for m in (59, 60, 89, 90)]
+    assert left == ["anna", LEFT + "anna", LEFT + "anna", None]
     assert _there(100, anna, _session(60, "anna", "logout"), _session(90, "anna")) == "anna"
 
 
@@ -120,7 +121,7 @@ def test_a_session_by_address_counts_and_one_that_contradicts_the_device_names_n
 
 def test_two_who_came_and_went_within_half_an_hour_are_several_too() -> None:
     both = (_session(0, "ben"), _session(5, "ben", "logout"), _session(10, "cleo"), _session(12, "cleo", "logout"))
-    assert [_there(m, *both) for m in (6, 13, 43)] == [None, SEVERAL, None]
+    assert [_there(m, *both) for m in (6, 13, 43)] == [LEFT + "ben", SEVERAL, None]
 
 
 def test_a_computer_that_logs_in_by_itself_is_nobody_and_whoever_was_there_has_left() -> None:
@@ -129,7 +130,8 @@ def test_a_computer_that_logs_in_by_itself_is_nobody_and_whoever_was_there_has_l
     assert [_there(m, start, _session(5, "anna")) for m in (1, 6, 36)] == [None, "anna", "anna"]
     assert _there(11, start, _session(5, "anna"), _session(6, "host/lt1.school.example", "session_end")) == "anna"
     for name in ("host/lt1.school.example", "SCHOOL\\LT1$", "lt1$@school.example"):
-        assert [_there(m, _session(5, "anna"), _session(60, name)) for m in (59, 61)] == ["anna", None]
+        there = [_there(m, _session(5, "anna"), _session(60, name)) for m in (59, 61, 89, 90)]
+        assert there == ["anna", LEFT + "anna", LEFT + "anna", None]
         assert _there(66, _session(5, "anna"), _session(60, name), _session(65, "ben")) == "ben"
 
 
@@ -142,6 +144,8 @@ def test_a_device_that_gives_its_address_and_an_outer_name_are_nobody_and_end_no
         "anonymous",
         "anonymous@school.example",
         "@school.example",
+        "anon@school.example",
+        "eduroam@school.example",
     )
     for name in names:
         assert _there(6, _session(5, name)) is None
