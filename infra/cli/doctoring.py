@@ -20,15 +20,14 @@ from infra.run.checks import (
     State,
     clickhouse,
     disk,
-    kafka,
     mail,
     recipients,
-    retention,
     secrets,
     sources,
     workers,
     worst,
 )
+from infra.run.checks_kafka import Found, kafka, retention
 from schemas.errors import AupstreamError
 
 
@@ -62,10 +61,10 @@ def _checks(chosen: Chosen) -> Iterator[Check]:
         yield from recipients(config, district_of(config.district))
     except AupstreamError as error:
         yield Check("context", "bad", str(error).splitlines()[0], "correct the file that it names")
-    own = embedded(chosen)
+    own, found = embedded(chosen), Found()
     address = config.kafka.address or ("" if own is None else own.kafka)
     if address:
-        yield from kafka(config, address)
+        yield from kafka(config, address, found)
     else:
         yield Check("Kafka", "unknown", "the embedded one does not run", "start `aupstream up` or `aupstream run`")
     try:
@@ -74,7 +73,7 @@ def _checks(chosen: Chosen) -> Iterator[Check]:
         yield Check("rules", "bad", str(error).splitlines()[0], "see `aupstream rules lint`")
     else:
         yield Check("rules", "ok", f"{len(rules.rules)} rules")
-        yield from retention(config, rules)
+        yield from retention(config, rules, found)
     if config.clickhouse.dsn or own is not None:
         yield from _clickhouse(chosen)
     else:

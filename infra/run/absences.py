@@ -86,7 +86,7 @@ class Absences(threading.Thread):
                 if now - beat_s >= OWN_S:
                     passed = min(now - beat_s, 2 * OWN_S) if beat_s else 0.0
                     beat_s = now
-                    own = {"watch": self._run, "passed_s": passed}
+                    own = {"watch": self._run, "passed_s": passed, "sent_us": time.time_ns() // 1_000}
                     producer.send(HEARTBEATS, json.dumps(own).encode(), key=_KEY, partition=0)
                 for records in consumer.poll(timeout_ms=500).values():
                     for record in records:

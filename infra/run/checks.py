@@ -1,7 +1,6 @@
 """What `aupstream doctor` looks at: each check says how it stands and, where it is not well, what to do; no changes.
 
-Retention is held against what it is for: a topic that is read again after an outage has to reach back over the outage
-and the time to catch up; one from which windows are made anew, when a checkpoint is lost, over the longest window, too.
+See `infra.run.checks_kafka` for Kafka.
 """
 
 from __future__ import annotations
@@ -10,37 +9,25 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from kafka import KafkaAdminClient
-from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import KafkaError
-
 from agents.alerts.sending import UndeliveredError
 from agents.context.district import District
 from agents.context.whose import person_of
-from agents.rules.model import RuleSet
 from agents.stages.notify import server_of
 from infra.clickhouse.migrate import files
 from infra.config import Config
 from infra.embedded.servers import LEAST_FREE
 from infra.run.drain import statuses
-from infra.run.knock import knock, refused
 from infra.run.paths import DataPaths
-from infra.run.topics import DAY_MS, Wanted, other_number, wanted
 from schemas.errors import AupstreamError
-from schemas.kafkaaddress import KafkaAddress, kafka_options
-from schemas.kinds import DETECTIONS, VIOLATIONS, EventKind
 
-OUTAGE_MS = DAY_MS  # Kafka, ClickHouse or an agent away for so long is to be caught up with
-REBUILD_MS = 60 * 60_000  # catching up after that
 ROOMY = 2 << 30  # bytes of disk below which one is warned
 SKEW_S = 5.0
-_KEEP, _CLEAN, _LARGEST = "retention.ms", "cleanup.policy", "max.message.bytes"
 State = Literal["ok", "warning", "bad", "unknown"]
 
 
@@ -144,88 +131,6 @@ def sources(config: Config) -> Iterator[Check]:
             yield Check(name, "bad", f"{unreadable[0]} cannot be read by this account", todo)
         else:
             yield Check(name, "ok", f"{path}: {len(found)} {'file' if len(found) == 1 else 'files'}")
-
-
-def kafka(config: Config, address: str) -> Iterator[Check]:
-    """Whether it lets us in, and whether topics are as they should be."""
-    servers = KafkaAddress.of(address).servers
-    try:
-        knock(address)
-        admin = KafkaAdminClient(**kafka_options(address), bootstrap_timeout_ms=5_000)
-    except AupstreamError as error:
-        yield Check("Kafka", "bad", f"{error.where}: {error.what}", error.hint)
-        return
-    except KafkaError as error:
-        yield Check("Kafka", "bad", f"{servers} does not answer: {error}", "is it running? is the address right?")
-        return
-    settings = config.kafka
-    topics = wanted(settings.event_partitions, settings.detection_partitions, config.privacy.retention)
-    try:
-        described = {d.get("topic") or d.get("name"): len(d["partitions"]) for d in admin.describe_topics(list(topics))}
-        asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in topics if described.get(name)]
-        configs = admin.describe_configs(asked, config_filter="all").get("topic", {}) if asked else {}
-    except KafkaError as error:
-        said = refused(address, error, "topics cannot be looked at")
-        yield Check("Kafka", "bad", said.what, said.hint)
-        return
-    finally:
-        admin.close()
-    yield Check("Kafka", "ok", f"{servers} lets us in")
-    standing = {n: {k: str(v["value"]) for k, v in found.items()} for n, found in configs.items()}
-    yield from _topics(topics, described, standing)
-
-
-def _topics(topics: Mapping[str, Wanted], described: Mapping[Any, int], standing: Mapping[str, Any]) -> Iterator[Check]:
-    missing = sorted(name for name in topics if not described.get(name))
-    if missing:
-        yield Check(
-            "topics",
-            "warning",
-            f"{len(missing)} are missing: {', '.join(missing[:3])} …",
-            "they are made at the first start",
-        )
-    for name in sorted(topics.keys() - set(missing)):
-        if name != VIOLATIONS and described[name] != topics[name].partitions:
-            detail = f"{name} has {described[name]} partitions, the configuration says {topics[name].partitions}"
-            yield Check("topics", "bad", detail, other_number(name))
-        for key, value in topics[name].config.items():
-            is_now = standing.get(name, {}).get(key)
-            if is_now is None or is_now == value or key in (_KEEP, "min.cleanable.dirty.ratio"):
-                continue
-            state: State = "bad" if key == _CLEAN or (key == _LARGEST and int(is_now) < int(value)) else "warning"
-            todo = f"kafka-configs.sh --alter --topic {name} --add-config {key}={value}"
-            yield Check("topics", state, f"{name}: {key} is {is_now}, not {value}", todo)
-    if not missing:
-        yield Check("topics", "ok", f"all {len(topics)} are there")
-
-
-def retention(config: Config, rules: RuleSet) -> Iterator[Check]:
-    """Of every topic that is read again, against what it is for."""
-    longest = max(rules.rules, key=lambda r: r.timespan_us, default=None)
-    window_ms = 0 if longest is None else longest.timespan_us // 1_000
-    topics = wanted(1, 1, config.privacy.retention)
-    for name in (*(kind.topic for kind in EventKind), DETECTIONS):
-        kept = int(topics[name].config[_KEEP])
-        needed = OUTAGE_MS + REBUILD_MS
-        if kept < needed:
-            detail = f"{name} is kept {_days(kept)}; an outage and catching up take {_days(needed)}"
-            yield Check("retention", "bad", detail, "raise privacy.retention.kafka_days")
-        elif name == DETECTIONS and kept < needed + window_ms and longest is not None:
-            detail = f"{name} is kept {_days(kept)}, the longest window is {_days(window_ms)} ({longest.id})"
-            detail += ": a lost checkpoint could not be made anew whole"
-            days = -(-(needed + window_ms) // DAY_MS)
-            yield Check(
-                "retention",
-                "warning",
-                detail,
-                f"set privacy.retention.kafka_days = {days}, or keep copies of the state topics",
-            )
-        else:
-            yield Check("retention", "ok", f"{name} is kept {_days(kept)}")
-
-
-def _days(milliseconds: int) -> str:
-    return f"{milliseconds / DAY_MS:.3g} days"
 
 
 def clickhouse(execute: Any) -> Iterator[Check]:

@@ -73,7 +73,7 @@ def heartbeat(collector: Collector, now_us: int) -> dict[str, Any] | None:
         collector: Its collector.
         now_us: Wall clock, microseconds UTC.
     """
-    head = {"source": collector.config.name, "newest": collector.newest}
+    head = {"source": collector.config.name, "newest": collector.newest, "sent_us": now_us}
     if collector.done and collector.finished:
         return {**head, "state": ENDED}
     hung = collector.stepped_us is None or now_us - collector.stepped_us > HUNG_S * 1_000_000

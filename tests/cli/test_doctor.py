@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from agents.build import district_of
 from agents.rules.loader import parse_rules
 from infra.config import Config
 from infra.embedded.ports import free_ports
-from infra.run import checks
+from infra.run import checks, checks_kafka
 from infra.run.checks import Check
 from schemas.errors import ServerError
 from tests.cli.command import aupstream
@@ -106,10 +107,21 @@ def test_a_mail_server_that_is_not_there_is_bad_and_its_password_for_our_eyes_on
 @pytest.mark.parametrize(("days", "state"), [(1, "bad"), (7, "warning"), (12, "ok")])
 def test_retention_is_held_against_the_longest_window(days: int, state: str) -> None:
     config = Config.model_validate({"data": "data", "privacy": {"retention": {"kafka_days": days}}})
-    found = list(checks.retention(config, parse_rules(WINDOW)))
+    found = list(checks_kafka.retention(config, parse_rules(WINDOW), checks_kafka.Found()))
     (detections,) = [c for c in found if "aup.detections" in c.detail]
     assert detections.state == state
     assert ("set privacy.retention.kafka_days = 12" in detections.todo) == (state == "warning")
+
+
+def test_retention_is_what_stands_where_a_topic_stands() -> None:
+    config = Config.model_validate({"data": "data", "privacy": {"retention": {"kafka_days": 12}}})
+    stand = {"aup.detections": 3_600_000, "aup.events.mail": -1, "aup.events.dhcp": 40 * 86_400_000}
+    found = list(checks_kafka.retention(config, parse_rules(WINDOW), checks_kafka.Found(stand)))
+    of = {name: [(c.state, c.detail) for c in found if f"{name} " in c.detail] for name in stand}
+    assert [state for state, _ in of["aup.detections"]] == ["warning", "bad"]
+    assert "is kept 0.0417 days, and [privacy.retention] says 12 days" in of["aup.detections"][0][1]
+    assert of["aup.events.mail"] == [("ok", "aup.events.mail is kept for ever")]
+    assert [state for state, _ in of["aup.events.dhcp"]] == ["warning", "ok"]
 
 
 def test_clocks_that_differ_and_tables_of_a_newer_release_are_bad() -> None:
@@ -136,6 +148,8 @@ def test_a_running_system_is_well_and_a_topic_that_was_changed_is_named(scene: S
             ("Kafka", "ok"),
             ("topics", "ok"),
             ("clocks", "ok"),
+            ("access", "ok"),
+            ("broker clock", "ok"),
             ("tables", "ok"),
             ("workers", "ok"),
         } <= found.keys()
@@ -143,9 +157,17 @@ def test_a_running_system_is_well_and_a_topic_that_was_changed_is_named(scene: S
         admin.alter_configs(
             [ConfigResource(ConfigResourceType.TOPIC, "aup.violations", {"max.message.bytes": "1000000"})]
         )
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, "aup.events.mail", {"retention.ms": "3600000"})])
         admin.close()
+        ahead = {"source": "far", "newest": None, "state": "reading", "sent_us": time.time_ns() // 1_000 + 85_000_000}
+        producer = KafkaProducer(bootstrap_servers=system.kafka)
+        producer.send("aup.heartbeats", json.dumps(ahead).encode(), key=b"far", partition=0).get(30)
+        producer.close()
         code, found = _found(scene)
         assert code == 1
+        assert "Kafka's is -8" in found["broker clock", "bad"]
+        assert "from that of source far" in found["broker clock", "bad"]
+        assert "aup.events.mail is kept 0.0417 days; an outage" in found["retention", "bad"]
         assert "aup.violations: max.message.bytes is 1000000, not 8388608" in found["topics", "bad"]
         assert "kafka-configs.sh --alter --topic aup.violations" in found["topics", "bad"]
 

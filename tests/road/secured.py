@@ -33,7 +33,7 @@ from infra.embedded.ports import LOOPBACK, free_ports
 from schemas.kafkaaddress import KafkaAddress
 from tests.embedded.servers_fixture import jar_cache
 
-USER, STRANGER = "aup", "stranger"
+USER, STRANGER, WRITER = "aup", "stranger", "writer"
 PASSWORD = "correct horse"
 _LISTENERS = {"SCRAM": "SASL_SSL", "OAUTH": "SASL_SSL", "TLS": "SSL"}
 
@@ -71,7 +71,7 @@ class Secured:
 
 @contextmanager
 def secured(folder: Path) -> Iterator[Secured]:
-    """A broker, started and stopped. User `aup` may do everything with topics and groups, `stranger` nothing."""
+    """A broker, started and stopped. User `aup` may do everything, `writer` write to topics, `stranger` nothing."""
     folder.mkdir(parents=True)
     authority = trustme.CA()
     authority.cert_pem.write_to_path(folder / "ca.pem")
@@ -133,23 +133,24 @@ def _administer(plain: str) -> None:
     admin = KafkaAdminClient(bootstrap_servers=plain)
     mechanism = ScramMechanism.SCRAM_SHA_512
     admin.alter_user_scram_credentials(
-        [UserScramCredentialUpsertion(name, mechanism, PASSWORD) for name in (USER, STRANGER)]
+        [UserScramCredentialUpsertion(name, mechanism, PASSWORD) for name in (USER, STRANGER, WRITER)]
     )
-    kinds = ((ResourceType.TOPIC, "aup."), (ResourceType.GROUP, "aup-"), (ResourceType.CLUSTER, "kafka-cluster"))
-    admin.create_acls(
-        [
-            ACL(
-                principal=f"User:{USER}", host="*", operation=ACLOperation.ALL,
-                permission_type=ACLPermissionType.ALLOW,
-                resource_pattern=ResourcePattern(
-                    kind, name,
-                    ACLResourcePatternType.LITERAL if kind is ResourceType.CLUSTER else ACLResourcePatternType.PREFIXED,
-                ),
-            )
-            for kind, name in kinds
-        ]
+    everything, writing = (
+        (ACLOperation.ALL,),
+        (ACLOperation.WRITE, ACLOperation.DESCRIBE, ACLOperation.DESCRIBE_CONFIGS),
+    )
+    given = (
+        (USER, ResourceType.TOPIC, "aup.", everything), (USER, ResourceType.GROUP, "aup-", everything),
+        (USER, ResourceType.CLUSTER, "kafka-cluster", everything), (WRITER, ResourceType.TOPIC, "aup.", writing),
     )  # fmt: skip
+    admin.create_acls([_allowed(who, kind, name, one) for who, kind, name, some in given for one in some])
     admin.close()
+
+
+def _allowed(who: str, kind: ResourceType, name: str, operation: ACLOperation) -> ACL:
+    literal = kind is ResourceType.CLUSTER
+    way = ACLResourcePatternType.LITERAL if literal else ACLResourcePatternType.PREFIXED
+    return ACL(f"User:{who}", "*", operation, ACLPermissionType.ALLOW, ResourcePattern(kind, name, way))
 
 
 def _issue(authority: trustme.CA, folder: Path, name: str, whose: str, *, expires: datetime | None = None) -> None:

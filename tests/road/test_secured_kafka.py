@@ -12,13 +12,15 @@ from pathlib import Path
 import pytest
 from kafka import KafkaConsumer, KafkaProducer
 
+from infra.config import Config
+from infra.run.checks_kafka import Found, kafka
 from infra.run.knock import knock
 from infra.run.topics import create, wanted
 from schemas.errors import ConfigError, ServerError
 from schemas.kafkaaddress import KafkaAddress, kafka_options
 from tests.cli.command import aupstream
 from tests.road.scene import WITHIN_S, backtest, simulated
-from tests.road.secured import PASSWORD, STRANGER, Secured, secured
+from tests.road.secured import PASSWORD, STRANGER, WRITER, Secured, secured
 from tests.road.stored import Stored, assert_conserved, assert_same
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(400)]
@@ -131,6 +133,20 @@ def test_a_missing_acl_is_named(broker: Secured) -> None:
     stranger = replace(broker.scram, user=STRANGER)
     with pytest.raises(ServerError, match=r"stranger is not allowed to .* \(give stranger leave \(an ACL\)"):
         create(str(stranger), wanted(4, 4), 1)
+
+
+def test_the_doctor_names_what_an_account_may_not(broker: Secured) -> None:
+    create(str(broker.scram), wanted(4, 4), 1)
+    config, found = Config.model_validate({"data": "data"}), Found()
+    may = [c for c in kafka(config, str(broker.scram), found) if c.name == "access"]
+    assert [(c.state, c.detail) for c in may] == [("ok", "this account may read and write all 17 topics")]
+    assert found.retention_ms["aup.events.mail"] == 7 * 86_400_000
+    writes = [c for c in kafka(config, str(replace(broker.scram, user=WRITER)), Found()) if c.name == "access"]
+    assert [c.state for c in writes] == ["warning"]
+    assert writes[0].detail.startswith("this account may not READ 17 of 17 topics: aup.")
+    assert "kafka-acls.sh --add" in writes[0].todo
+    hidden = list(kafka(config, str(replace(broker.scram, user=STRANGER)), Found()))
+    assert [(c.name, c.state) for c in hidden] == [("Kafka", "ok"), ("topics", "warning")]
 
 
 def test_the_command_says_it_in_words(broker: Secured, tmp_path: Path) -> None:
