@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from agents.sinks.clickhouse import ClickHouse
 from infra.cli.configuration import Chosen, choose
 from infra.cli.letters import Letter, letters, opened
 from infra.cli.output import json_line, line, progress, talk, warn
-from infra.cli.reading_again import judge_again, tell
+from infra.cli.reading_again import Span, judge_again, tell
 from infra.cli.serving import kafka_of
 from infra.cli.store import Store, dsn_of
 from infra.cli.unmasking import need_reason
@@ -22,6 +24,8 @@ from infra.privacy.unmasklog import who
 from infra.replay.letters_source import LettersSource, Line
 from infra.replay.sending import Sent, send
 from infra.replay.storing import wait_until_stored
+from infra.run.alone import alone
+from infra.run.paths import DataPaths
 from schemas.errors import InputError
 from streams.config import SourceConfig
 from streams.normalisers import registry
@@ -29,9 +33,10 @@ from streams.normalisers import registry
 TIMELINE = "replay-"  # how the names of such timelines begin
 _COLUMNS = ("replay", "source", "ids", "at", "who", "reason", "done", "events", "unreadable")
 _BEGUN = """
-SELECT replay, any(source) AS name, any(ids) AS letters FROM replays
+SELECT replay, any(source) AS name, any(ids) AS letters, argMax(who, at) AS who, max(at) AS begun FROM replays
 GROUP BY replay HAVING max(done) = 0 ORDER BY replay
 """
+ELSEWHERE = timedelta(hours=1)  # one that another machine began longer ago was cut off
 # Of one reading: their ids are one statement of ClickHouse, which takes 256 KiB, and their lines are in memory.
 AT_ONCE = 5_000
 _SYNC = {"mutations_sync": 2, "lightweight_deletes_sync": 2}
@@ -63,11 +68,25 @@ def run(asked: Asked, config: Path | None, data: Path | None, *, as_json: bool) 
 
     Raises:
         ConfigError: there is no reason, or there are no keys.
-        InputError: none can be read again; the unmask log does not hold.
+        InputError: none can be read again; the unmask log does not hold; somebody else replays dead letters now.
         ServerError: a server does not answer, or what was sent is not stored.
     """
     need_reason(asked.why[0], "deadletters replay")
     chosen = choose(config, data)
+    with alone(DataPaths(chosen.config.data.absolute()).replaying, _refuse):
+        spans = _replay_all(asked, chosen, as_json=as_json)
+    if asked.rejudge:
+        judge_again(spans, f"dead letters replayed: {asked.why[0]}", config, data, as_json=as_json)
+
+
+def _refuse(process: str) -> None:
+    """Both would read the same lines, and take the other's replay for one that was cut off."""
+    hint = "wait for its end; what it leaves can be replayed then"
+    raise InputError(f"dead letters are being replayed by another process ({process})", where="deadletters", hint=hint)
+
+
+def _replay_all(asked: Asked, chosen: Chosen, *, as_json: bool) -> list[Span]:
+    """See `run`; spans that judging again is to look at."""
     kafka, store = kafka_of(chosen), Store(dsn_of(chosen))
     try:
         made = [_replay(store, chosen, kafka, one, asked.why) for one in _cut_off(store, chosen)]
@@ -77,11 +96,9 @@ def run(asked: Asked, config: Path | None, data: Path | None, *, as_json: bool) 
         for one in _by_source(chosen, wanted):
             made.append(_replay(store, chosen, kafka, one, asked.why))
             _show(one, made[-1], as_json=as_json)
-        spans = tell(chosen, made)
+        return tell(chosen, made)
     finally:
         store.close()
-    if asked.rejudge:
-        judge_again(spans, f"dead letters replayed: {asked.why[0]}", config, data, as_json=as_json)
 
 
 def _show(one: _Replay, sent: Sent, *, as_json: bool) -> None:
@@ -97,7 +114,9 @@ def _cut_off(store: Store, chosen: Chosen) -> Iterator[_Replay]:
 
     Begun anew under another name their lines would be moved twice.
     """
-    for row in store.rows(_BEGUN):
+    rows = store.rows(_BEGUN)
+    _none_elsewhere(rows)
+    for row in rows:
         begun = set(row["letters"])
         left = [letter for letter in letters(store, log_source=[row["name"]], lines=False) if letter.id in begun]
         if not left:  # all were taken out, and only that it is done was not written down
@@ -107,6 +126,20 @@ def _cut_off(store: Store, chosen: Chosen) -> Iterator[_Replay]:
         for one in _by_source(chosen, left, at_once=max(len(left), 1)):
             talk(f"a replay of source {one.name} was cut off, and is ended first")
             yield replace(one, timeline=str(row["replay"]))
+
+
+def _none_elsewhere(begun: Iterable[Mapping[str, Any]]) -> None:
+    """Refuse where another machine has begun one lately: no lock tells whether it was cut off there."""
+    here, lately = socket.gethostname(), datetime.now(UTC) - ELSEWHERE
+    for row in begun:
+        host = str(row["who"]).rpartition(" on ")[2]
+        if host != here and row["begun"].replace(tzinfo=UTC) > lately:
+            minutes = ELSEWHERE // timedelta(minutes=1)
+            raise InputError(
+                f"dead letters of source {row['name']} are being replayed on {host}",
+                where="deadletters",
+                hint=f"wait for its end; if it was cut off, replay there, or here {minutes} minutes after it began",
+            )
 
 
 def _wanted(store: Store, asked: Asked) -> list[Letter]:

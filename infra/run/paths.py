@@ -47,6 +47,11 @@ class DataPaths:
         return self.folder / "context"
 
     @property
+    def replaying(self) -> Path:
+        """Locked by who replays dead letters."""
+        return self.folder / "run" / "replaying"
+
+    @property
     def faust(self) -> Path:
         """Faust's own files."""
         return self.folder / "faust"

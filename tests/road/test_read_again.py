@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -93,14 +94,27 @@ def _end_one_that_was_cut_off(scene: Scene, stored: Stored) -> None:
     """A replay that was begun and not ended is ended by the next one."""
     [(left,)] = stored.rows("SELECT event_id FROM dead_letters FINAL WHERE log_source = 'badge'")
     columns = "(replay, source, ids, at, who, reason, done, events, unreadable)"
-    stored.rows(f"INSERT INTO replays {columns} SELECT 'replay-x', 'badge', ['{left}'], now64(6), 'w', 'r', 0, 0, 0")
-    stored.rows(f"INSERT INTO replays {columns} SELECT 'replay-y', 'badge', ['gone'], now64(6), 'w', 'r', 0, 0, 0")
+    for name, letter, when, host in (
+        ("x", left, "now64(6)", socket.gethostname()),
+        ("y", "gone", "now64(6) - INTERVAL 2 HOUR", "another machine"),
+    ):
+        row = f"'replay-{name}', 'badge', ['{letter}'], {when}, 'w on {host}', 'r', 0, 0, 0"
+        stored.rows(f"INSERT INTO replays {columns} SELECT {row}")
     nothing = _replay(scene, "--source", "nobody", "--reason", "x")
     assert (nothing.code, "no such dead letters" in nothing.err) == (4, True)
     assert "was cut off, and is ended first" in nothing.err
     ended = "SELECT replay FROM replays WHERE replay IN ('replay-x', 'replay-y') AND done ORDER BY replay"
     assert stored.rows(ended) == [("replay-x",), ("replay-y",)]  # of the latter only the note was missing
     assert aupstream("audit", "-c", scene.file).code == 0
+
+
+def _leave_alone_one_that_goes_on_elsewhere(scene: Scene, stored: Stored) -> None:
+    columns = "(replay, source, ids, at, who, reason, done, events, unreadable)"
+    for done in (0, 1):
+        row = f"'replay-z', 'badge', ['gone'], now64(6), 'w on another machine', 'r', {done}, 0, 0"
+        stored.rows(f"INSERT INTO replays {columns} SELECT {row}")
+        ran = _replay(scene, "--source", "badge", "--reason", "x")
+        assert (ran.code, "being replayed on another machine" in ran.err) == ((0, False) if done else (4, True))
 
 
 def test_lines_that_could_not_be_read_are_read_again_and_the_ledger_moves_them(tmp_path: Path) -> None:
@@ -140,5 +154,6 @@ def test_lines_that_could_not_be_read_are_read_again_and_the_ledger_moves_them(t
         once_more = _replay(scene, "--source", "badge", "--reason", "is it any better?")
         assert once_more.objects == [{"source": "badge", "lines": 1, "events": 0, "unreadable": 1}]
         assert aupstream("audit", "-c", scene.file).code == 0
+        _leave_alone_one_that_goes_on_elsewhere(scene, stored)
         _end_one_that_was_cut_off(scene, stored)
         stored.close()
