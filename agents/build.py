@@ -10,7 +10,7 @@ from pathlib import Path
 from agents.context.categories import OWN, Categories
 from agents.context.district import District, Site
 from agents.context.inventory import Inventory
-from agents.context.kept import Kept
+from agents.context.kept import Kept, copy_of
 from agents.context.ldif import is_ldif, read_ldif
 from agents.context.maillists import MailLists
 from agents.context.oneroster import is_oneroster, read_oneroster
@@ -23,6 +23,7 @@ from agents.settings import DistrictSettings
 from schemas.errors import AupstreamError, ConfigError
 
 log = logging.getLogger(__name__)
+FILES = ("inventory", "roster", "roles", "permits", "lists")  # of which every version is kept
 
 
 def district_of(settings: DistrictSettings) -> District:
@@ -78,14 +79,22 @@ def written_permits(settings: DistrictSettings, district: District) -> Permits:
     return written if settings.kept is None else replace(written, then=_kept(settings, settings.kept, district))
 
 
+def as_kept(settings: DistrictSettings, version: Path) -> DistrictSettings:
+    """The same settings with the files of a version that was kept; a file that it lacks was not there.
+
+    Raises:
+        OSError: the version is not there any more.
+    """
+    return settings.model_copy(update={name: copy_of(version, name) for name in FILES})
+
+
 def _kept(settings: DistrictSettings, folder: Path, district: District) -> Kept:
     """What was judged by before. A version that cannot be read any more says nothing."""
 
     def of(version: Path) -> District | None:
-        copies = {name: next(iter(sorted(version.glob(f"{name}*"))), None) for name in ("roster", "roles")}
         try:
-            roster = roster_of(settings.model_copy(update=copies))
-        except AupstreamError as error:
+            roster = roster_of(as_kept(settings, version))
+        except (AupstreamError, OSError) as error:
             log.warning("a roster of before cannot be read: %s", error)
             return None
         more = (district.shared_networks, district.categories, district.lists, district.dhcp_servers)

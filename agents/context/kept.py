@@ -1,4 +1,4 @@
-"""Versions of roster and permits that were in force before: whether somebody might permit something when they did.
+"""Versions of the context files that were in force before, and whether somebody might permit something when they did.
 
 `aupstream run` keeps every version of the context files in a folder named by the time from which it was judged by.
 """
@@ -19,6 +19,21 @@ STAMP = "%Y-%m-%dT%H-%M-%S.%fZ"
 READ = 8  # districts of before that are kept in memory
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Then = Callable[[Permit], District | None]
+
+
+def versions(folder: Path) -> Iterator[tuple[int, Path]]:
+    """Time from which it was judged by, microseconds UTC, and folder of every version that is kept, oldest first."""
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        try:
+            at = datetime.strptime(path.name, STAMP).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+        yield (at - _EPOCH) // timedelta(microseconds=1), path
+
+
+def copy_of(version: Path, name: str) -> Path | None:
+    """The file of a name in a version, whatever it ends in; None where there was none."""
+    return next((path for path in sorted(version.iterdir()) if path.name.partition(".")[0] == name), None)
 
 
 def nothing_kept(permit: Permit) -> District | None:
@@ -49,7 +64,7 @@ class Kept:
         One that was entered is of the version in force when it was written down, or of the oldest, if that is newer:
         who is in it then had not left before. One of the file is of the first version whose file has it.
         """
-        kept = list(self._versions())
+        kept = list(versions(self._folder))
         if not permit.entered:
             found = next((path for _, path in kept if permit.id in self._permits(path)), None)
         elif permit.recorded_us is not None:
@@ -58,12 +73,3 @@ class Kept:
         else:
             found = None
         return None if found is None else self._district(found)
-
-    def _versions(self) -> Iterator[tuple[int, Path]]:
-        """Time, microseconds UTC, and folder of every version, oldest first."""
-        for path in sorted(self._folder.iterdir()) if self._folder.is_dir() else ():
-            try:
-                at = datetime.strptime(path.name, STAMP).replace(tzinfo=UTC)
-            except ValueError:
-                continue
-            yield (at - _EPOCH) // timedelta(microseconds=1), path

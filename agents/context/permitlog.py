@@ -138,6 +138,11 @@ class LivePermits:
         """See `Permits.covering`."""
         return self._now().covering(who, clause, t_us, act)
 
+    @property
+    def permits(self) -> tuple[Permit, ...]:
+        """All of them, those of the file first."""
+        return self._now().permits
+
     def _now(self) -> Permits:
         records = self._records()
         if records is not self._seen:

@@ -7,6 +7,7 @@ told all of its progress, so memory grows with the rows that match, not with the
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import Any
 
 import polars as pl
@@ -14,8 +15,9 @@ import polars as pl
 from agents.context.district import District
 from agents.context.inventory import Inventory
 from agents.engine.correlate import Bucket, RuleTime
-from agents.engine.detect import DetectCounters, Detector
+from agents.engine.detect import DetectCounters, Matched
 from agents.engine.episodes import Judge, Records
+from agents.engine.eras import Always, Contexts, Eras
 from agents.engine.identity import FactIndex, facts_of
 from agents.engine.rows import rows_of
 from agents.rules.model import RuleSet
@@ -32,25 +34,34 @@ class Pipeline:
         inventory: Known devices.
         judge: Permits and the policy's name.
         settled: True where all events that were to come have come: leases and logins that came late are believed, too.
+        then: District and inventory by the time of an event; None: always those above. Whether there is an inventory,
+            and the calendar, are those above all the same.
     """
 
     def __init__(
-        self, rules: RuleSet, district: District, inventory: Inventory, judge: Judge, *, settled: bool = False
+        self,
+        rules: RuleSet,
+        district: District,
+        inventory: Inventory,
+        judge: Judge,
+        *,
+        settled: bool = False,
+        then: Contexts | None = None,
     ) -> None:
         self._rules, self._settled = rules, settled
-        self._detector = Detector(rules, district, inventory)
+        self._eras = Eras(rules, Always(district, inventory) if then is None else then)
         self._facts = FactIndex()
         by_id = {r.id: r for r in rules.rules}
         self._bucket = Bucket(by_id, judge, inventory=inventory.present, calendar=district.calendar)
         self._earliest: dict[EventKind, int] = {}
         self._latest: dict[EventKind, int] = {}
         self._records: Records = []
-        self._attributed: list[Any] = []
+        self._attributed: list[tuple[int, Matched]] = []
 
     @property
     def counters(self) -> DetectCounters:
         """What was looked at, and left out."""
-        return self._detector.counters
+        return self._eras.counters
 
     def take(self, kind: EventKind, frame: pl.DataFrame, *, earliest: int | None = None) -> None:
         """Take stamped events of one kind.
@@ -69,16 +80,18 @@ class Pipeline:
         if earliest is not None:
             self._earliest[kind] = min(earliest, self._earliest.get(kind, FOREVER))
         self._facts.add(facts_of(frame, kind, settled=self._settled))
-        matched = self._detector.match(frame, kind)
-        for rows in self._detector.portions(matched, "immediate"):
-            self._records += self._bucket.take(rows_of(rows))
-        if matched.frame.height and any(rule.attributed for rule, _ in self._rules.feeds(kind)):
-            self._attributed.append(matched)
+        for number, part in self._eras.parts(frame):
+            detector = self._eras.detector(number)
+            matched = detector.match(part, kind)
+            for rows in detector.portions(matched, "immediate"):
+                self._records += self._bucket.take(rows_of(rows))
+            if matched.frame.height and any(rule.attributed for rule, _ in self._rules.feeds(kind)):
+                self._attributed.append((number, matched))
 
     def finish(self) -> Records:
         """Judge everything; every version of every violation in the order made."""
-        for matched in self._attributed:
-            for rows in self._detector.portions(matched, "attributed", self._facts):
+        for number, matched in sorted(self._attributed, key=itemgetter(0)):  # so that each detector is made once
+            for rows in self._eras.detector(number).portions(matched, "attributed", self._facts):
                 self._records += self._bucket.take(rows_of(rows))
         self._attributed = []
         times = {r.id: RuleTime(FOREVER, self._start(r.kinds), covered=self._end(r.kinds)) for r in self._rules.rules}

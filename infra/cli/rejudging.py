@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from agents.delivery.rulebook import Announced
 from agents.engine.episodes import Records
 from agents.rules.model import RuleSet
 from infra.cli.configuration import Chosen, choose
+from infra.cli.correcting import check, compared, correct
 from infra.cli.eventsources import EventTables
 from infra.cli.output import iso, json_line, progress, table, talk
 from infra.cli.serving import kafka_of
@@ -26,7 +27,9 @@ from infra.privacy.unmasklog import who
 from infra.rejudge.arriving import wait_until_stored
 from infra.rejudge.causes import Due, due
 from infra.rejudge.comparing import Outcome, Scope
-from infra.rejudge.judging import judge_again, parts, rules_of
+from infra.rejudge.corrections import Correction, What, what_of
+from infra.rejudge.judging import judge_again, parts, past_of, rules_of
+from infra.rejudge.past import Past
 from infra.rejudge.standing import send
 from infra.replay.touched import reach
 from infra.run.announcing import registry
@@ -47,29 +50,36 @@ class Asked:
     reason: str
     due: bool
     dry_run: bool
+    corrected: tuple[str, ...] = ()
 
 
 def run(asked: Asked, config: Path | None, data: Path | None, *, as_json: bool) -> None:
     """Judge the past again, tell what is different, and write down that it was done.
 
     Raises:
-        ConfigError: no time or no reason is given, or a time cannot be read.
+        ConfigError: no time or no reason is given, or a time cannot be read, or what was corrected is no row.
         AupstreamError: a server does not answer.
     """
     chosen = choose(config, data)
-    if not asked.due:
-        _scope(asked, chosen)  # what is wrong with it is told before a server is waited for
+    corrected = [what_of(text) for text in asked.corrected]
+    if not asked.due:  # what is wrong with it is told before a server is waited for
+        check(chosen.config, corrected, _scope(asked, chosen))
+    elif corrected:
+        hint = "say --from and --to in place of --due"
+        raise ConfigError("it must be said for what time it was corrected", where="--corrected", hint=hint)
     kafka, store = kafka_of(chosen), Store(dsn_of(chosen))
     try:
         tell(kafka, recorded(chosen.config.permit_log)())
         rules = rules_of(kafka, chosen.config)
+        past = None
         for whole, ruleset in _by_rules(_wanted(asked, chosen, store, kafka), rules):
             one = _kept(whole, ruleset, chosen)
             wait_until_stored(kafka)
+            past = past or _past(asked, chosen, corrected)
             talk(f"judging again from {iso(one.scope.start)} to {iso(one.scope.end)}: {one.reason}")
             events = EventTables(dsn_of(chosen), None, None, Unsealer(chosen))
             with progress("reading events", None, size=False) as bar:
-                outcome = judge_again(kafka, chosen.config, events, one.scope, ruleset, bar)
+                outcome = judge_again(kafka, events, one.scope, ruleset, past, bar)
             if not asked.dry_run:
                 send(kafka, outcome.records)
                 store.insert("rejudgements", _COLUMNS, [_row(one, outcome)])
@@ -79,9 +89,25 @@ def run(asked: Asked, config: Path | None, data: Path | None, *, as_json: bool) 
         store.close()
 
 
+def _past(asked: Asked, chosen: Chosen, corrected: Sequence[What]) -> Past:
+    """What was in force when; what is said to have been corrected is written down, but for a dry run."""
+    if asked.due:
+        return past_of(chosen.config)
+    scope, before = _scope(asked, chosen), past_of(chosen.config)
+    if asked.dry_run:
+        past = past_of(chosen.config, [Correction(what, scope.start, scope.end, "") for what in corrected])
+    else:
+        correct(chosen.config, corrected, scope, {"who": who(), "reason": asked.reason.strip()})
+        past = past_of(chosen.config)
+    for sentence in compared(past, before, corrected, scope):
+        talk(sentence)
+    return past
+
+
 def _wanted(asked: Asked, chosen: Chosen, store: Store, kafka: str) -> Iterator[Due]:
     if not asked.due:
-        yield Due(_scope(asked, chosen), (), asked.reason.strip())
+        causes = dict.fromkeys(f"corrected {what_of(text).file}" for text in asked.corrected)  # a row may be a name
+        yield Due(_scope(asked, chosen), tuple(causes), asked.reason.strip())
         return
     known = registry(kafka)
     found = due(store, Unsealer(chosen), known.permits, district_of(chosen.config.district), known.gaps)

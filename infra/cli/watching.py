@@ -94,22 +94,35 @@ def rejudge(  # noqa: PLR0913 - options
     ] = None,
     rule: Annotated[list[str] | None, typer.Option("--rule", help="Only of this rule; repeatable.")] = None,
     reason: ReasonOption = "",
+    corrected: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--corrected",
+            metavar="FILE[:ROW]",
+            help="Was wrong then, and right as it is now: roster, inventory, lists or permits, or a row of it by "
+            "account, MAC or list address; repeatable.",
+        ),
+    ] = None,
     due: Annotated[bool, typer.Option("--due", help="What late leases and new permits ask for, and no more.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be different.")] = False,
     config: ConfigOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Judge again what is past, after inventory, roster or permits were corrected.
+    """Judge again what is past, after inventory, roster, lists or permits were corrected.
 
-    From the stored events, with the rules that were in force and all that is known now: leases and logins that came
-    late are believed, too. A violation that was none is withdrawn, one that nobody knew of is raised, and they name
-    each other; both stay readable, and whoever was told is told again. What is still going on is left as it is. With
+    From the stored events, with the rules that were in force, and by the inventory, roster and lists that were: who was
+    a student in March is one for March's events. What was wrong then is named by --corrected: that row, or the whole
+    file, counts for the time from --from to --to as it is now, and whenever that time is judged again. Permits say
+    themselves from when to when they count. Leases and logins that came late are believed, too. A violation that was
+    none is withdrawn, one that nobody knew of is raised, and they name each other; both stay readable, and whoever was
+    told is told again. What is still going on is left as it is. With
     `aupstream run` late leases, logins and permits lead to this by themselves.
 
-    Example: `aupstream rejudge --from 2026-03-02 --to 2026-03-06 --reason "the cart was missing in the inventory"`
+    Example: `aupstream rejudge --from 2026-03-02 --to 2026-03-06 --corrected inventory:3c:52:82:01:02:03 --reason "the
+    cart was missing in the inventory"`
     """
     from infra.cli.rejudging import Asked, run  # noqa: PLC0415 - heavy
 
-    asked = Asked(start, end, tuple(key or ()), tuple(rule or ()), reason, due, dry_run)
+    asked = Asked(start, end, tuple(key or ()), tuple(rule or ()), reason, due, dry_run, tuple(corrected or ()))
     run(asked, config, data, as_json=as_json)

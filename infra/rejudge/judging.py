@@ -1,17 +1,16 @@
-"""The past judged again: events of ClickHouse, by the context of now and the rules that were in force."""
+"""The past judged again: events of ClickHouse, by the rules and the context files that were in force at their time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import polars as pl
 
-from agents.build import district_of, inventory_of, judge_of
+from agents.build import district_of, inventory_of
 from agents.delivery.rulebook import Announced, Period, read_bundle
-from agents.engine.episodes import Records
+from agents.engine.episodes import Judge, Records
 from agents.engine.pipeline import Pipeline, last_versions
 from agents.rules.bundle import RuleSources
 from agents.rules.model import RuleSet
@@ -19,8 +18,12 @@ from infra.cli.eventsources import EventTables
 from infra.cli.output import Bar
 from infra.config import Config
 from infra.rejudge.comparing import Outcome, Scope, compare
+from infra.rejudge.corrections import Correction, read
+from infra.rejudge.past import Past
+from infra.rejudge.permits import PermitsThen
 from infra.rejudge.standing import standing
 from infra.run.announcing import periods, registry
+from infra.run.paths import DataPaths
 from schemas.headers import FOREVER
 from schemas.kinds import EventKind
 from schemas.records import decode_record, encode_record
@@ -32,7 +35,7 @@ def rules_of(kafka: str, config: Config) -> Announced:
     return Announced(
         partial(periods, kafka),
         partial(read_bundle, kafka),
-        Path(config.data.absolute()) / "rejudge",
+        DataPaths(config.data.absolute()).rejudge,
         RuleSources(rules.paths, rules.beside, rules.shadow),
     )
 
@@ -52,27 +55,40 @@ def parts(scope: Scope, known: Sequence[Period]) -> list[tuple[Scope, str]]:
     ]
 
 
-def judge_again(kafka: str, config: Config, events: EventTables, scope: Scope, ruleset: RuleSet, bar: Bar) -> Outcome:
+def past_of(config: Config, more: Sequence[Correction] = ()) -> Past:
+    """The context of each event time, as this machine kept it and as it was corrected since.
+
+    Args:
+        config: Names the files as they are now.
+        more: Corrections that are not written down.
+
+    Raises:
+        AupstreamError: the files of now are wrong, or corrections cannot be read.
+    """
+    folder = DataPaths(config.data.absolute()).context
+    return Past(config.district, district_of(config.district), folder, [*read(folder), *more])
+
+
+def judge_again(kafka: str, events: EventTables, scope: Scope, ruleset: RuleSet, past: Past, bar: Bar) -> Outcome:
     """What is different now.
 
     All events up to now are read, since a rule may remember from the beginning.
 
     Args:
         kafka: Where violations stand.
-        config: Context.
         events: Where events are.
         scope: What is judged.
         ruleset: The rules that judged it.
+        past: What was in force when.
         bar: Told of rows that were read.
 
     Raises:
         AupstreamError: a server does not answer, or something of the configuration is wrong.
     """
-    district = district_of(config.district)
     # Those told to everybody, and not this machine's: on another one others are entered.
-    permits = registry(kafka).permits
-    judge = judge_of(config.district, district, lambda: permits)
-    pipeline = Pipeline(ruleset, district, inventory_of(config.district), judge, settled=True)
+    judge = Judge(PermitsThen(past, registry(kafka).permits), past.settings.policy)
+    inventory = inventory_of(past.settings)
+    pipeline = Pipeline(ruleset, past.district, inventory, judge, settled=True, then=past)
     known = {rule.id for rule in ruleset.rules}
     stored = [r for r in standing(kafka) if r["rule_id"] in known]
     rests_on = pl.Series([e["event_id"] for r in stored for e in r["evidence"]], dtype=pl.String).unique()

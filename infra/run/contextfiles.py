@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from agents.build import district_of, inventory_of, written_permits
+from agents.build import FILES, as_kept, district_of, inventory_of, written_permits
 from agents.context.kept import STAMP
 from agents.settings import DistrictSettings
 from schemas.errors import AupstreamError
 
-FILES = ("inventory", "roster", "roles", "permits", "lists")
+_PART = ".part"
 SETTLED_S = 2.0  # a file is read when nothing has been written to it for so long
 _Seen = tuple[tuple[str, int, int], ...]
 
@@ -61,7 +61,8 @@ class ContextFiles:
         if version == self.version:  # written again, and says the same
             shutil.rmtree(folder, ignore_errors=True)
         else:
-            self._kept, self.version = copies, version
+            kept = folder.rename(folder.with_suffix(""))
+            self._kept, self.version = as_kept(self._settings, kept), version
         return self._kept
 
     def changed(self) -> bool:
@@ -73,7 +74,7 @@ class ContextFiles:
 
     def _copied(self) -> tuple[DistrictSettings, Path]:
         stamp = datetime.now(UTC).strftime(STAMP)
-        folder = self._folder / stamp
+        folder = self._folder / f"{stamp}{_PART}"  # half a version would say that there was no roster
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # names of people are in them
         folder.mkdir()
         copies = {}

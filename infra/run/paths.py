@@ -47,6 +47,11 @@ class DataPaths:
         return self.folder / "context"
 
     @property
+    def rejudge(self) -> Path:
+        """What judging again is about to tell, and the rules it judges by; has names of people."""
+        return self.folder / "rejudge"
+
+    @property
     def replaying(self) -> Path:
         """Locked by who replays dead letters."""
         return self.folder / "run" / "replaying"

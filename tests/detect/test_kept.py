@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from agents.build import district_of, judge_of
+from agents.context.kept import versions
 from agents.context.permit import Act
 from agents.context.permitfile import moment
 from agents.settings import DistrictSettings
@@ -90,3 +91,10 @@ def test_what_is_kept_while_everything_runs_is_found_again(tmp_path: Path) -> No
     files.keep()
     (tmp_path / "roster.csv").write_text(GONE)
     assert _says(files.keep()) == ""
+
+
+def test_half_a_version_is_none(tmp_path: Path) -> None:
+    """Whoever was killed while it was copied has not judged by it: without its roster everybody would be a stranger."""
+    for name in (MARCH, f"{APRIL}.part", "corrections.jsonl"):
+        (tmp_path / name).mkdir()
+    assert [path.name for _, path in versions(tmp_path)] == [MARCH]

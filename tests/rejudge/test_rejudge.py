@@ -155,7 +155,10 @@ def _permit_afterwards(scene: Scene, system: System, stored: Stored) -> None:
 def _corrected_inventory(scene: Scene, system: System, stored: Stored) -> None:
     """Ben's laptop was a cart: nobody is named. First only tried, then told."""
     _inventory(scene.folder, ben="")
-    asked = ("--from", "2026-03-02", "--to", "2026-03-02", "--reason", "it is a cart")
+    day = ("--from", "2026-03-02", "--to", "2026-03-02", "--reason", "it is a cart")
+    as_it_was = _rejudge(scene, *day, "--dry-run")
+    assert (as_it_was.objects, "inventory: 1 rows are others now" in as_it_was.err) == ([], True), as_it_was.err
+    asked = (*day, "--corrected", f"inventory:{BEN}")
     (tried,) = _rejudge(scene, *asked, "--dry-run").objects
     assert (tried["what"], _found(stored)["ben"][1]) == ("withdrawn", "permitted")
     (told,) = _rejudge(scene, *asked).objects
@@ -163,6 +166,7 @@ def _corrected_inventory(scene: Scene, system: System, stored: Stored) -> None:
     assert _found(stored)["ben"][1] == "withdrawn"
     wait_until(system, lambda: _in_store(stored, _found(stored)))
     assert _rejudge(scene, *asked).objects == []
+    assert _rejudge(scene, "--due").objects == [], "what was corrected stays so"
     query = "SELECT reason, length(changed), length(withdrawn), length(raised) FROM rejudgements ORDER BY at"
     assert stored.rows(query) == [
         ("1 leases came late", 0, 1, 1),

@@ -50,6 +50,7 @@ def test_each_version_is_kept_and_a_wrong_one_is_not_taken(tmp_path: Path) -> No
     assert second.inventory is not None
     kept = [one.read_text().splitlines()[1] for one in sorted((tmp_path / "context").glob("*/inventory.csv"))]
     assert kept == [f"{ANNA},anna,laptop,", f"{ANNA},ben,laptop,"]
+    assert len(list((tmp_path / "context").iterdir())) == 2, "nothing is left of what was not taken"
 
 
 def _followed(system: System) -> list[str]:
