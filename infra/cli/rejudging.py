@@ -28,15 +28,15 @@ from infra.rejudge.arriving import wait_until_stored
 from infra.rejudge.causes import Due, due
 from infra.rejudge.comparing import Outcome, Scope
 from infra.rejudge.corrections import Correction, What, what_of
+from infra.rejudge.journal import Entry, Journal
 from infra.rejudge.judging import judge_again, parts, past_of, rules_of
 from infra.rejudge.past import Past
-from infra.rejudge.standing import send
 from infra.replay.touched import reach
+from infra.run.alone import alone
 from infra.run.announcing import registry
+from infra.run.paths import DataPaths
 from schemas.errors import ConfigError
 from schemas.headers import NEVER
-
-_COLUMNS = ("at", "who", "reason", "from_time", "to_time", "causes", "changed", "withdrawn", "raised")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +67,24 @@ def run(asked: Asked, config: Path | None, data: Path | None, *, as_json: bool) 
     elif corrected:
         hint = "say --from and --to in place of --due"
         raise ConfigError("it must be said for what time it was corrected", where="--corrected", hint=hint)
+    if asked.dry_run:
+        _run(asked, chosen, corrected, as_json=as_json)
+        return
+    with alone(DataPaths(chosen.config.data.absolute()).rejudge / "lock", _wait):
+        _run(asked, chosen, corrected, as_json=as_json)
+
+
+def _wait(process: str) -> None:
+    talk(f"the past is being judged again by another process ({process}): waiting for its end")
+
+
+def _run(asked: Asked, chosen: Chosen, corrected: Sequence[What], *, as_json: bool) -> None:
     kafka, store = kafka_of(chosen), Store(dsn_of(chosen))
+    journal = Journal(DataPaths(chosen.config.data.absolute()).rejudge)
     try:
         tell(kafka, recorded(chosen.config.permit_log)())
+        if not asked.dry_run:
+            _complete(journal, kafka, store)
         rules = rules_of(kafka, chosen.config)
         past = None
         for whole, ruleset in _by_rules(_wanted(asked, chosen, store, kafka), rules):
@@ -81,12 +96,20 @@ def run(asked: Asked, config: Path | None, data: Path | None, *, as_json: bool) 
             with progress("reading events", None, size=False) as bar:
                 outcome = judge_again(kafka, events, one.scope, ruleset, past, bar)
             if not asked.dry_run:
-                send(kafka, outcome.records)
-                store.insert("rejudgements", _COLUMNS, [_row(one, outcome)])
+                span = one.scope.start, one.scope.end
+                journal.tell(kafka, store, Entry.of(outcome, who(), one.reason, span, one.causes))
             _show(outcome, as_json=as_json)
             _sum_up(outcome, told=not asked.dry_run)
     finally:
         store.close()
+
+
+def _complete(journal: Journal, kafka: str, store: Store) -> None:
+    """What was cut off while it was told is told to its end."""
+    entry = journal.begun()
+    if entry is not None:
+        number = journal.complete(kafka, store, entry)
+        talk(f"a judging was cut off while it was told; {number} of {len(entry.records)} were left: {entry.reason}")
 
 
 def _past(asked: Asked, chosen: Chosen, corrected: Sequence[What]) -> Past:
@@ -153,12 +176,6 @@ def _kept(one: Due, ruleset: RuleSet, chosen: Chosen) -> Due:
         return one
     talk(f"events are kept for {days} days: what began before {iso(since)} is left as it is")
     return replace(one, scope=replace(one.scope, start=since, end=max(since, one.scope.end)))
-
-
-def _row(one: Due, outcome: Outcome) -> tuple[object, ...]:
-    times = [datetime.fromtimestamp(t / 1e6, UTC) for t in (one.scope.start, one.scope.end)]
-    ids = [[r["id"] for r in some] for some in (outcome.changed, outcome.withdrawn, outcome.raised)]
-    return (datetime.now(UTC), who(), one.reason, *times, list(one.causes), *ids)
 
 
 def _show(outcome: Outcome, *, as_json: bool) -> None:
