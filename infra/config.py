@@ -309,6 +309,12 @@ _PATHS = (
 )  # fmt: skip
 
 
+def file_of(path: Path | None) -> ConfigFile:
+    """A configuration file as it is written, to say where something stands. Raises `ConfigError`."""
+    text, data = ("", {}) if path is None else _read(path)
+    return ConfigFile(path, text, {**data})
+
+
 def load(path: Path | None) -> Config:
     """Read a configuration file; None: defaults and the environment only.
 
@@ -316,8 +322,8 @@ def load(path: Path | None) -> Config:
         ConfigError: the file cannot be read or is no TOML, or a variable of a section is no JSON.
         Errors: every key that is wrong, with line and column.
     """
-    text, data = ("", {}) if path is None else _read(path)
-    file = ConfigFile(path, text, {**data})
+    file = file_of(path)
+    data = {**file.data}
     if path is not None:
         _resolve(data, path.absolute().parent)
     try:

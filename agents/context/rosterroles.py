@@ -16,6 +16,12 @@ from schemas.errors import ConfigError
 
 COLUMNS = ("account", "roles")
 OPTIONAL = ("site", "supervisor")
+# Words that rules, routing and permits ask for, and that rosters of known formats give.
+ROLES = frozenset(
+    "administrator aide association business coach communications counselor director guardian health helpdesk it "
+    "office parent personnel principal proctor procurement relative secretary security service staff student "
+    "substitute superintendent teacher technician union".split()
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from agents.build import district_of
+from agents.build import district_of, inventory_of, written_permits
+from agents.context.district import District
+from agents.context.permitlog import permits_of
 from agents.rules.loader import POLICY_FOLDER, load_rules
 from infra.cli.configuration import Chosen, choose
 from infra.cli.failures import FINDINGS
 from infra.cli.output import json_line, line, table, talk
 from infra.cli.store import Store, dsn_of, embedded
+from infra.config import file_of
+from infra.permits.keeping import recorded
+from infra.run import words
 from infra.run.checks import (
     Check,
     State,
@@ -58,7 +65,9 @@ def _checks(chosen: Chosen) -> Iterator[Check]:
     yield from sources(config)
     yield from mail(config)
     try:
-        yield from recipients(config, district_of(config.district))
+        district = district_of(config.district)
+        yield from recipients(config, district)
+        yield from _words(chosen, district)
     except AupstreamError as error:
         yield Check("context", "bad", str(error).splitlines()[0], "correct the file that it names")
     own, found = embedded(chosen), Found()
@@ -79,6 +88,22 @@ def _checks(chosen: Chosen) -> Iterator[Check]:
     else:
         yield Check("ClickHouse", "unknown", "the embedded one does not run", "start `aupstream up` or `aupstream run`")
     yield from workers(config)
+
+
+def _words(chosen: Chosen, district: District) -> Iterator[Check]:
+    """Names and words that nobody knows."""
+    config = chosen.config
+    devices, log = inventory_of(config.district), config.permit_log
+    entered = permits_of(recorded(log)(), district.timezone, str(log))
+    book = written_permits(config.district, district).and_more(entered)
+    yield from words.permits(book, devices, time.time_ns() // 1_000)
+    documents = []
+    with suppress(AupstreamError):  # told where rules are looked at
+        documents = words.documents_of(config.rules.paths or (POLICY_FOLDER,))
+    if config.district.inventory is not None:
+        yield from words.inventory(config.district.inventory, district, words.kinds_asked_for(documents))
+    duty, routes = config.district.calendar.duty_by_role, config.notify.routes
+    yield from words.roles(district, routes, duty, documents, file_of(chosen.file))
 
 
 def _clickhouse(chosen: Chosen) -> Iterator[Check]:
