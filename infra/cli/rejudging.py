@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from agents.delivery.rulebook import Announced
 from agents.engine.episodes import Records
 from agents.rules.model import RuleSet
 from infra.cli.configuration import Chosen, choose
-from infra.cli.correcting import check, compared, correct
+from infra.cli.correcting import Said, check, compared, correct
 from infra.cli.eventsources import EventTables
 from infra.cli.output import iso, json_line, progress, table, talk
 from infra.cli.serving import kafka_of
@@ -27,7 +27,6 @@ from infra.privacy.unmasklog import who
 from infra.rejudge.arriving import wait_until_stored
 from infra.rejudge.causes import Due, due
 from infra.rejudge.comparing import Outcome, Scope
-from infra.rejudge.corrections import Correction, What, what_of
 from infra.rejudge.journal import Entry, Journal
 from infra.rejudge.judging import judge_again, parts, past_of, rules_of
 from infra.rejudge.past import Past
@@ -51,6 +50,7 @@ class Asked:
     due: bool
     dry_run: bool
     corrected: tuple[str, ...] = ()
+    as_it_was: tuple[str, ...] = ()
 
 
 def run(asked: Asked, config: Path | None, data: Path | None, *, as_json: bool) -> None:
@@ -61,24 +61,24 @@ def run(asked: Asked, config: Path | None, data: Path | None, *, as_json: bool) 
         AupstreamError: a server does not answer.
     """
     chosen = choose(config, data)
-    corrected = [what_of(text) for text in asked.corrected]
+    said = Said.of(asked.corrected, asked.as_it_was)
     if not asked.due:  # what is wrong with it is told before a server is waited for
-        check(chosen.config, corrected, _scope(asked, chosen))
-    elif corrected:
+        check(chosen.config, said, _scope(asked, chosen))
+    elif said:
         hint = "say --from and --to in place of --due"
         raise ConfigError("it must be said for what time it was corrected", where="--corrected", hint=hint)
     if asked.dry_run:
-        _run(asked, chosen, corrected, as_json=as_json)
+        _run(asked, chosen, said, as_json=as_json)
         return
     with alone(DataPaths(chosen.config.data.absolute()).rejudge / "lock", _wait):
-        _run(asked, chosen, corrected, as_json=as_json)
+        _run(asked, chosen, said, as_json=as_json)
 
 
 def _wait(process: str) -> None:
     talk(f"the past is being judged again by another process ({process}): waiting for its end")
 
 
-def _run(asked: Asked, chosen: Chosen, corrected: Sequence[What], *, as_json: bool) -> None:
+def _run(asked: Asked, chosen: Chosen, said: Said, *, as_json: bool) -> None:
     kafka, store = kafka_of(chosen), Store(dsn_of(chosen))
     journal = Journal(DataPaths(chosen.config.data.absolute()).rejudge)
     try:
@@ -87,10 +87,10 @@ def _run(asked: Asked, chosen: Chosen, corrected: Sequence[What], *, as_json: bo
             _complete(journal, kafka, store)
         rules = rules_of(kafka, chosen.config)
         past = None
-        for whole, ruleset in _by_rules(_wanted(asked, chosen, store, kafka), rules):
+        for whole, ruleset in _by_rules(_wanted(asked, chosen, said.causes(), store, kafka), rules):
             one = _kept(whole, ruleset, chosen)
             wait_until_stored(kafka)
-            past = past or _past(asked, chosen, corrected)
+            past = past or _past(asked, chosen, said)
             talk(f"judging again from {iso(one.scope.start)} to {iso(one.scope.end)}: {one.reason}")
             events = EventTables(dsn_of(chosen), None, None, Unsealer(chosen))
             with progress("reading events", None, size=False) as bar:
@@ -112,28 +112,27 @@ def _complete(journal: Journal, kafka: str, store: Store) -> None:
         talk(f"a judging was cut off while it was told; {number} of {len(entry.records)} were left: {entry.reason}")
 
 
-def _past(asked: Asked, chosen: Chosen, corrected: Sequence[What]) -> Past:
+def _past(asked: Asked, chosen: Chosen, said: Said) -> Past:
     """What was in force when; what is said to have been corrected is written down, but for a dry run."""
     if asked.due:
         return past_of(chosen.config)
     scope, before = _scope(asked, chosen), past_of(chosen.config)
     if asked.dry_run:
-        past = past_of(chosen.config, [Correction(what, scope.start, scope.end, "") for what in corrected])
+        past = past_of(chosen.config, said.for_time(scope, ""))
     else:
-        correct(chosen.config, corrected, scope, {"who": who(), "reason": asked.reason.strip()})
+        correct(chosen.config, said, scope, {"who": who(), "reason": asked.reason.strip()})
         past = past_of(chosen.config)
-    for sentence in compared(past, before, corrected, scope):
+    for sentence in compared(past, before, said, scope):
         talk(sentence)
     return past
 
 
-def _wanted(asked: Asked, chosen: Chosen, store: Store, kafka: str) -> Iterator[Due]:
+def _wanted(asked: Asked, chosen: Chosen, causes: tuple[str, ...], store: Store, kafka: str) -> Iterator[Due]:
     if not asked.due:
-        causes = dict.fromkeys(f"corrected {what_of(text).file}" for text in asked.corrected)  # a row may be a name
-        yield Due(_scope(asked, chosen), tuple(causes), asked.reason.strip())
+        yield Due(_scope(asked, chosen), causes, asked.reason.strip())
         return
     known = registry(kafka)
-    found = due(store, Unsealer(chosen), known.permits, district_of(chosen.config.district), known.gaps)
+    found = due(store, Unsealer(chosen), known.permits, past_of(chosen.config), known.gaps)
     if not found:
         talk("nothing is to be judged again")
     yield from found

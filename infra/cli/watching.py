@@ -103,6 +103,10 @@ def rejudge(  # noqa: PLR0913 - options
             "account, MAC or list address; repeatable.",
         ),
     ] = None,
+    as_it_was: Annotated[
+        list[str] | None,
+        typer.Option("--as-it-was", metavar="FILE[:ROW]", help="Takes back a --corrected of that; repeatable."),
+    ] = None,
     due: Annotated[bool, typer.Option("--due", help="What late leases and new permits ask for, and no more.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be different.")] = False,
     config: ConfigOption = None,
@@ -124,5 +128,6 @@ def rejudge(  # noqa: PLR0913 - options
     """
     from infra.cli.rejudging import Asked, run  # noqa: PLC0415 - heavy
 
-    asked = Asked(start, end, tuple(key or ()), tuple(rule or ()), reason, due, dry_run, tuple(corrected or ()))
+    said = tuple(corrected or ()), tuple(as_it_was or ())
+    asked = Asked(start, end, tuple(key or ()), tuple(rule or ()), reason, due, dry_run, *said)
     run(asked, config, data, as_json=as_json)

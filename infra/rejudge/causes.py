@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any
 
-from agents.context.district import District
 from agents.context.permit import Permit
 from agents.context.permitfile import moment
 from agents.context.permitlog import GRANT, Record, permits_of
@@ -16,6 +15,7 @@ from agents.engine.identity import LEASE_US, SESSION_US
 from infra.cli.store import Store
 from infra.cli.unsealing import Unsealer
 from infra.rejudge.comparing import Scope
+from infra.rejudge.past import Past
 from schemas.kinds import NETWORK_LOGINS
 
 MARGIN_US = 86_400_000_000  # a window may begin so long before what is different now
@@ -50,7 +50,7 @@ class Due:
 
 
 def due(
-    store: Store, unsealer: Unsealer, records: Sequence[Record], district: District, gaps: Sequence[Record] = ()
+    store: Store, unsealer: Unsealer, records: Sequence[Record], past: Past, gaps: Sequence[Record] = ()
 ) -> list[Due]:
     """What has become due since it was done last.
 
@@ -58,13 +58,13 @@ def due(
         store: ClickHouse.
         unsealer: Gives late leases and logins their names back.
         records: Of permits, as all workers were told of them.
-        district: Its zone is that of times without an offset; its roster says by what names a holder goes.
+        past: Says by what names a holder goes, and went.
         gaps: Of sources that were absent and have read what they had missed.
 
     Raises:
         AupstreamError: ClickHouse does not answer, or a record cannot be read.
     """
-    zone = district.timezone
+    zone = past.district.timezone
     done = {row["cause"] for row in store.rows(_DONE)}
     late, logins = ([r for r in store.rows(query) if r["event_id"] not in done] for query in (_LATE, _LATE_LOGINS))
     permits = {p.id: p for p in permits_of(records, zone, "permits")}
@@ -77,7 +77,7 @@ def due(
         permit = permits[str(record["id"])]
         # What is written down before it takes effect is known to the agents when they judge.
         if cause_of(record) not in done and _effective(record, permit) < (_written_down(record, zone) or 0):
-            scope = Scope(permit.from_us - MARGIN_US, permit.to_us + MARGIN_US, every_name(district, permit.who))
+            scope = Scope(permit.from_us - MARGIN_US, permit.to_us + MARGIN_US, _names(past, permit))
             found.append(Due(scope, (cause_of(record),), f"permit {record['id']}: {record['action']}"))
     return found + [_of_gap(gap) for gap in gaps if _gap(gap) not in done]
 
@@ -91,6 +91,12 @@ def _of_gap(gap: Record) -> Due:
     start, end = (0 if gap[name] is None else int(gap[name]) for name in ("from", "to"))
     scope = Scope(start - MARGIN_US if gap["from"] is not None else 0, max(start, end) + MARGIN_US)
     return Due(scope, (_gap(gap),), f"source {gap['source']} was absent and has been read since")
+
+
+def _names(past: Past, permit: Permit) -> frozenset[str]:
+    """Of whom it is: somebody who has left since has no address in the roster of now."""
+    then = (past.context(number)[0] for number in past.numbers(permit.from_us, permit.to_us))
+    return frozenset().union(*(every_name(district, permit.who) for district in (past.district, *then)))
 
 
 def _effective(record: Record, permit: Permit) -> int:

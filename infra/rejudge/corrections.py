@@ -18,6 +18,7 @@ from agents.context.mac import normalise_mac
 from schemas.errors import ConfigError, InputError
 
 FILE = "corrections.jsonl"  # in the folder of the versions
+AS_IT_WAS = "as it was"  # in the place of a version: what was corrected before is taken back
 ROSTER, INVENTORY, LISTS, PERMITS = "roster", "inventory", "lists", "permits"
 ROWS = {ROSTER: "an account", INVENTORY: "a MAC address", LISTS: "the list's address"}  # what a row is named by
 
@@ -46,7 +47,7 @@ class Correction:
         what: What was corrected.
         start: First event time that it counts for, microseconds UTC.
         end: First one that it does not count for any more.
-        version: Name of the version that has it right; empty: the files as they are now.
+        version: Name of the version that has it right; empty: the files as they are now; or `AS_IT_WAS`.
     """
 
     what: What
@@ -55,8 +56,8 @@ class Correction:
     version: str
 
 
-def what_of(text: str) -> What:
-    """`FILE` or `FILE:ROW` of the command line.
+def what_of(text: str, option: str = "--corrected") -> What:
+    """`FILE` or `FILE:ROW` of an option of the command line.
 
     Raises:
         ConfigError: there is no such file, or a row of it has no such name.
@@ -64,14 +65,14 @@ def what_of(text: str) -> What:
     file, _, row = (part.strip().lower() for part in text.partition(":"))
     if file not in (*ROWS, PERMITS):
         raise ConfigError(
-            f"{file!r} is no file that can be corrected", where="--corrected", hint=f"say {', '.join((*ROWS, PERMITS))}"
+            f"{file!r} is no file that can be corrected", where=option, hint=f"say {', '.join((*ROWS, PERMITS))}"
         )
     if row and file not in ROWS:
         hint = "say when it counts in the row itself: `from`, `to` and `revoked`"
-        raise ConfigError(f"{file} can be corrected as a whole only", where="--corrected", hint=hint)
+        raise ConfigError(f"{file} can be corrected as a whole only", where=option, hint=hint)
     named = normalise_mac(row) if file == INVENTORY and row else row
     if named is None:
-        raise ConfigError(f"{row!r} is no MAC address", where="--corrected", hint="write inventory:3c:52:82:01:02:03")
+        raise ConfigError(f"{row!r} is no MAC address", where=option, hint="write inventory:3c:52:82:01:02:03")
     return What(file, named)
 
 

@@ -23,7 +23,7 @@ from agents.context.maillists import MailLists
 from agents.context.roster import Person, Roster
 from agents.engine.eras import Contexts
 from agents.settings import DistrictSettings
-from infra.rejudge.corrections import INVENTORY, LISTS, PERMITS, ROSTER, Correction, What
+from infra.rejudge.corrections import AS_IT_WAS, INVENTORY, LISTS, PERMITS, ROSTER, Correction, What
 from infra.run.contextfiles import ContextFiles
 from schemas.errors import AupstreamError, InputError
 from schemas.headers import NEVER
@@ -153,7 +153,7 @@ class Past(Contexts):
     def _context(self, number: int) -> tuple[District, Inventory]:
         era = self.eras[number]
         for one in era.corrections:
-            self._right(one)
+            self._right(one, self.settings)
         for version in (era.version, *(e.version for e in self.eras[number + 1 :])):
             try:
                 return self._made(*self._corrected(version, era.corrections))
@@ -170,10 +170,10 @@ class Past(Contexts):
         self, version: Path | None, corrections: Sequence[Correction]
     ) -> tuple[DistrictSettings, dict[What, DistrictSettings]]:
         """Settings with the files of a version, or those that a correction names, and which rows are of others."""
-        settings = self.settings if version is None else as_kept(self.settings, version)
+        settings = then = self.settings if version is None else as_kept(self.settings, version)
         rows: dict[What, DistrictSettings] = {}
         for one in corrections:
-            right = self._right(one)
+            right = self._right(one, then)
             if one.what.row:
                 rows[one.what] = right
                 continue
@@ -182,7 +182,9 @@ class Past(Contexts):
             rows = {what: of for what, of in rows.items() if what.file != one.what.file}
         return settings, rows
 
-    def _right(self, one: Correction) -> DistrictSettings:
+    def _right(self, one: Correction, then: DistrictSettings) -> DistrictSettings:
+        if one.version == AS_IT_WAS:
+            return then
         version = self._folder / one.version
         if not one.version:
             return self.settings

@@ -14,7 +14,7 @@ from agents.build import written_permits
 from agents.context.permit import Act, Permit
 from agents.context.permitlog import LivePermits, Record
 from agents.context.permits import NEAR_US, Permits
-from infra.rejudge.corrections import PERMITS
+from infra.rejudge.corrections import AS_IT_WAS, PERMITS
 from infra.rejudge.past import AT_ONCE, Past
 from schemas.errors import AupstreamError
 
@@ -57,7 +57,8 @@ class PermitsThen:
         except (AupstreamError, OSError) as error:
             log.warning("permits of before cannot be read, and are passed over: %s", error)
             then = ()
-        if any(c.what.file == PERMITS for c in self._past.eras[number].corrections):
+        corrected = [c for c in self._past.eras[number].corrections if c.what.file == PERMITS]
+        if corrected and corrected[-1].version != AS_IT_WAS:
             return then
         return tuple(({p.id: p for p in then} | {p.id: p for p in self._files(self._past.settings.permits)}).values())
 

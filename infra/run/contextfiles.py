@@ -3,6 +3,9 @@
 Workers read copies in the data folder, never the files themselves: one that is being written, or is wrong, changes
 nothing. A wrong file is refused whole, and every bad row of it is told once. Lists of categories are read where they
 are, since they are large; a change of them counts from the next start of the workers on.
+
+An event is judged by the files as they are when it is read. One that comes late may be of before they changed: to judge
+by what was in force at its time is what judging again does (`infra.rejudge.past`).
 """
 
 from __future__ import annotations

@@ -12,12 +12,13 @@ import polars as pl
 import pytest
 
 from agents.build import district_of
-from agents.context.permit import Act
+from agents.context.permit import Act, Permit
 from agents.engine.episodes import Judge
 from agents.engine.pipeline import Pipeline, last_versions
 from agents.rules.loader import load_rules
 from agents.settings import DistrictSettings
-from infra.rejudge.corrections import Correction, What, append, read, what_of
+from infra.rejudge.causes import _names
+from infra.rejudge.corrections import AS_IT_WAS, Correction, What, append, read, what_of
 from infra.rejudge.past import Past, keep_now
 from infra.rejudge.permits import PermitsThen
 from schemas.errors import ConfigError, InputError
@@ -138,6 +139,19 @@ def test_of_two_corrections_the_later_one_counts(tmp_path: Path) -> None:
     assert _owner(_past(settings, [row, whole]), IN_MARCH) == "ben"
 
 
+def test_what_was_said_to_be_corrected_can_be_taken_back(tmp_path: Path) -> None:
+    settings = _year(tmp_path)
+    whole, row = (Correction(What("inventory", one), NEVER, APRIL, "") for one in ("", LAPTOP))
+    for said in ([whole], [row], [row, whole]):
+        taken_back = [Correction(c.what, NEVER, APRIL, AS_IT_WAS) for c in said]
+        assert _owner(_past(settings, said), IN_MARCH) == "anna"
+        assert _owner(_past(settings, [*said, *taken_back]), IN_MARCH) == "ben"
+    assert (
+        _owner(_past(settings, [whole, Correction(What("inventory", LAPTOP), NEVER, APRIL, AS_IT_WAS)]), IN_MARCH)
+        == "ben"
+    )
+
+
 def test_a_version_that_cannot_be_read_is_passed_over_for_the_next_one(tmp_path: Path) -> None:
     settings = _year(tmp_path)
     _put(tmp_path / "context" / MARCH, inventory="nonsense\n")
@@ -214,7 +228,10 @@ def test_permits_say_themselves_when_they_count(tmp_path: Path) -> None:
 
 def test_a_permit_that_never_was_one_is_taken_out_by_a_correction(tmp_path: Path) -> None:
     settings = _permits(tmp_path, GRANT.format(by="head", reason="trip"), "")
-    assert _permitted(_past(settings, [Correction(What("permits"), NEVER, APRIL, "")]), IN_MARCH) is None
+    corrections = [Correction(What("permits"), NEVER, APRIL, "")]
+    assert _permitted(_past(settings, corrections), IN_MARCH) is None
+    corrections.append(Correction(What("permits"), NEVER, APRIL, AS_IT_WAS))
+    assert _permitted(_past(settings, corrections), IN_MARCH) == ""
 
 
 def test_whose_permit_it_is_and_who_might_grant_it_the_roster_of_then_says(tmp_path: Path) -> None:
@@ -222,6 +239,14 @@ def test_whose_permit_it_is_and_who_might_grant_it_the_roster_of_then_says(tmp_p
     _put(tmp_path / "context" / MAY, roster="account,roles\nanna,teacher\nhead,student\n")
     _put(tmp_path, roster="account,roles\nanna,teacher\nhead,student\n")
     assert _permitted(_past(settings), IN_MARCH) == ""
+
+
+def test_whose_permit_it_is_the_names_of_then_say_too(tmp_path: Path) -> None:
+    roster = "account,roles,mail\nhead,principal,\n"
+    _put(tmp_path / "context" / MARCH, roster=f"{roster}anna,teacher,anna.lee@schools.example\n")
+    _put(tmp_path / "context" / MAY, roster=roster)
+    permit = Permit("anna", 11, IN_MARCH, IN_MAY, "head", "trip")
+    assert _names(_past(_now(tmp_path, roster=roster)), permit) >= {"anna", "anna.lee@schools.example"}
 
 
 RULE = """
