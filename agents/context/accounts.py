@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from agents.context.mac import normalise_mac
 
@@ -40,6 +41,7 @@ def is_device(name: str, mac: str | None = None) -> bool:
     return found is not None and (found == mac or bool(_SEPARATED.search(bare)) or not bare.isdecimal())
 
 
+@lru_cache(maxsize=65_536)
 def is_nobody(name: str, mac: str | None = None) -> bool:
     """True for any account name that says nothing of who it is."""
     return is_computer(name) or is_hidden(name) or is_device(name, mac)

@@ -14,7 +14,8 @@ from agents.context.calendar import Calendar
 from agents.context.calendar_settings import CalendarSettings
 from agents.context.categories import Categories
 from agents.context.maillists import MailLists
-from agents.context.networks import CACHE_LIMIT, PRIVATE, Network, NetworkIndex
+from agents.context.networks import PRIVATE, Network, NetworkIndex
+from agents.context.remembered import Remembered
 from agents.context.roster import Person, Roster
 from agents.context.versions import content_version
 from schemas.errors import AupstreamError, ConfigError, Errors
@@ -220,6 +221,9 @@ class District:
         in the mail domains that the district names, and not where the roster gives that account another address: two
         people may be called alike.
         """
+        return self._accounts[address]
+
+    def _account(self, address: str) -> str:
         lowered = address.lower()
         spelled = (lowered, re.sub(TAG, "@", lowered))
         for one in spelled:
@@ -243,14 +247,10 @@ class District:
         Who logs in with their mail address has the account that the roster gives it. A name of another organisation
         stays as it is.
         """
-        known = self._logins.get(name)
-        if known is None:
-            if len(self._logins) >= CACHE_LIMIT:
-                self._logins.clear()
-            known = self._logins[name] = self._login(name.strip().lower())
-        return known
+        return self._logins[name]
 
-    def _login(self, whole: str) -> str:
+    def _login(self, name: str) -> str:
+        whole = name.strip().lower()
         bare = whole if ESCAPED.search(whole) else whole.rpartition("\\")[2]
         listed = self.roster.by_mail(bare) if "@" in bare else None
         if listed is not None:
@@ -258,11 +258,27 @@ class District:
         return bare.rpartition("@")[0] if "@" in bare and self.is_internal_address(bare) else bare
 
     @cached_property
-    def _logins(self) -> dict[str, str]:
-        return {}
+    def _accounts(self) -> Remembered[str, str]:
+        return Remembered(self._account)
+
+    @cached_property
+    def _logins(self) -> Remembered[str, str]:
+        return Remembered(self._login)
+
+    @cached_property
+    def _kinds(self) -> Remembered[str, str | None]:
+        return Remembered(self._sender_kind)
+
+    @cached_property
+    def insiders(self) -> Remembered[str, bool]:
+        """Of addresses `is_internal_address`, remembered."""
+        return Remembered(self.is_internal_address)
 
     def sender_kind(self, address: str) -> str | None:
         """`person`, `service` or `list`: who sends from an address of the district; None for one of elsewhere."""
+        return self._kinds[address]
+
+    def _sender_kind(self, address: str) -> str | None:
         if not self.is_internal_address(address):
             return None
         known = [p for name in self.names_of_sender(address) if (p := self.roster.person(name)) is not None]

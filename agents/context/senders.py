@@ -25,7 +25,7 @@ def sender_address(district: District, envelope: str | None, login: str | None) 
         login: Name that was logged in with to hand the message in (see `agents.context.handed_in.logins`).
     """
     written = (envelope or "").lower()
-    if district.is_internal_address(written):
+    if district.insiders[written]:
         written = re.sub(TAG, "@", written)
         if login is None and (known := own_address(district, district.roster.by_mail(written))):
             return known
@@ -35,7 +35,7 @@ def sender_address(district: District, envelope: str | None, login: str | None) 
 def own_address(district: District, person: Person | None) -> str | None:
     """The first address of the district that the roster gives somebody."""
     addresses = () if person is None else person.mail
-    return next(filter(district.is_internal_address, addresses), None)
+    return next(filter(district.insiders.__getitem__, addresses), None)
 
 
 def names_of(district: District, sender: str) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from agents.context.inventory import Inventory
 from agents.context.vendors import vendor_of
 from agents.engine import enrich_contacts, enrich_people, enrich_web
 from agents.engine.enrich_mail import internal_address, mail_columns
-from agents.engine.lookups import looked_up
+from agents.engine.lookups import looked_up, text_lists
 from agents.rules.columns import derived_columns
 from schemas.kinds import EventKind
 
@@ -95,8 +95,8 @@ class Enricher:
         """Roles of the account that each row names; none for one that is not in the roster."""
         names = self.keys("user_name", frame)
         listed = ((name, self.district.roster.person(name)) for name in names.drop_nulls().unique().to_list())
-        known = {name: list(person.roles) for name, person in listed if person is not None}
-        return pl.Series([known.get(name, []) for name in names.to_list()], dtype=pl.List(pl.String))
+        known = {name: person.roles for name, person in listed if person is not None}
+        return text_lists(known.get(name, ()) for name in names.to_list())
 
     def device(self, frame: pl.DataFrame, attribute: str) -> pl.Series:
         """`kind` or `owner` of each row's device; null where it is not in the inventory or says nothing."""

@@ -19,6 +19,7 @@ from agents.context.handed_in import from_outside, logins
 from agents.context.inventory import Device, Inventory
 from agents.engine.enrich_mail import internal_address
 from agents.engine.identity import LEFT, SEVERAL
+from agents.engine.lookups import text_lists
 from schemas.kinds import EventKind
 
 COLUMNS = ("source_address_shared", "person", "person_roles", "person_site", "subject")
@@ -62,7 +63,7 @@ def people_columns(frame: pl.DataFrame, kind: EventKind, wanted: Sequence[str], 
             known = pl.DataFrame(
                 {
                     "person": pl.Series(names, dtype=pl.String),
-                    "roles": pl.Series([list(p.roles) if p else [] for p in listed], dtype=pl.List(pl.String)),
+                    "roles": text_lists(p.roles if p else () for p in listed),
                     "site": pl.Series([(p.site or None) if p else None for p in listed], dtype=pl.String),
                 }
             )

@@ -10,6 +10,7 @@ from agents.context.calendar import Calendar
 from agents.context.district import District
 from agents.context.networks import NetworkIndex
 from agents.engine.enrich import Enricher
+from agents.engine.lookups import text_lists
 from agents.rules.columns import ColumnType, column_types
 from agents.rules.model import NUMERIC_KINDS, VALUE_SEPARATOR, Detection, Rule
 from agents.rules.own import Concurrent, Travel, When
@@ -108,4 +109,4 @@ def _place(own: Travel, rows: pl.DataFrame, district: District) -> pl.Expr:
         at = (lat, lon) if _on_earth(lat, lon) else sites.get(name)
         good = at is not None and proxy is None and said is not True
         found.append([repr(at[0]), repr(at[1]), address or ""] if good and at is not None else [])
-    return pl.lit(pl.Series(found, dtype=pl.List(pl.String)))
+    return pl.lit(text_lists(found))
