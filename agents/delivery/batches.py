@@ -167,11 +167,10 @@ class EventBatches:
     def save(self) -> Mapping[str, Any]:
         """Plain values for a snapshot."""
         told = self.told()
-        strict = self.reader.strict
         return {
             "marks": self.reader.save(),
-            "strict": None if strict is None else sorted(map(list, strict)),
-            "doubted": None if self.reader.doubted is None else sorted(map(list, self.reader.doubted)),
+            "strict": self.reader.cut.save(),
+            "doubted": self.reader.doubted.save(),
             "lost": self.reader.lost,
             "told": [[t.source, t.timeline, t.progress, t.earliest] for t in told],
             "newest": [t.newest for t in told],  # apart: the release before reads four values of each
@@ -182,10 +181,8 @@ class EventBatches:
         """Take back what `save` gave."""
         made = EventBatches()
         made.reader = Reader.load(state["marks"])
-        strict = state.get("strict")  # the release before has none
-        made.reader.strict = None if strict is None else {(source, timeline) for source, timeline in strict}
-        doubted = state.get("doubted")  # likewise
-        made.reader.doubted = None if doubted is None else {(source, timeline) for source, timeline in doubted}
+        made.reader.cut.load(state.get("strict"))  # the release before has none
+        made.reader.doubted.load(state.get("doubted"))  # likewise
         made.reader.lost = state.get("lost", 0)
         newest = state.get("newest") or [None] * len(state["told"])
         for (source, timeline, progress, earliest), end in zip(state["told"], newest, strict=True):

@@ -12,6 +12,7 @@ from agents.context.calendar import Calendar
 from agents.delivery.blind import Blind
 from agents.delivery.checkpoints import Checkpoints, restored
 from agents.delivery.feed import Context
+from agents.delivery.heard import Heard
 from agents.delivery.journey import Origins
 from agents.delivery.letters import Flood, letter
 from agents.delivery.link import NOTHING, Link, RowMark
@@ -60,10 +61,6 @@ def _kinds_of(topic: str) -> list[EventKind]:
     return [kind for kind in EventKind if kind.topic == topic]
 
 
-def _places(saved: Iterable[tuple[str, int, str]] | None) -> set[_PLACE] | None:
-    return None if saved is None else {(topic, partition, lane) for topic, partition, lane in saved}
-
-
 def bucket_of(rule_id: str, group_key: str) -> int:
     """Bucket of a key; stable across processes and releases."""
     return zlib.crc32(f"{rule_id}\0{group_key}".encode()) % BUCKETS
@@ -104,8 +101,8 @@ class CorrelateStage(Stage):
         self._times: Mapping[tuple[str, int], RuleTime] = {}
         self._progress, self._origins, self._applied = ProgressTable(), Origins(), -1
         self._blind = Blind()
-        self._strict: set[_PLACE] | None = None  # places heard of since messages were lost; None: none were
-        self._doubted: set[_PLACE] | None = None  # places heard of since a message of nobody knows whence
+        self._cut: Heard[_PLACE] = Heard()  # places heard of since messages went by retention
+        self._doubted: Heard[_PLACE] = Heard()  # and since a message of nobody knows whence
         self._lost: dict[_PLACE, int] = {}  # how often a place has said that its input was lost
         self.refused = self.corrupt = self.repeats = 0
         self._periods: tuple[Period, ...] = (first,)
@@ -126,7 +123,8 @@ class CorrelateStage(Stage):
             self.corrupt += 1
             log.warning("refused: %s", error, extra=message.fields)
             self._flood.refused(message, error)
-            self._applied, self._doubted = message.offset, set()
+            self._applied = message.offset
+            self._doubted.lost()
             return [letter(message, "correlate", error)]
         self._flood.taken()
         place = (link.topic, link.partition, link.lane)
@@ -153,10 +151,9 @@ class CorrelateStage(Stage):
     def _follows(self, message: Message, link: Link) -> bool:
         place = (link.topic, link.partition, link.lane)
         mark = self._marks.get(place, NOTHING)
-        if self._strict is not None and place not in self._strict:
-            self._strict.add(place)
+        if self._cut.may_lack(place):
             self._marks[place] = max(mark, link.follows)
-        elif link.follows > mark and self._doubted is not None and place not in self._doubted:
+        elif link.follows > mark and self._doubted.may_lack(place):
             log.error("%s: rows after %s could not be read and are lost", message.where, mark, extra=message.fields)
             self._blind.begin(_kinds_of(link.topic))
             self._marks[place] = link.follows
@@ -165,8 +162,8 @@ class CorrelateStage(Stage):
             what = "%s: rows after %s refused, the last seen are %s"
             log.warning(what, message.where, link.follows, mark, extra=message.fields)
             return False
-        if self._doubted is not None:
-            self._doubted.add(place)
+        self._cut.hear(place)
+        self._doubted.hear(place)
         return True
 
     def _rows(self, message: Message, link: Link, rows: Sequence[tuple[int, KeyedRow]]) -> list[dict[str, Any]]:
@@ -246,7 +243,7 @@ class CorrelateStage(Stage):
     def truncated(self) -> None:
         """See `Stage`."""
         self._blind.begin()
-        self._strict = set()
+        self._cut.lost()
 
     def _time_of(self, kinds: frozenset[EventKind], lane: str) -> RuleTime:
         sources = self._context.timeline_sources(kinds, "")
@@ -287,8 +284,8 @@ class CorrelateStage(Stage):
             row=self._flood.row,
             blind=self._blind.save(),
             blind_kinds=self._blind.kinds(),
-            strict=None if self._strict is None else sorted(map(list, self._strict)),
-            doubted=None if self._doubted is None else sorted(map(list, self._doubted)),
+            strict=self._cut.save(),
+            doubted=self._doubted.save(),
             lost=[[*place, times] for place, times in self._lost.items()],
         )
 
@@ -317,7 +314,8 @@ class CorrelateStage(Stage):
         self._progress = ProgressTable.load(meta["progress"])
         self._flood.row = meta.get("row", 0)  # the release before has none, nor what follows
         self._blind.load(meta.get("blind"), meta.get("blind_kinds"))
-        self._strict, self._doubted = (_places(meta.get(name)) for name in ("strict", "doubted"))
+        self._cut.load(meta.get("strict"))
+        self._doubted.load(meta.get("doubted"))
         self._lost = {(topic, p, lane): times for topic, p, lane, times in meta.get("lost", ())}
 
     def _limits(self) -> Mapping[str, float]:

@@ -19,6 +19,7 @@ import polars as pl
 from kafka import KafkaConsumer, TopicPartition
 
 from agents.delivery.forgetting import Forgetting
+from agents.delivery.heard import Heard
 from agents.delivery.letters import letter
 from agents.delivery.link import FACTS_LANE, Link, RowMark
 from agents.delivery.rulebook import MissingRulesError, Period, announced, piece_of
@@ -105,7 +106,7 @@ class Context:
     refused: int = 0
     lost: dict[tuple[str, int], int] = field(default_factory=dict)  # how often a place has said that rows were lost
     blind_until: int = NEVER  # event time up to which facts may be missing
-    doubted: set[tuple[str, int]] | None = None  # places heard of since a message of nobody knows whence
+    doubted: Heard[tuple[str, int]] = field(default_factory=Heard)  # places since a message of nobody knows whence
     changed: threading.Condition = field(default_factory=threading.Condition)
     failed: BaseException | None = None
     caught_up: bool = False  # what was there when reading began is read
@@ -129,7 +130,7 @@ class Context:
                     self._facts(message)
             except CorruptBatchError as error:
                 if message.topic == IDENTITY:
-                    self.doubted = set()
+                    self.doubted.lost()
                 self._refuse(message, error)
             self.changed.notify_all()
 
@@ -178,13 +179,12 @@ class Context:
         place = (link.topic, link.partition)
         # What is before the first message of a place went by retention; what lacks behind it was lost.
         mark = self.marks.get(place, link.follows)
-        gone = link.follows > mark and self.doubted is not None and place not in self.doubted
+        gone = link.follows > mark and self.doubted.may_lack(place)
         if link.follows > mark and not gone:
             self.refused += 1
             log.warning("%s: facts after %s refused, the last seen are %s", message.where, link.follows, mark)
             return
-        if self.doubted is not None:
-            self.doubted.add(place)
+        self.doubted.hear(place)
         if facts is not None:
             self.facts.add(facts)
         self.marks[place] = max(mark, link.last)

@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from agents.delivery.heard import Heard
 from schemas.errors import MissingRowsError
 from schemas.headers import BatchHeaders, Mark, Position
 
@@ -28,8 +29,8 @@ class Reader:
     """Marks of one partition of one topic."""
 
     marks: Marks = field(default_factory=dict)
-    strict: set[tuple[str, str]] | None = None  # sources heard of since messages were lost; None: none were
-    doubted: set[tuple[str, str]] | None = None  # sources heard of since a message of nobody knows whom; None: none was
+    cut: Heard[tuple[str, str]] = field(default_factory=Heard)  # sources heard of since messages went by retention
+    doubted: Heard[tuple[str, str]] = field(default_factory=Heard)  # and since a message of nobody knows whom
     lost: int = 0  # how often messages were lost: what came after may lack rows
 
     def mark(self, headers: BatchHeaders) -> Position | None:
@@ -46,13 +47,12 @@ class Reader:
             MissingRowsError: it follows a row that was never seen here.
         """
         key = (headers.source, headers.timeline)
-        seen = self.marks.get((headers.source, headers.timeline), {})
+        seen = self.marks.get(key, {})
         follows = headers.follows
-        lost = self.strict is not None and (headers.source, headers.timeline) not in self.strict
-        if follows is not None and not lost:
+        if follows is not None and not self.cut.may_lack(key):
             mark = seen.get(follows.generation)
             if mark is None or mark < follows.position:
-                if self.doubted is not None and key not in self.doubted:
+                if self.doubted.may_lack(key):
                     self.lost += 1
                     log.error("%s: rows of source %s up to %s could not be read and are lost", where, key[0], follows)
                     return
@@ -67,9 +67,8 @@ class Reader:
         """Remember the last row of a batch; a marker has none."""
         if headers.last is None:
             return
-        for heard in (self.strict, self.doubted):
-            if heard is not None:
-                heard.add((headers.source, headers.timeline))
+        for heard in (self.cut, self.doubted):
+            heard.hear((headers.source, headers.timeline))
         seen = self.marks.setdefault((headers.source, headers.timeline), {})
         if headers.timeline and not seen:
             self._forget_timelines()
@@ -80,12 +79,12 @@ class Reader:
 
     def truncated(self) -> None:
         """Messages are lost: the next one of every source follows what nobody will ever send again."""
-        self.strict = set()
+        self.cut.lost()
         self.lost += 1
 
     def unreadable(self) -> None:
         """A message does not say whose it is: whoever's next one follows what was never seen has lost it."""
-        self.doubted = set()
+        self.doubted.lost()
 
     def _forget_timelines(self) -> None:
         """Old backfills go; should one of their batches come once more, its rows are the same rows again."""
