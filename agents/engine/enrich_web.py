@@ -2,12 +2,15 @@
 
 `navigation` is a page that somebody went to, as far as a log can tell: a document and none of the parts, beacons and
 adverts that pages load by themselves, nor what programmes fetch. Of an encrypted connection only the host is known: it
-counts unless the host is one of those. A denied page counts, too. What a path calls a beacon is a page all the same
-where a document of some size came back, or anything of that size by a log without types: `/events/` of a school.
+counts unless the host is one of those. A denied page counts, too; a redirect is none, since what it leads to is asked
+for by itself. What a path calls a beacon is a page all the same where a document of some size came back, or anything of
+that size by a log without types: `/events/` of a school.
 
 How often somebody went somewhere is counted by `visit` and `page_view`, not by rows. One page opens tunnels to several
 hosts, and opens them anew while it stands open: so the tunnels of a minute are one `page_view` together. A programme
-asks again and again for what is denied to it: so a denied address is one `visit`, however often it is asked for.
+asks again and again for what is denied to it: so a denied address is one `visit` and one `page_view`, however often
+and with whatever query it is asked for, and of tunnels a denied domain is. Firewalls log no method, and of most
+connections nothing but the name of the host: such a row is no page, but a `visit` as a tunnel is.
 """
 
 from __future__ import annotations
@@ -18,10 +21,12 @@ import polars as pl
 
 from agents.context.categories import Categories
 
-COLUMNS = ("url_categories", "navigation", "visit", "page_view", "download_kind", "active_minute")
+COLUMNS = ("url_categories", "navigation", "visit", "page_view", "download_kind", "downloaded_file",
+           "active_minute")  # fmt: skip
 _SEEN = frozenset({"navigation", "visit", "page_view"})
 BACKGROUND = frozenset({"adverts", "cdn", "updates"})  # what pages and programmes load by themselves
 LEAST_BYTES = 20_000  # of an executable: less is a stub, an error page or a signature
+NOT_MODIFIED = 304  # the one status of 3xx that shows a page: the browser has it already
 LEAST_PAGE = 5_000  # bytes of a document that somebody reads: beacons answer with less
 
 _BEACONS = (
@@ -30,6 +35,7 @@ _BEACONS = (
 )
 # The domain that somebody registered, roughly: where it takes in more, visits can only be too few.
 _REGISTERED = r"([^.]+\.(?:(?:ac|co|com|edu|gov|net|org)\.[a-z]{2}|[^.0-9][^.]*))$"
+_QUERY = r"(?s)[?#].*"
 _EXTENSIONS = {
     "executable": "exe msi msix msixbundle appx dmg pkg deb rpm crx xpi apk jar scr bat cmd ps1 vbs com appimage",
     "torrent": "torrent",
@@ -57,6 +63,8 @@ def web_columns(frame: pl.DataFrame, wanted: Sequence[str], categories: Categori
             made += seen.select(told[name].alias(name) for name in wanted if name in told).get_columns()
     if "download_kind" in wanted:
         made.append(frame.select(download_kind=_download()).to_series())
+    if "downloaded_file" in wanted:
+        made.append(frame.select(downloaded_file=_downloaded_file()).to_series())
     if "active_minute" in wanted:
         made.append(frame.select(active_minute=_minute()).to_series())
     return frame.with_columns(made)
@@ -95,15 +103,14 @@ def _navigation(frame: pl.DataFrame, listed: pl.Series) -> pl.Series:
     method = pl.col("http_request_method").str.to_uppercase()
     status = pl.col("http_response_status_code")
     mime = pl.col("http_response_mime_type").str.to_lowercase()
-    denied = (pl.col("event_action") == "denied").fill_null(value=False)
-    answered = status.is_null() | status.is_between(200, 399) & (status != 204)
+    answered = status.is_null() | status.is_between(200, 299) & (status != 204) | (status == NOT_MODIFIED)
     document = mime.str.starts_with("text/html") | mime.str.starts_with("application/xhtml")
     page = (method == "GET") & (document.fill_null(value=False) | mime.is_null() & pl.col("url_extension").is_null())
     tunnel = method == "CONNECT"
     read = (page & (pl.col("http_response_bytes") >= LEAST_PAGE)).fill_null(value=False)
     beacon = pl.col("url_path").str.contains(_BEACONS).fill_null(value=False) & ~read
     own = pl.col("_listed").list.eval(pl.element().is_in(list(BACKGROUND))).list.any().fill_null(value=False)
-    asked = (page & ~beacon | tunnel).fill_null(value=False) & (answered | denied) & ~own
+    asked = (page & ~beacon | tunnel).fill_null(value=False) & (answered | _denied()) & ~own
     return frame.with_columns(_listed=listed).select(asked).to_series()
 
 
@@ -123,17 +130,37 @@ def _address() -> pl.Expr:
     return pl.coalesce("url_original", pl.concat_str(_host(), pl.col("url_path").fill_null("")))
 
 
+def _domain() -> pl.Expr:
+    return pl.coalesce(_host().str.extract(_REGISTERED), _host())
+
+
+def _denied() -> pl.Expr:
+    return (pl.col("event_action") == "denied").fill_null(value=False)
+
+
+def _asked_again(whole: pl.Expr) -> pl.Expr:
+    """What stays the same where a programme asks again for what was denied."""
+    return pl.when(_tunnel()).then(_domain()).otherwise(whole.str.replace(_QUERY, ""))
+
+
 def _visit() -> pl.Expr:
     """A page, or the domain of a tunnel, in a minute; where it was denied, at whatever time. Else the event itself."""
-    where = pl.when(_tunnel()).then(pl.coalesce(_host().str.extract(_REGISTERED), _host())).otherwise(_address())
-    denied = (pl.col("event_action") == "denied").fill_null(value=False)
-    visit = pl.when(denied).then(where).otherwise(pl.concat_str(where, _minute().cast(pl.String), separator=" "))
-    return pl.coalesce(pl.when("navigation").then(visit), "event_id")
+    no_method = pl.col("http_request_method").is_null()
+    no_page = pl.col("url_path").fill_null("/").is_in(["", "/"]) & pl.col("url_query").is_null()
+    name_alone = _tunnel() | no_method & no_page
+    where = pl.when(name_alone).then(_domain()).otherwise(_address())
+    in_minute = pl.concat_str(where, _minute().cast(pl.String), separator=" ")
+    visit = pl.when(_denied()).then(_asked_again(where)).otherwise(in_minute)
+    return pl.coalesce(pl.when(pl.col("navigation") | no_method).then(visit), "event_id")
 
 
 def _page_view() -> pl.Expr:
-    """A page, or the minute of all tunnels, which hide how many pages there were. Else the event itself."""
-    view = pl.when(_tunnel()).then(_minute().cast(pl.String)).otherwise(_address())
+    """A page, or the minute of all tunnels, which hide how many pages there were. Else the event itself.
+
+    Of what was denied the address, or the domain of a tunnel: nothing was shown that could have led to further ones.
+    """
+    seen = pl.when(_tunnel()).then(_minute().cast(pl.String)).otherwise(_address())
+    view = pl.when(_denied()).then(_asked_again(_address())).otherwise(seen)
     return pl.coalesce(pl.when("navigation").then(view), "event_id")
 
 
@@ -153,3 +180,11 @@ def _download() -> pl.Expr:
         enough = whole if name == "executable" else pl.lit(value=True)
         kind = pl.when((by_name | by_type) & enough).then(pl.lit(name)).otherwise(kind)
     return pl.when(loaded.fill_null(value=False)).then(kind)
+
+
+def _downloaded_file() -> pl.Expr:
+    """The address of what was loaded; without its query where the path names a file: signed ones change it."""
+    files = " ".join(_EXTENSIONS.values()).split()
+    named = pl.col("url_extension").str.to_lowercase().str.strip_chars(".").is_in(files)
+    address = _address()
+    return pl.when(named).then(address.str.replace(_QUERY, "")).otherwise(address)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -247,3 +248,36 @@ def test_a_denied_tunnel_is_a_visit_to_the_domain_that_somebody_registered(host:
     asked = {"http_request_method": "CONNECT", "url_domain": host, "event_action": "denied", "event_id": "e"}
     frame = ENRICHER.add(frame_of(EventKind.PROXY, [asked]), EventKind.PROXY, ["visit"])
     assert frame["visit"].to_list() == [domain]
+
+
+def _rows_of_pages(column: str, *rows: Mapping[str, object]) -> list[object]:
+    at = datetime(2026, 3, 2, 16, tzinfo=UTC)
+    frame = [{"event_id": f"e{i}", "timestamp": at + timedelta(minutes=i), **row} for i, row in enumerate(rows)]
+    return ENRICHER.add(frame_of(EventKind.PROXY, frame), EventKind.PROXY, [column])[column].to_list()
+
+
+def test_what_is_denied_and_asked_for_again_is_one_page_with_whatever_query() -> None:
+    asked = [
+        {"http_request_method": "GET", "url_original": f"http://a.example/x?n={i}#{i}", "event_action": "denied"}
+        for i in range(2)
+    ]
+    assert _rows_of_pages("page_view", *asked) == ["http://a.example/x"] * 2
+    assert _rows_of_pages("visit", *asked) == ["http://a.example/x"] * 2
+    tunnel = {"http_request_method": "CONNECT", "url_domain": "s.a.example", "event_action": "denied"}
+    assert _rows_of_pages("page_view", tunnel, tunnel) == ["a.example"] * 2
+
+
+@pytest.mark.parametrize(("status", "page"), [(200, True), (204, False), (301, False), (302, False), (304, True),
+                                              (307, False), (404, False)])  # fmt: skip
+def test_a_redirect_is_no_page_and_what_the_browser_has_already_is_one(status: int, page: bool) -> None:
+    asked = {"http_request_method": "GET", "url_domain": "a.example", "http_response_status_code": status}
+    assert _rows_of_pages("navigation", asked) == [page]
+    assert _rows_of_pages("navigation", asked | {"event_action": "denied"}) == [True]
+
+
+def test_what_a_firewall_logs_without_a_method_is_a_visit_to_a_domain_in_a_minute_or_to_a_page() -> None:
+    name = {"url_domain": "eu1.pool.example", "url_path": "/"}
+    visits = _rows_of_pages("visit", name, name | {"event_action": "denied"}, name | {"url_query": "a=1"})
+    minute = int(datetime(2026, 3, 2, 16, tzinfo=UTC).timestamp()) // 60
+    assert visits == [f"pool.example {minute}", "pool.example", f"eu1.pool.example/ {minute + 2}"]
+    assert _rows_of_pages("page_view", name) == ["e0"]
