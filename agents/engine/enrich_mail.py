@@ -9,12 +9,15 @@ import polars as pl
 from agents.context.district import District
 from agents.context.handed_in import OUTSIDE, from_outside, logins
 from agents.context.senders import names_of, sender_address
+from agents.context.subjects import ANSWER, FEW_OUTSIDE
 from agents.engine.lookups import looked_up
 from agents.rules.model import VALUE_SEPARATOR
 
 HOUR_US = 3_600_000_000
 DELIVERED = "sent"  # Postfix's word for a delivery that succeeded; deferred and bounced are none (yet)
 NO_LIST = "*"  # in `email_lists`: somebody was written to without a list
+_VALUES = ("delivered_recipients", "mailed_recipients")
+_COUNTED = (*_VALUES, "recipients_internal", "recipients_outside")
 _PARALLEL = ("email_to_status", "email_to_filter")
 _BEHIND = pl.Schema({"_recipient": pl.String(), "_behind": pl.List(pl.String)})
 _OWN = pl.Schema({"_sender": pl.String, "_to": pl.String, "_own": pl.Boolean})
@@ -44,6 +47,11 @@ def message_key() -> pl.Expr:
     return _clean(pl.coalesce(identifier, queue, pl.col("event_id")))
 
 
+def reply() -> pl.Expr:
+    """True for a message whose subject says that it answers another; null where logs keep no subject."""
+    return pl.col("email_subject").str.contains(ANSWER)
+
+
 def mail_columns(frame: pl.DataFrame, wanted: Sequence[str], district: District) -> pl.DataFrame:
     """The frame with the derived mail columns named (see `agents.rules.columns.DERIVED`)."""
     frame = _sender_columns(frame, [w for w in wanted if w.startswith("sender_")], district)
@@ -51,7 +59,9 @@ def mail_columns(frame: pl.DataFrame, wanted: Sequence[str], district: District)
         frame = frame.with_columns(message_key=message_key())
     if "email_lists" in wanted:
         frame = frame.with_columns(email_lists=_lists(frame, district))
-    counted = [w for w in wanted if w in ("delivered_recipients", "recipients_internal", "recipients_outside")]
+    if "email_reply" in wanted:
+        frame = frame.with_columns(email_reply=reply())
+    counted = [w for w in wanted if w in _COUNTED]
     if not counted:
         return frame
     reached = _deliveries(frame, district)
@@ -59,7 +69,7 @@ def mail_columns(frame: pl.DataFrame, wanted: Sequence[str], district: District)
     return (
         indexed.join(reached.select("_mail", *counted), on="_mail", how="left", maintain_order="left")
         .drop("_mail")
-        .with_columns(pl.col(c).fill_null([] if c == "delivered_recipients" else 0) for c in counted)
+        .with_columns(pl.col(c).fill_null([] if c in _VALUES else 0) for c in counted)
     )
 
 
@@ -131,6 +141,8 @@ def _deliveries(frame: pl.DataFrame, district: District) -> pl.DataFrame:
     nobody yet. The class is `internal` or `outside`; `slow` for a message that took an hour and more from its first
     line to its last (it waited for one bad address, say): nobody knows which hour its deliveries belong to, so they
     count for the message alone.
+
+    `mailed_recipients` are the same, but of an answer that reaches few outside only those, each once for all answers.
     """
     places = pl.int_ranges(0, pl.col("email_to_address").list.len())
     # A list that is shorter than the recipients' would make a whole batch fail: what it lacks is taken as not said.
@@ -138,7 +150,7 @@ def _deliveries(frame: pl.DataFrame, district: District) -> pl.DataFrame:
     parallel = [pl.col(c).list.gather(places, null_on_oob=True) for c in names]
     sender = senders(frame, district) if district.lists else pl.lit(None, dtype=pl.String)
     reached = (
-        frame.select("email_to_address", *parallel, _sender=sender, _key=message_key(), _slow=_slow())
+        frame.select("email_to_address", *parallel, _sender=sender, _key=message_key(), _slow=_slow(), _reply=reply())
         .with_row_index("_mail")
         .filter(pl.col("email_to_address").list.len() > 0)
         .explode("email_to_address", *names)
@@ -157,13 +169,22 @@ def _deliveries(frame: pl.DataFrame, district: District) -> pl.DataFrame:
         reached.unique(["_mail", "_recipient"], keep="first", maintain_order=True)
         .with_columns(_inside=internal_address(pl.col("_recipient"), district))
         .with_columns(_value=pl.when(~pl.col("_own")).then(value))
+        .with_columns(_mailed=_mailed(sort))
         .group_by("_mail", maintain_order=True)
         .agg(
             delivered_recipients=pl.col("_value").drop_nulls(),
+            mailed_recipients=pl.col("_mailed").drop_nulls(),
             recipients_internal=pl.col("_inside").sum().cast(pl.Int64),
             recipients_outside=(~pl.col("_inside")).sum().cast(pl.Int64),
         )
     )
+
+
+def _mailed(sort: pl.Expr) -> pl.Expr:
+    """`_value`; of an answer that reaches few outside only these, the recipient in place of the message."""
+    answers = pl.col("_reply").fill_null(value=False) & ((~pl.col("_inside")).sum().over("_mail") < FEW_OUTSIDE)
+    once = pl.concat_str([sort, "_recipient", "_recipient"], separator=VALUE_SEPARATOR)
+    return pl.when(answers).then(pl.when(~pl.col("_own") & ~pl.col("_inside")).then(once)).otherwise("_value")
 
 
 def _through_lists(reached: pl.DataFrame, district: District) -> pl.DataFrame:

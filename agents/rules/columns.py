@@ -73,6 +73,7 @@ _DELIVERED = (
     "email_to_filter",
     "timestamp",
     "timestamp_first",
+    "email_subject",
 )
 _DHCP = frozenset({EventKind.DHCP})
 _LOGIN = frozenset({EventKind.LOGIN})
@@ -90,8 +91,10 @@ DERIVED: tuple[Derived, ...] = (
     Derived("sender_kind", ColumnType.TEXT, _MAIL, _SENT_BY),
     Derived("message_key", ColumnType.TEXT, _MAIL, _MESSAGE),
     Derived("delivered_recipients", ColumnType.TEXTS, _MAIL, _DELIVERED),
+    Derived("mailed_recipients", ColumnType.TEXTS, _MAIL, _DELIVERED),
     Derived("recipients_internal", ColumnType.NUMBER, _MAIL, _DELIVERED),
     Derived("recipients_outside", ColumnType.NUMBER, _MAIL, _DELIVERED),
+    Derived("email_reply", ColumnType.BOOL, _MAIL, ("email_subject",)),
     Derived("email_lists", ColumnType.TEXT, _MAIL, ("email_to_original_address", "email_to_address")),
     Derived("source_site", ColumnType.TEXT, _DEVICES, ("source_ip", "dhcp_relay_ip", "access_point", "nas_ip")),
     Derived("source_device_kind", ColumnType.TEXT, _DEVICES, _DEVICE, identity=True),

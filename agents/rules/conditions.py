@@ -24,6 +24,7 @@ OPERATORS = ("gte", "gt", "lt", "lte", "eq", "neq")
 MAX_COUNT = 10_000_000
 MAX_ROWS_OF_SEQUENCE = 10_000
 THRESHOLD_PARTS = {"where": ("internal", "outside"), "per": ("message",)}
+IN_PARTS = ("delivered_recipients", "mailed_recipients")  # columns whose values have these parts
 _COMBINED = (ColumnType.TEXT, ColumnType.NUMBER)
 _COUNTED = (ColumnType.TEXT, ColumnType.TEXTS, ColumnType.NUMBER)
 _HERE = ("correlation", "condition")
@@ -227,9 +228,10 @@ class ConditionReader:
             self._check.error("gte is missing", *path, hint="say how many it takes")
         parts = {k: self._check.text(one, k, *path) or None for k in ("where", "per")}
         for key, part in parts.items():
-            known = THRESHOLD_PARTS[key] if self.value_field == "delivered_recipients" else ()
+            known = THRESHOLD_PARTS[key] if self.value_field in IN_PARTS else ()
             if part is not None and part not in known:
-                hint = f"known: {', '.join(known)}" if known else "only delivered_recipients has classes and messages"
+                parted = f"only {' and '.join(IN_PARTS)} have classes and messages"
+                hint = f"known: {', '.join(known)}" if known else parted
                 self._check.error(f"{key} {part!r} is not known", *path, key, hint=hint)
         return Threshold(name, float(gte), parts["where"], parts["per"])
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from agents.context.district import District
 from agents.context.handed_in import OUTSIDE
 from agents.context.maillists import OF_A_LIST
+from agents.context.subjects import ANSWER, FEW_OUTSIDE
 from agents.rules.convert_senders import SENT_BY, among, array, at_home, from_outside, let
 from agents.rules.convert_values import quoted
 from agents.rules.model import VALUE_SEPARATOR
@@ -15,6 +16,7 @@ MAX_PEOPLE = 20_000  # of a roster that is written into a query; with more what 
 MAX_MEMBERS = 20_000  # of mailing lists that are written into a query; with more what needs them cannot be said
 _SEPARATOR = quoted(VALUE_SEPARATOR)
 _SLOW = "ifNull(dateDiff('microsecond', timestamp_first, timestamp) >= 3600000000, false)"
+_REPLY = f"if(isNull(email_subject), NULL, match(assumeNotNull(email_subject), {quoted(ANSWER)}))"
 _DELIVERED = (
     "arrayFilter(i -> email_to_address[i] != '' AND email_to_status[i] = 'sent' AND NOT email_to_filter[i], "
     "arrayEnumerate(email_to_address))"
@@ -35,22 +37,28 @@ def mail_columns(district: District, internal: Callable[[str], str]) -> Mapping[
     sort = f"multiIf({_SLOW}, 'slow', {internal('a')}, 'internal', 'outside')"
     value = f"concat({sort}, {_SEPARATOR}, {_message()}, {_SEPARATOR}, a)"
     inside = f"ifNull({internal('a')}, false)"
+    outside = f"toInt64(arrayCount(a -> NOT {inside}, {everybody}))"
+    once = f"concat({sort}, {_SEPARATOR}, a, {_SEPARATOR}, a)"
+    answer = f"ifNull({_REPLY}, false) AND {outside} < {FEW_OUTSIDE}"
+    each = f"if({answer}, arrayMap(a -> {once}, arrayFilter(a -> NOT {inside}, c)), arrayMap(a -> {value}, c))"
     return {
         **_of_senders(district, internal),
         "delivered_recipients": f"arrayMap(a -> {value}, {counted})",
+        "mailed_recipients": let("c", counted, each),
         "recipients_internal": f"toInt64(arrayCount(a -> {inside}, {everybody}))",
-        "recipients_outside": f"toInt64(arrayCount(a -> NOT {inside}, {everybody}))",
+        "recipients_outside": outside,
     }
 
 
 def _of_senders(district: District, internal: Callable[[str], str]) -> dict[str, str]:
     if len(district.roster.people) > MAX_PEOPLE:
-        return {"message_key": _message()}
+        return {"message_key": _message(), "email_reply": _REPLY}
     return {
         "sender_address": f"nullIf({SENT_BY}, '')",
         "sender_internal": f"ifNull({internal(SENT_BY)}, false)",
         "sender_kind": _sender_kind(district, internal),
         "message_key": _message(),
+        "email_reply": _REPLY,
     }
 
 

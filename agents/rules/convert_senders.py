@@ -17,7 +17,8 @@ _BY_NAME = "ifNull(user_name, '') != '' AND ifNull(event_action, '') NOT IN "
 
 SENT_BY = "sent_by"  # column of `with_senders`: address of who sent a message; empty for none
 OF_SENDERS = frozenset(
-    "sender_address sender_internal sender_kind delivered_recipients recipients_internal recipients_outside".split()
+    "sender_address sender_internal sender_kind delivered_recipients mailed_recipients recipients_internal "
+    "recipients_outside".split()
 )
 
 

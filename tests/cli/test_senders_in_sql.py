@@ -29,7 +29,7 @@ from tests.embedded.servers_fixture import RunningServers
 def test_who_sent_a_mail_is_the_same_in_sql(embedded_servers: RunningServers, known: str) -> None:
     lists = MailLists.parse("address,owners\nstaff@school.example,js@staff.school.example;ben\n", "lists.csv")
     district = {"nobody": PLAIN, "people": DISTRICT, "lists": PLAIN.knowing(ROSTER, lists=lists)}[known]
-    columns = ["sender_address", "sender_internal", "sender_kind", "delivered_recipients"]
+    columns = ["sender_address", "sender_internal", "sender_kind", "delivered_recipients", "mailed_recipients"]
     mails = frame_of(EventKind.MAIL, [_row(n, mail) for n, mail in enumerate(_mails())])
     mails = mails.with_columns(cs.list().fill_null([]), cs.boolean().fill_null(value=False))
     judged = Enricher(district, Inventory.none()).add(mails, EventKind.MAIL, columns)
@@ -85,3 +85,35 @@ def _mails() -> Iterator[dict[str, Any]]:
     }
     for login, envelope, server in itertools.product(logins, written, servers):
         yield {"user_name": login, "email_from_address": envelope, **server, **reached}
+
+
+@pytest.mark.servers
+def test_an_answer_and_whom_it_was_mailed_to_are_the_same_in_sql(embedded_servers: RunningServers) -> None:
+    columns = ["email_reply", "mailed_recipients", "recipients_outside"]
+    subjects = (
+        "Re: x",
+        "[EXTERNAL] RE : x",
+        "Fwd: Re: x",
+        "R\u00c9P\u00a0: x",
+        "\u56de\u590d\uff1ax",
+        "x\nRe: x",
+        "",
+        None,
+    )
+    people = {n: [f"p{i}@school.example" for i in range(2)] + [f"f{i}@x.example" for i in range(n)] for n in (0, 9, 10)}
+    mails = [
+        {"email_subject": subject, "email_message_id": f"m{n}", "email_to_address": to,
+         "email_to_status": ["sent"] * len(to), "email_to_filter": [False] * len(to)}
+        for subject in subjects for n, to in people.items()
+    ]  # fmt: skip
+    frame = frame_of(EventKind.MAIL, [_row(n, mail) for n, mail in enumerate(mails)])
+    frame = frame.with_columns(cs.list().fill_null([]), cs.boolean().fill_null(value=False))
+    judged = Enricher(PLAIN, Inventory.none()).add(frame, EventKind.MAIL, columns)
+    said, internal = Keys(PLAIN, Inventory.none()).derived(EventKind.MAIL), Keys(PLAIN, Inventory.none()).internal
+    with events_database(embedded_servers) as store:
+        store.insert_containers("events_mail", clickhouse_columns("mail"), [(encode("mail", frame), None)])
+        table = with_senders("events_mail", PLAIN, internal)
+        query = f"SELECT event_id, {', '.join(said[c] for c in columns)} FROM {table} ORDER BY event_id"  # noqa: S608
+        found = store.execute(query)
+    assert [tuple(row) for row in found] == judged.select("event_id", *columns).sort("event_id").rows()
+    assert judged["email_reply"].sum() == 4 * len(people)

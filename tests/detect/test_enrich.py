@@ -281,3 +281,21 @@ def test_what_a_firewall_logs_without_a_method_is_a_visit_to_a_domain_in_a_minut
     minute = int(datetime(2026, 3, 2, 16, tzinfo=UTC).timestamp()) // 60
     assert visits == [f"pool.example {minute}", "pool.example", f"eu1.pool.example/ {minute + 2}"]
     assert _rows_of_pages("page_view", name) == ["e0"]
+
+
+@pytest.mark.parametrize(
+    ("subject", "answer"),
+    [
+        ("Re: x", True), ("RE: RE: x", True), ("re[2]: x", True), ("Re (3): x", True), ("Re^4: x", True),
+        ("Re : x", True), ("RE\u00a0: x", True), ("\u00a0AW: x", True), ("Antwort: x", True), ("Antw: x", True),
+        ("SV: x", True), ("RÉP : x", True), ("回复\uff1ax", True), ("[EXTERNAL] Re: x", True),
+        ("[Staff-List] Re: x", True),
+        ("[a] {Spam?} RE: x", True), ("EXT: Re: x", True), ("**External** Re: x", True), ("Re: Fwd: x", True),
+        ("Fwd: Re: x", False), ("FW: x", False), ("WG: AW: x", False), ("TR: x", False), ("RV: x", False),
+        ("[Fwd: Re: x]", False), ("[EXTERNAL] Fwd: Re: x", False), ("Report: x", False), ("Re x", False),
+        ("Regarding: x", False), ("About Re: x", False), ("", False), (None, None),
+    ],
+)  # fmt: skip
+def test_an_answer_is_known_by_how_its_subject_begins(subject: str | None, answer: bool | None) -> None:
+    frame = frame_of(EventKind.MAIL, [{"event_id": "e", "email_subject": subject}])
+    assert ENRICHER.add(frame, EventKind.MAIL, ["email_reply"])["email_reply"].to_list() == [answer]

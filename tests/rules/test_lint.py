@@ -70,8 +70,8 @@ def test_the_rules_that_come_with_aupstream_have_no_errors() -> None:
         "addresses-given-away", "adult-pages", "attachment-passed-on", "crypto-mining", "file-sharing", "filter-bypass",
         "guessed-password", "impossible-travel", "loaded-programs", "mail-to-media", "many-devices-on-a-port",
         "mass-mail", "network-hardware", "new-device", "own-printer", "peer-fan-out", "personal-time",
-        "personal-volume", "private-mail-to-student", "rogue-dhcp-server", "same-subject-to-many", "selling",
-        "shared-device", "soliciting", "two-sites",
+        "personal-volume", "private-mail-to-student", "reply-all", "rogue-dhcp-server", "same-subject-to-many",
+        "selling", "shared-device", "soliciting", "two-sites",
     ]  # fmt: skip
 
 
@@ -121,7 +121,7 @@ def test_the_rules_that_come_with_aupstream_have_no_errors() -> None:
         (_own(VALUES, "{thresholds: [{name: a, gte: 11}]}"), "r.yml:9:14", "must be the lowest threshold, 11"),
         (_own(VALUES, "{thresholds: [{name: a, gte: 10, wher: x}]}"), "r.yml:10:45", "did you mean 'where'?"),
         (_own(VALUES, "{thresholds: [{name: a, gte: 10, per: day}]}"), "r.yml:10:50", "per 'day' is not known"),
-        (_own(VALUES, "{thresholds: [{name: a, gte: 10, where: internal}]}"), "r.yml:10:52", "has classes"),
+        (_own(VALUES, "{thresholds: [{name: a, gte: 10, where: internal}]}"), "r.yml:10:52", "have classes"),
         (VALUES.replace("field: source_ip", "field: source_p"), "r.yml:9:22", "there is no column 'source_p'"),
         (VALUES.replace("field: source_ip", "field: [source_ip, src_ip]"), "r.yml:9:22", "a column stands here twice"),
         (VALUES.replace("field: source_ip", "field: [source_ip, sorce]"), "r.yml:9:34", "there is no column 'sorce'"),
