@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from schemas.kinds import EventKind
 from streams.normalisers.columns import LINE, empty_frame, event_frame
+from streams.normalisers.mail.encoded_words import decoded
 from streams.normalisers.mail.postfix_lines import address, clipped, message_id
 
 __all__ = [
@@ -58,8 +59,8 @@ def whole(text: str | None, most: int = MAX_INT64) -> int | None:
 
 
 def subject_facts(subject: str | None, *, keep: bool) -> dict[str, str]:
-    """Columns of a subject: BLAKE2b-128 of it without blanks around; the subject too if it is to be kept."""
-    text = "" if subject is None else subject.strip()
+    """Columns of a subject: BLAKE2b-128 of it, decoded, without blanks around; the subject too if it is to be kept."""
+    text = "" if subject is None else decoded(subject).strip()
     if not text:
         return {}
     hashed = blake2b(text.encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()

@@ -14,6 +14,7 @@ from typing import Any, Final
 from schemas.ids import MAX_SUB
 from streams.normalisers.lines import MAX_REPEATS
 from streams.normalisers.mail import postfix_lines as lines
+from streams.normalisers.mail.encoded_words import decoded
 from streams.normalisers.mail.open_joins import FULL_BYTES, LINE_BYTES, Joins
 from streams.normalisers.mail.postfix_columns import Events
 from streams.normalisers.mail.postfix_join import Join, Memory
@@ -213,8 +214,8 @@ class Messages:
             join.domain, join.ip, join.port = said.domain, said.ip, said.port
         join.user = join.user or said.user
         if said.content[: len(_SUBJECT)].lower() == _SUBJECT:
-            text = said.content[len(_SUBJECT) :].strip()
-            join.subject = blake2b(text.encode(), digest_size=16).hexdigest()
+            text = decoded(said.content[len(_SUBJECT) :]).strip()
+            join.subject = blake2b(text.encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()
             join.subject_text = lines.clipped(text) if self._keep_subject else None
         status = _DROPPED.get(said.action)
         if status is None:
