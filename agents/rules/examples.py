@@ -241,11 +241,16 @@ def _repeated(event: Mapping[str, Any], place: str) -> list[dict[str, Any]]:
         raise RuleError(f"repeat {repeat!r} cannot be read", where=place, hint="write {times: 8, every: 20s}")
     step = timedelta(seconds=int(every[1]) * UNIT_SECONDS[every[2]])
     plain = {k: v for k, v in event.items() if k not in ("at", "repeat")}
-    return [
-        {k: v.replace("{n}", str(n + 1)) if isinstance(v, str) else v for k, v in plain.items()}
-        | {"timestamp": start + n * step}
-        for n in range(times)
-    ]
+    return [{k: _numbered(v, n + 1) for k, v in plain.items()} | {"timestamp": start + n * step} for n in range(times)]
+
+
+def _numbered(value: Any, n: int) -> Any:
+    """A value with its `{n}` filled in, also those of the texts of a list."""
+    if isinstance(value, str):
+        return value.replace("{n}", str(n))
+    if isinstance(value, list):
+        return [_numbered(one, n) for one in value]
+    return {k: _numbered(one, n) for k, one in value.items()} if isinstance(value, dict) else value
 
 
 def _complete(row: dict[str, Any], kind: EventKind, number: int, place: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from agents.engine.episodes import Judge
 from agents.engine.pipeline import run
 from agents.rules.columns import DERIVED
 from agents.rules.examples import run_examples
-from agents.rules.loader import POLICY_FOLDER, parse_rules
+from agents.rules.loader import POLICY_FOLDER, load_rules, parse_rules
 from agents.rules.shape import KEYS
 
 PAGE = (Path(agents.rules.__file__).parent / "README.md").read_text(encoding="utf-8")
@@ -47,3 +47,17 @@ def test_the_roles_that_the_shipped_rules_ask_for_are_named_to_who_keeps_the_ros
             found.update(_roles(document))
     (said,) = re.findall(r"<!-- roles of the rules -->(.*?)<!-- end of roles -->", FRONT, re.DOTALL)
     assert " ".join(said.split()).split(", ") == sorted(found)
+
+
+def test_every_rule_of_the_pack_is_on_its_page_as_informational_where_it_is() -> None:
+    page = (POLICY_FOLDER / "README.md").read_text(encoding="utf-8").partition("## What it does not")[0]
+    rows = "\n".join(line for line in page.splitlines() if line.startswith("| ") and line[2].isdigit())
+    told, recorded = set[str](), set[str]()
+    for row in rows.splitlines():
+        cell = row.split("|")[2]
+        loud, _, quiet = cell.partition("informational:")
+        told.update(re.findall(r"`([a-z-]+)`", loud))
+        recorded.update(re.findall(r"`([a-z-]+)`", quiet))
+    rules = load_rules().rules
+    assert sorted(told) == [r.id for r in rules if r.severity != "informational"]
+    assert sorted(recorded) == [r.id for r in rules if r.severity == "informational"]
