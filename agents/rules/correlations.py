@@ -14,6 +14,7 @@ from agents.rules.compiled import Compiled
 from agents.rules.conditions import MAX_COUNT, ConditionReader
 from agents.rules.detections import ERROR_PATHS, first_line
 from agents.rules.digests import asked_of
+from agents.rules.examplechecks import check_examples
 from agents.rules.fieldnames import FieldNames
 from agents.rules.grouping import Base, GroupReader, name_of
 from agents.rules.model import VICTIM, WINDOWS, Alias, Detection, Rule
@@ -259,8 +260,7 @@ class RuleReader:
         if not isinstance(examples, list) or not all(isinstance(e, dict) for e in examples):
             self.check.error("examples must be a list of mappings", "aupstream", "examples")
             return ()
-        for i, example in enumerate(examples):
-            self.check.keys("example", example, "aupstream", "examples", i)
+        check_examples(self.check, examples)
         return tuple(examples)
 
     def _kind(self, part: Mapping[str, Any]) -> str:

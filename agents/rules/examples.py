@@ -39,6 +39,7 @@ from agents.context.roster import COLUMNS as ROSTER_COLUMNS
 from agents.context.roster import OPTIONAL as ROSTER_OPTIONAL
 from agents.context.roster import Roster
 from agents.rules.columns import column_types, derived_columns
+from agents.rules.examplechecks import EXPECTED
 from agents.rules.model import Rule, RuleSet
 from agents.rules.shape import TIMESPAN, UNIT_SECONDS, suggestion
 from schemas.errors import AupstreamError, RuleError
@@ -55,7 +56,6 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LINE_BYTES = 100  # offsets between events: any distinct ones do
 _PARALLEL = {"email_to_status": "sent", "email_to_filter": False, "email_to_original_address": "", "email_to_dsn": "",
              "email_to_relay": "", "email_to_attempts": 1}  # fmt: skip
-_EXPECTED = ("group_key", "status", "first_seen", "last_seen", "count", "value", "thresholds", "permit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +139,9 @@ def read_example(raw: Mapping[str, Any], where: str) -> Example:
     if not isinstance(context, dict) or not isinstance(raw.get("events"), list) or not isinstance(violations, list):
         raise RuleError("an example needs a list of events and a list of violations", where=place)
     for violation in violations:
-        unknown = [k for k in violation if k not in _EXPECTED] if isinstance(violation, dict) else ["?"]
+        unknown = [k for k in violation if k not in EXPECTED] if isinstance(violation, dict) else ["?"]
         if unknown or "group_key" not in violation:
-            raise RuleError(f"violation {violation!r} cannot be read", where=place, hint=suggestion("", _EXPECTED))
+            raise RuleError(f"violation {violation!r} cannot be read", where=place, hint=suggestion("", EXPECTED))
     sites = [
         Site(
             s["name"],

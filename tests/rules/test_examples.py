@@ -106,6 +106,6 @@ def test_a_rule_tuned_otherwise_fails_its_examples(rule: str, was: str, becomes:
 
 
 def test_an_example_that_cannot_be_read_did_not_pass_and_says_why() -> None:
-    text = _text("two-sites").replace("user_name: ben, source_ip", "user_nam: ben, source_ip")
+    text = _text("two-sites").replace("user_name: ben, source_ip", "repeat: {times: 0}, user_name: ben, source_ip")
     (wrong,) = [r for r in run_examples(parse_rules(text), _judge) if not r.passed]
-    assert "there is no column 'user_nam' in login events (did you mean 'user_name'?)" in wrong.problem
+    assert "repeat {'times': 0} cannot be read" in wrong.problem

@@ -335,3 +335,35 @@ def test_warnings_are_told_in_the_order_of_their_lines() -> None:
 def test_a_rule_that_can_never_hold_is_warned_of(text: str, says: str) -> None:
     told = [str(w) for w in warnings(parse_rules(text, "r.yml"), read_documents(text, "r.yml")[0])]
     assert [says in w for w in told if "never find" in w] == ([True] if says else [])
+
+
+def test_what_is_wrong_in_an_example_is_named_where_it_stands(tmp_path: Path) -> None:
+    file = tmp_path / "r.yml"
+    file.write_text(
+        "title: T\nname: t\nlevel: low\nlogsource: {category: authentication}\n"
+        "detection: {sel: {event_action: login}, condition: sel}\n"
+        "aupstream:\n  examples:\n"
+        "    - name: one\n"
+        "      events:\n"
+        "        - {kind: login, at: 2026-03-02T09:00:00Z, event_acton: login}\n"
+        "        - {kind: logn, at: 2026-03-02T09:00:00Z}\n"
+        "        - {kind: login, at: 2026-03-02T09:00, source_site: north}\n"
+        "        - {kind: login}\n"
+        "        - [login]\n"
+        "      violations:\n"
+        "        - {group_kye: {user_name: a}}\n"
+        "    - name: two\n"
+    )
+    found = [(e.where.removeprefix(f"{file}:"), e.what) for e in lint_files([file]).errors]
+    assert found == [
+        ("10:51", "there is no column 'event_acton' in login events"),
+        ("11:18", "event has no kind 'logn'"),
+        ("12:29", "'2026-03-02T09:00' is no time"),
+        ("12:47", "'source_site' is computed in login events"),
+        ("13:11", "the event says no time"),
+        ("14:11", "events must be mappings, not ['login']"),
+        ("16:11", "the violation says no group_key"),
+        ("16:12", "unknown key 'group_kye' in violation"),
+        ("17:7", "an example needs a list of events"),
+        ("17:7", "an example needs a list of violations"),
+    ]
