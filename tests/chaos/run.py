@@ -20,7 +20,7 @@ from tests.chaos.outcome import Outcome, outcome
 from tests.chaos.plan import SERVERS, Fault
 from tests.chaos.proxy import Proxy
 from tests.chaos.shim import Shim, compiler, preload
-from tests.chaos.workload import TYPES, Log, Writer, make_logs
+from tests.chaos.workload import TYPES, Log, Writer, make_logs, permits
 from tests.road.scene import to_toml
 from tests.road.stored import Stored
 
@@ -110,7 +110,9 @@ class Run:
         endpoints = read_endpoints(self._folder / "servers")
         assert endpoints is not None
         direct = servers.check()["clickhouse"]["port"]
+        (self._folder / "permits.csv").write_text(permits())
         plain = {
+            "district": {"permits": str(self._folder / "permits.csv")},
             "data": str(self._folder / "data"),
             "kafka": {"bootstrap": f"127.0.0.1:{proxies['kafka'].port}"},
             "clickhouse": {"dsn": endpoints.clickhouse.replace(f":{direct}", f":{proxies['clickhouse'].port}")},

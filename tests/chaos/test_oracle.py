@@ -9,7 +9,7 @@ import pytest
 
 from agents.rules.loader import load_rules
 from tests.chaos.oracle import RULES, found_in, wanted
-from tests.chaos.workload import BEGIN, LATENESS_S, TYPES, Log, make_logs
+from tests.chaos.workload import BEGIN, LATENESS_S, TYPES, Log, make_logs, permits
 from tests.road import scene
 from tests.road.scene import Scene, backtest, to_toml
 
@@ -20,7 +20,11 @@ def _scene(folder: Path, logs: tuple[Log, ...]) -> Scene:
         path = folder / f"{log.name}.log"
         path.write_bytes(b"".join(line + b"\n" for piece in log.pieces for line in piece))
         sources.append({"name": log.name, "type": TYPES[log.name], "path": str(path), "lateness_s": LATENESS_S})
-    (folder / scene.CONFIG).write_text(to_toml({"rules": {"paths": [str(RULES)]}, "sources": sources}))
+    (folder / "permits.csv").write_text(permits())
+    district = {"permits": str(folder / "permits.csv")}
+    (folder / scene.CONFIG).write_text(
+        to_toml({"rules": {"paths": [str(RULES)]}, "district": district, "sources": sources})
+    )
     return Scene(folder)
 
 
@@ -32,6 +36,7 @@ def test_the_oracle_and_the_engine_find_the_same(seed: int, tmp_path: Path) -> N
     found = {r["id"]: found_in(r) for r in backtest(_scene(tmp_path, logs).config, rules=load_rules([RULES]))}
     assert found == asked.violations
     kinds = Counter(content[0] for content in asked.violations.values())
+    assert {"permitted", "violation"} == {content[2] for content in asked.violations.values()}
     assert {"chaos-failures", "chaos-accounts", "chaos-in-order", "chaos-mail"} <= set(kinds)
 
 

@@ -29,6 +29,29 @@ TYPES = {"proxy": "squid", "logins": "openssh", "dhcp": "isc_dhcpd", "mail": "po
 _ADDRESSES, _DEVICES, _USERS, _SENDERS = 60, 90, 150, 40
 
 
+PERMITTED = frozenset(f"user{n}" for n in range(0, 20, 2))  # who may fail to log in, for some minutes again and again
+_PERMIT = (timedelta(minutes=3), timedelta(minutes=9), timedelta(minutes=12))  # from, to, and then again
+_PERMITS = 30  # of each of them: six hours of event time
+
+
+def permits() -> str:
+    """The file of permits: of clause 13, for failures alone."""
+    rows = [
+        f"{who},13,{_iso(BEGIN + start + n * again)},{_iso(BEGIN + stop + n * again)},head,exam,chaos-failures"
+        for who in sorted(PERMITTED)
+        for start, stop, again in (_PERMIT,)
+        for n in range(_PERMITS)
+    ]
+    return "\n".join(["who,clause,from,to,granted_by,reason,rule", *rows, ""])
+
+
+def permitted(who: str, t_us: int) -> bool:
+    """Whether a failure of somebody at a time (microseconds UTC) is permitted: the same without a file."""
+    start, stop, again = _PERMIT
+    number, past = divmod(timedelta(microseconds=t_us) - (BEGIN - datetime(1970, 1, 1, tzinfo=UTC)), again)
+    return who in PERMITTED and 0 <= number < _PERMITS and start <= past < stop
+
+
 @dataclass(frozen=True)
 class Log:
     """One source.
