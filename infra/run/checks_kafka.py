@@ -7,6 +7,7 @@ and the time to catch up; one from which windows are made anew, when a checkpoin
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +29,7 @@ OUTAGE_MS = DAY_MS  # Kafka, ClickHouse or an agent away for so long is to be ca
 REBUILD_MS = 60 * 60_000  # catching up after that
 _KEEP, _CLEAN, _LARGEST = "retention.ms", "cleanup.policy", "max.message.bytes"
 _NEWEST = 500  # heartbeats that are looked at
+_BEATS = 10  # of one sender
 _WAIT_MS = 2_000
 
 
@@ -136,8 +138,8 @@ def _clocks(address: str) -> Check:
 
 
 def _skews(address: str) -> dict[str, float]:
-    """Seconds from each sender's clock to the broker's, by its newest heartbeat."""
-    place, found = TopicPartition(HEARTBEATS, 0), dict[str, float]()
+    """Seconds from each sender's clock to the broker's, by its newest heartbeats: the one that travelled fastest."""
+    place, found = TopicPartition(HEARTBEATS, 0), dict[str, deque[float]]()
     consumer = KafkaConsumer(**kafka_options(address), enable_auto_commit=False, bootstrap_timeout_ms=5_000)
     try:
         consumer.assign([place])
@@ -148,12 +150,13 @@ def _skews(address: str) -> dict[str, float]:
             for record in records:
                 who, sent = _told(record.value)
                 if sent is not None:
-                    found[who] = record.timestamp / 1_000 - sent / 1_000_000
+                    skews = found.setdefault(who, deque(maxlen=_BEATS))
+                    skews.append(record.timestamp / 1_000 - sent / 1_000_000)
             if not records:
                 break
     finally:
         consumer.close()
-    return found
+    return {who: min(skews) for who, skews in found.items()}
 
 
 def _told(value: bytes | None) -> tuple[str, float | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from pathlib import Path
 
@@ -159,14 +160,13 @@ def test_a_running_system_is_well_and_a_topic_that_was_changed_is_named(scene: S
         )
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, "aup.events.mail", {"retention.ms": "3600000"})])
         admin.close()
-        ahead = {"source": "far", "newest": None, "state": "reading", "sent_us": time.time_ns() // 1_000 + 85_000_000}
+        ahead = {"source": "far", "newest": None, "state": "reading", "sent_us": time.time_ns() // 1_000 + 90_000_000}
         producer = KafkaProducer(bootstrap_servers=system.kafka)
         producer.send("aup.heartbeats", json.dumps(ahead).encode(), key=b"far", partition=0).get(30)
         producer.close()
         code, found = _found(scene)
         assert code == 1
-        assert "Kafka's is -8" in found["broker clock", "bad"]
-        assert "from that of source far" in found["broker clock", "bad"]
+        assert re.match(r"Kafka's is -\d\d\.\d s from that of source far", found["broker clock", "bad"])
         assert "aup.events.mail is kept 0.0417 days; an outage" in found["retention", "bad"]
         assert "aup.violations: max.message.bytes is 1000000, not 8388608" in found["topics", "bad"]
         assert "kafka-configs.sh --alter --topic aup.violations" in found["topics", "bad"]
