@@ -62,17 +62,19 @@ class TemporalOrdered(Window):
     """Sigma `temporal_ordered`: a row of the first rule, behind it one of the second, and so on, all inside.
 
     "Behind" is later, or of the same time and further down in the same log. Two lines of one time in different logs, or
-    in one log before and after it was rotated, are in no order that is known: neither is behind the other. For every
-    length of a chain the latest possible start is kept: the chain is inside as long as that row is.
+    in one log before and after it was rotated, are in no order that is known: neither is behind the other. No event is
+    behind itself, whichever of the rules it matches. For every length of a chain the latest possible start is kept: the
+    chain is inside as long as that row is.
     """
 
-    __slots__ = ("_here", "_now", "_places", "_starts")
+    __slots__ = ("_before", "_event", "_here", "_now", "_places", "_starts")
 
     def __init__(self, rule: Rule) -> None:
         super().__init__(rule)
         self._starts: list[tuple[int, str]] = [(_LONG_AGO, "")] * len(rule.bases)  # of chains that end before `_now`
         self._now = _LONG_AGO
         self._here: dict[tuple[str, str], list[tuple[int, str]]] = {}  # of all others, by the log that they end in
+        self._event, self._before = "", list[tuple[int, str]]()  # of the newest event, and as it was before it
         self._places: dict[str, list[int]] = {}
         for place, base in enumerate(rule.bases):
             self._places.setdefault(base, []).insert(0, place)  # a rule named twice: the later place first
@@ -82,8 +84,10 @@ class TemporalOrdered(Window):
             self._starts = self._latest()
             self._here, self._now = {}, row.t
         starts = self._here.setdefault((row.source, row.generation), list(self._starts))
+        if row.event_id != self._event:
+            self._event, self._before = row.event_id, list(starts)
         for place in self._places.get(row.base, ()):
-            start = (row.t, row.event_id) if place == 0 else starts[place - 1]
+            start = (row.t, row.event_id) if place == 0 else self._before[place - 1]
             starts[place] = max(starts[place], start)
 
     def _latest(self) -> list[tuple[int, str]]:
@@ -107,7 +111,7 @@ class TemporalOrdered(Window):
 
 
 class _Line:
-    """Numbers of the rows of one base, oldest first; the front moves on."""
+    """Numbers of the events of one base's rows, oldest first; the front moves on."""
 
     __slots__ = ("numbers", "start")
 
@@ -130,14 +134,15 @@ class _Line:
 class InOrder(Window):
     """Our own kind `sequence`: so many rows of the first rule, then so many of the second …, all inside the window.
 
-    Rows of a later rule that no row of the first precedes can never complete it and are not kept.
+    Rows of a later rule that no row of the first precedes can never complete it and are not kept. No event is behind
+    itself, whichever of the rules it matches.
     """
 
-    __slots__ = ("_entered", "_lines")
+    __slots__ = ("_entered", "_event", "_lines")
 
     def __init__(self, rule: Rule) -> None:
         super().__init__(rule)
-        self._entered = 0
+        self._entered, self._event = 0, ""  # events so far, and the newest
         self._lines = {base: _Line() for base in rule.bases}
 
     def add(self, row: Row) -> bool:
@@ -153,10 +158,11 @@ class InOrder(Window):
             self._leave(self.rows.popleft())
 
     def _enter(self, row: Row) -> None:
+        if row.event_id != self._event:
+            self._entered, self._event = self._entered + 1, row.event_id
         line = self._lines.get(row.base)
         if line is not None:
-            line.numbers.append(self._entered)
-        self._entered += 1
+            line.numbers.append(self._entered - 1)
 
     def _leave(self, row: Row) -> None:
         line = self._lines.get(row.base)

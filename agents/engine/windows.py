@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from math import inf
 
 from agents.engine.rows import Row
-from agents.rules.model import VALUE_SEPARATOR, Rule, Threshold
+from agents.rules.model import COUNTED_ONCE, VALUE_SEPARATOR, Rule, Threshold
 
 MAX_ROWS = 100_000  # rows a window keeps; beyond it the oldest leave early: counts and sums can only be too low
 MAX_VALUES = 200_000  # distinct values a window keeps; beyond it the oldest rows leave early, likewise
@@ -29,7 +29,7 @@ class Window(ABC):
     `rows` is in order, oldest first. `add` and `expire` are called with times that never go back.
     """
 
-    __slots__ = ("_least", "_sliding", "_span", "early", "lower_bound", "rows", "rule")
+    __slots__ = ("_least", "_once", "_sliding", "_span", "early", "lower_bound", "rows", "rule")
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
@@ -37,16 +37,32 @@ class Window(ABC):
         self.lower_bound = False
         self.early = 0  # rows that left before their time, since somebody asked
         self._span, self._sliding = rule.timespan_us, rule.window == "sliding"
-        self._least = _plain_limit(rule)
+        self._least, self._once = _plain_limit(rule), rule.kind in COUNTED_ONCE
 
     def add(self, row: Row) -> bool:
-        """Take a row, whose time is at or after all others'; False where it is none of the rows inside."""
+        """Take a row, whose time is at or after all others'; False where it is none of the rows inside.
+
+        An event that matches several of the rule's detections is one event: it counts once, unless it counts something
+        else for each, or one of them only informs.
+        """
+        if self.rows and self.rows[-1][1] == row[1] and self._once and self._again(row):
+            return False
         if len(self.rows) >= MAX_ROWS:
             self._leave(self.rows.popleft())
             self.at_limit()
         self.rows.append(row)
         self._enter(row)
         return True
+
+    def _again(self, row: Row) -> bool:
+        """True where a row of the same event is inside that counts the same."""
+        informs = self.rule.only_informs
+        for other in reversed(self.rows):
+            if other.event_id != row.event_id:
+                break
+            if (other.values, other.number, informs(other.base)) == (row.values, row.number, informs(row.base)):
+                return True
+        return False
 
     def at_limit(self) -> None:
         """Note that a row left early, because no more are kept."""
@@ -156,11 +172,11 @@ class ValueCount(Window):
 
     def add(self, row: Row) -> bool:
         """See `Window.add`; older rows make room for new values."""
-        super().add(row)
+        added = super().add(row)
         while len(self.seen) > MAX_VALUES and len(self.rows) > 1:
             self._leave(self.rows.popleft())
             self.at_limit()
-        return True
+        return added
 
     def _enter(self, row: Row) -> None:
         seen = self.seen

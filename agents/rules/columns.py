@@ -127,7 +127,7 @@ DERIVED: tuple[Derived, ...] = (
 # No keyword is looked for in columns that say where a row stood, that are our own words and not the log's, or that are
 # parts of a column which is looked in (of the URL).
 NO_KEYWORDS = frozenset(
-    "event_id log_source log_generation log_hash event_dataset event_action event_outcome event_details "
+    "event_id log_source log_generation log_hash event_dataset event_action event_outcome "
     "url_scheme url_domain url_path url_query url_extension".split()
 )
 

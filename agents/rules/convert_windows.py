@@ -17,7 +17,7 @@ from math import inf
 from agents.rules.convert_limits import classes, measure_of
 from agents.rules.convert_places import speed
 from agents.rules.convert_values import Unsayable, quoted
-from agents.rules.model import NUMERIC_KINDS, Presence, Rule, Threshold
+from agents.rules.model import COUNTED_ONCE, NUMERIC_KINDS, Presence, Rule, Threshold
 from agents.rules.own import Travel
 
 FAR = 9_223_372_036_854_775_807
@@ -60,9 +60,19 @@ class Windows:
             raise Unsayable("`lasting` of an order of rules cannot be said in SQL")
         segmented = [] if self._sliding else self._segments()
         source = "matched" if self._sliding else "segmented"
-        number = f"row_number() OVER (PARTITION BY {self._part} ORDER BY t, event_id, base)"
-        made = [*segmented, ("numbered", f"SELECT *, {number} AS n FROM {source}"), *self._stages()]
+        number = f"row_number() OVER (PARTITION BY {self._part} ORDER BY t, event_id, base) AS n"
+        if self._ordered:
+            number += f", toInt64(dense_rank() OVER (PARTITION BY {self._part} ORDER BY t, event_id)) AS e"
+        made = [*segmented, ("numbered", f"SELECT *, {number} FROM {self._once(source)}"), *self._stages()]
         return [*made, ("points", self._points()), *self._values(), *self._judged(), *self._episodes()]
+
+    def _once(self, source: str) -> str:
+        """Rows, those of one event that count the same but once: see `agents.engine.windows.Window.add`."""
+        if self.rule.kind not in COUNTED_ONCE or len(self.rule.bases) == 1:
+            return source
+        informs = ", ".join(quoted(base) for base in self.rule.informational_when)
+        by = f"{self._part}, event_id, number, vals" + (f", base IN ({informs})" if informs else "")
+        return f"(SELECT * FROM {source} ORDER BY t, event_id, base LIMIT 1 BY {by})"
 
     @property
     def _ordered(self) -> bool:
@@ -87,7 +97,7 @@ class Windows:
         for place, (base, count) in enumerate(zip(self.rule.bases, counts, strict=True)):
             before = "n"
             if place:
-                window = f"PARTITION BY {self._part} ORDER BY n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"
+                window = f"PARTITION BY {self._part} ORDER BY e RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"
                 ready = f"max(begin_{place - 1}) OVER ({window})"
                 if self.rule.kind == "temporal_ordered":  # of one time only what one log tells is in order
                     earlier = f"PARTITION BY {self._part} ORDER BY t RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"

@@ -135,6 +135,9 @@ class RuleReader:
         condition = ConditionReader(self.check, self.own, measured, names, column)
         condition.read(part)
         own = OwnReader(self.check, self.own, kind, names, column).read(group_by, timespan_us, condition.thresholds)
+        if kind == "travel" and condition.value_field not in (None, "source_ip"):
+            what = f"places are told by source_ip, and not by {condition.value_field}"
+            self.check.error(what, "correlation", "condition", "field", hint="write `field: source_ip`")
         return {
             "kind": measured if kind == "quota" else kind,
             "presence": condition.presence,

@@ -52,6 +52,7 @@ ERROR_PATHS: dict[str, Path] = {
 
 
 MAX_KEYWORDS = 500  # of a rule: each is looked for in every column of text
+MAX_SELECTIONS = 500  # of a rule: SigmaHQ's longest has some sixty
 MAX_EXPRESSIONS = 1_000  # of a rule: each is a pass of its own
 
 _CONDITION = ("detection", "condition")
@@ -123,6 +124,10 @@ class DetectionReader:
     def _items(self, route: Route) -> None:
         """Try every field and value by itself, because only here is it known where each stands."""
         detection = self.check.mapping(self.document.data.get("detection"), "detection")
+        if len(detection) > MAX_SELECTIONS + 1:
+            what = f"{len(detection) - 1} selections are more than {MAX_SELECTIONS}"
+            self.check.error(what, "detection", hint="put values that mean the same into one list, or split the rule")
+            return
         trial = _Trial(
             Compiler(route.kind), route, self.taxonomy.pipeline(route), self.document.data, codes_of(detection)
         )

@@ -35,6 +35,7 @@ RULE_KINDS = (
 )
 TOGETHER = ("temporal", "temporal_ordered")  # their value is how many different parts are there
 NUMERIC_KINDS = ("value_sum", "value_avg", "value_median", "value_percentile")
+COUNTED_ONCE = frozenset({"event_count", "value_count", *NUMERIC_KINDS})  # an event that several detections match
 VICTIM = "victim"  # of `about`: its group key names whom it was done to
 WINDOWS = ("sliding", "tumbling", "session")
 TRAVEL_COLUMNS = ("source_geo_latitude", "source_geo_longitude", "source_ip", "source_is_proxy", "source_site")

@@ -26,8 +26,18 @@ def holds(rule: Rule, inside: list[Row]) -> bool:
     return any(t.gte <= m <= t.lte and m != t.neq for t, m in measures)
 
 
+def once(rule: Rule, rows: list[Row]) -> list[Row]:
+    """Rows in order; an event that several detections match is one row, but where a rule asks which ones match."""
+    ordered = sorted(rows, key=lambda r: (r.t, r.event_id, r.base))
+    if rule.kind not in ("event_count", "value_count") and not rule.kind.startswith("value_"):
+        return ordered
+    return list({(r.event_id, r.base in rule.informational_when): r for r in reversed(ordered)}.values())[::-1]
+
+
 def _behind(one: Row, other: Row) -> bool:
     """True where the other row, which comes after in the order of ids, is known to be later."""
+    if one.event_id == other.event_id:
+        return False
     return one.t < other.t or (one.source, one.generation) == (other.source, other.generation)
 
 
@@ -77,7 +87,9 @@ def _of_numbers(rule: Rule, numbers: list[Fraction]) -> float:
 
 def _in_order(rule: Rule, inside: list[Row]) -> bool:
     """Some cut of the window into as many parts as there are rules has enough rows of each in its part."""
-    edges = range(len(inside) + 1)
+    edges = [
+        n for n in range(len(inside) + 1) if not 0 < n < len(inside) or inside[n - 1].event_id != inside[n].event_id
+    ]
     for cuts in combinations_with_replacement(edges, len(rule.bases) - 1):
         parts = [inside[a:b] for a, b in pairwise([0, *cuts, len(inside)])]
         wanted = zip(parts, rule.bases, rule.counts, strict=True)
@@ -105,7 +117,7 @@ def inside_of(rule: Rule, rows: list[Row], now: int) -> list[Row]:
 
 def episodes(rule: Rule, rows: list[Row]) -> list[dict[str, Any]]:
     """Episodes of one key: first event, last event, when opened and closed, count."""
-    rows = sorted(rows, key=lambda r: (r.t, r.event_id, r.base))
+    rows = once(rule, rows)
     found: list[dict[str, Any]] = []
     current: dict[str, Any] | None = None
     used, armed_at = -1, -(2**63)

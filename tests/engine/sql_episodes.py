@@ -14,10 +14,11 @@ from typing import Any
 
 from agents.engine.rows import Row
 from agents.rules.model import Rule
+from tests.engine.oracle import once
 from tests.engine.sql_windows import WORDS, Found, condition, literal
 
 _NEVER = -(2**60)
-_ROW = ("k", "n", "t", "event_id", "base", "number", "vals")
+_ROW = ("k", "n", "t", "event_id", "base", "number", "vals", "mark")  # `mark`: a semicolon before each event
 # What is known while points pass; -1 and `_NEVER`: none. `said_…` is the episode that ends at this point.
 _STATE = {"first": -1, "opened": 0, "last": -1, "since": 0, "used": -1, "armed": _NEVER}
 _STEP = ("moment", "point", "holds", "low")
@@ -42,11 +43,7 @@ def found(engine: Engine, rule: Rule, keyed: Iterable[tuple[str, Row]]) -> dict[
     by_key: dict[str, list[Row]] = {}
     for key, row in keyed:
         by_key.setdefault(key, []).append(row)
-    listed = [
-        (key, n, row)
-        for key, rows in by_key.items()
-        for n, row in enumerate(sorted(rows, key=lambda r: (r.t, r.event_id, r.base)))
-    ]
+    listed = [(key, n, row) for key, rows in by_key.items() for n, row in enumerate(once(rule, rows))]
     episodes: dict[str, list[Found]] = {}
     for key, first, opened, closed, count, last in engine.ask(_query(engine.name, rule, listed)) if listed else ():
         episodes.setdefault(key, []).append((first, int(opened), int(closed), int(count), last))
@@ -79,13 +76,21 @@ def _query(dialect: str, rule: Rule, listed: Sequence[tuple[str, int, Row]]) -> 
 def _given(dialect: str, listed: Sequence[tuple[str, int, Row]]) -> str:
     rows = ", ".join(
         f"({literal(k)}, CAST({n} AS BIGINT), CAST({r.t} AS BIGINT), {literal(r.event_id)}, {literal(r.base)}, "
-        f"{float(r.number or 0)!r}, {literal(r.values or ('',))})"
-        for k, n, r in listed
+        f"{float(r.number or 0)!r}, {literal(r.values or ('',))}, {literal('' if again else ';')})"
+        for (k, n, r), again in zip(listed, _again(listed), strict=True)
     )
     if dialect == "duckdb":
         return f"SELECT * FROM (VALUES {rows}) AS v({', '.join(_ROW)})"
     columns = ", ".join(f"r.{i} AS {name}" for i, name in enumerate(_ROW, 1))
     return f"SELECT {columns} FROM (SELECT arrayJoin([{rows}]) AS r)"
+
+
+def _again(listed: Sequence[tuple[str, int, Row]]) -> list[bool]:
+    """Whether a row is of the same event as the one before it."""
+    before = [None, *listed][:-1]
+    return [
+        b is not None and (b[0], b[2].event_id) == (k, r.event_id) for b, (k, _, r) in zip(before, listed, strict=True)
+    ]
 
 
 def _placed(rule: Rule) -> str:
@@ -141,12 +146,12 @@ def _held(dialect: str, rule: Rule) -> str:
 
 
 def _in_order(dialect: str, rule: Rule) -> str:
-    """The rules of the rows inside, a letter each, are like `a.*a.*b`."""
+    """The rules of the rows inside, a letter each, are like `a.*;.*a.*;.*b`: no two of them of one event."""
     counts = rule.counts or (1,) * len(rule.bases)
-    pattern = ".*".join(base for base, count in zip(rule.bases, counts, strict=True) for _ in range(count))
+    pattern = ".*;.*".join(base for base, count in zip(rule.bases, counts, strict=True) for _ in range(count))
     if dialect == "duckdb":
-        return f"regexp_matches(string_agg(a.base, '' ORDER BY a.n), '{pattern}')"
-    letters = "arrayStringConcat(arrayMap(x -> x.2, arraySort(groupArray((a.n, a.base)))))"
+        return f"regexp_matches(string_agg(a.mark || a.base, '' ORDER BY a.n), '{pattern}')"
+    letters = "arrayStringConcat(arrayMap(x -> x.2, arraySort(groupArray((a.n, concat(a.mark, a.base))))))"
     return f"match({letters}, '{pattern}')"
 
 

@@ -72,11 +72,12 @@ WORDS = {
 
 def self_join(rule: Rule, rows: Sequence[Row], dialect: str) -> str:
     """Where the condition of a sliding window holds: (time, number of the row, -1 where one leaves)."""
+    events = {event: e for e, event in enumerate(dict.fromkeys(r.event_id for r in rows))}
     listed = ", ".join(
-        f"({i}, {r.t}, {literal(r.base)}, {float(r.number or 0)!r}, {literal(r.values or ('',))})"
+        f"({i}, {r.t}, {literal(r.base)}, {float(r.number or 0)!r}, {literal(r.values or ('',))}, {events[r.event_id]})"
         for i, r in enumerate(rows)
     )
-    names = ("n", "t", "base", "number", "vals")
+    names = ("n", "t", "base", "number", "vals", "e")
     if dialect == "duckdb":
         given = f"SELECT * FROM (VALUES {listed}) AS v({', '.join(names)})"
     else:
@@ -89,7 +90,7 @@ def self_join(rule: Rule, rows: Sequence[Row], dialect: str) -> str:
     if rule.kind == "temporal_ordered":
         tables = [f"a{i}" for i in range(len(rule.bases))]
         tests = [f"{a}.base = {literal(b)} AND {inside.format(a)}" for a, b in zip(tables, rule.bases, strict=True)]
-        tests += [f"{a}.n < {b}.n" for a, b in pairwise(tables)]
+        tests += [f"{a}.e < {b}.e" for a, b in pairwise(tables)]
         joined = ", ".join(f"given AS {a}" for a in tables)
         return f"{head}{joined} WHERE {' AND '.join(tests)} GROUP BY p.at, p.point"
     holds = condition(rule, WORDS[dialect])

@@ -29,7 +29,16 @@ from tests.engine import sql_episodes
 from tests.engine.sql_episodes import Engine
 from tests.engine.sql_windows import Found
 from tests.engine.staged import staged
-from tests.engine.test_windows_against_sql import GAPS, LATENESS, PLAIN, engine_of, logs, random_log
+from tests.engine.test_windows_against_sql import (
+    GAPS,
+    LATENESS,
+    OVERLAPPED,
+    PLAIN,
+    engine_of,
+    logs,
+    overlapping,
+    random_log,
+)
 from tests.engine.test_windows_against_the_oracle import EVENT_COUNT, RULES, SEQUENCE
 
 OWN = [r for r in PLAIN if r.window != "sliding" or r.lasting_us or r.kind == "sequence"]
@@ -81,6 +90,15 @@ def test_episodes_are_those_of_a_query_in_clickhouse(
     house: Engine, data: st.DataObject, log: list[tuple[str, Row]], rule: Rule
 ) -> None:
     _same(house, data, log, rule)
+
+
+@pytest.mark.parametrize("rule", OVERLAPPED, ids=lambda r: f"{r.kind}-{r.window}")
+@settings(max_examples=6)
+@given(st.data(), logs())
+def test_an_event_that_several_detections_match_is_one_event(
+    rule: Rule, data: st.DataObject, log: list[tuple[str, Row]]
+) -> None:
+    _same(DUCK, data, overlapping(log), rule)
 
 
 def _whole(rule: Rule, log: list[tuple[str, Row]]) -> dict[str, list[Found]]:

@@ -21,6 +21,7 @@ from agents.engine.rows import Row
 from agents.rules.model import VALUE_SEPARATOR, Rule
 from agents.sinks.clickhouse import ClickHouse
 from tests.embedded.servers_fixture import RunningServers
+from tests.engine.oracle import once
 from tests.engine.sql_windows import Found, query, runs, self_join
 from tests.engine.staged import staged
 from tests.engine.test_windows_against_the_oracle import RULES
@@ -33,6 +34,10 @@ PLAIN = [
     if not (rule.suppress_us or rule.rearm_us)
 ]
 JOINED = [r for r in PLAIN if r.window == "sliding" and not r.lasting_us and r.kind != "sequence"]
+# An event may match several detections of these: not of a rule that asks that one of them does not match.
+OVERLAPPED = [
+    r for r in PLAIN if r.presence is None and not (r.lasting_us and r.kind in ("temporal_ordered", "sequence"))
+]
 NUMBERS = (-3.0, -1.0, 0.0, 1.0, 2.0, 2.5, 5.0, 7.25, 9.0)  # exact in binary: sums have no last digit
 
 
@@ -63,6 +68,13 @@ def random_log(seed: int, size: int, gaps: Sequence[int] = GAPS, more: int = 0) 
     return made
 
 
+def overlapping(log: list[tuple[str, Row]]) -> list[tuple[str, Row]]:
+    """The same, every third event matched by two detections of a rule."""
+    other = {"a": "b", "b": "c", "c": "a"}
+    again = [(key, row._replace(base=other[row.base])) for key, row in log if row.offset % 3 == 0]
+    return sorted([*log, *again], key=lambda one: (one[1].t, one[1].event_id, one[1].base))
+
+
 def engine_of(data: st.DataObject, rule: Rule, log: list[tuple[str, Row]]) -> dict[str, list[Found]]:
     """Episodes that workers make of a log, by key."""
     keyed = [(f'{{"user_name":"{key}"}}', row) for key, row in log]
@@ -73,8 +85,8 @@ def engine_of(data: st.DataObject, rule: Rule, log: list[tuple[str, Row]]) -> di
     return {k: sorted(v) for k, v in found.items()}
 
 
-def _rows(log: list[tuple[str, Row]], key: str) -> list[Row]:
-    return sorted((r for k, r in log if k == key), key=lambda r: (r.t, r.event_id, r.base))
+def _rows(rule: Rule, log: list[tuple[str, Row]], key: str) -> list[Row]:
+    return once(rule, [r for k, r in log if k == key])
 
 
 @given(st.data(), logs(), st.sampled_from(JOINED))
@@ -83,7 +95,7 @@ def test_episodes_are_those_of_a_self_join_in_duckdb(
 ) -> None:
     found = engine_of(data, rule, log)
     for key in KEYS:
-        rows = _rows(log, key)
+        rows = _rows(rule, log, key)
         holding = set(duckdb.execute(self_join(rule, rows, "duckdb")).fetchall()) if rows else set()
         assert found[key] == sorted(runs(rule, rows, holding))
 
@@ -106,7 +118,7 @@ def test_episodes_are_those_of_a_self_join_in_clickhouse(
 ) -> None:
     found = engine_of(data, rule, log)
     for key in KEYS:
-        rows = _rows(log, key)
+        rows = _rows(rule, log, key)
         holding = {(int(at), int(n)) for at, n in store.execute(self_join(rule, rows, "clickhouse"))} if rows else set()
         assert found[key] == sorted(runs(rule, rows, holding))
 
@@ -128,3 +140,15 @@ def test_the_query_that_a_rule_is_converted_to_finds_the_same_episodes(
         log = [(key, row._replace(values=tuple(CLASSED[v] for v in row.values))) for key, row in log]
     found = engine_of(data, rule, log)
     assert sorted(store.execute(query(rule, log))) == sorted((k, *e) for k, of_key in found.items() for e in of_key)
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("rule", OVERLAPPED, ids=lambda r: f"{r.kind}-{r.window}")
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data(), logs())
+def test_an_event_that_several_detections_match_is_one_event_in_sql_too(
+    store: ClickHouse, rule: Rule, data: st.DataObject, log: list[tuple[str, Row]]
+) -> None:
+    both = overlapping(log)
+    found = engine_of(data, rule, both)
+    assert sorted(store.execute(query(rule, both))) == sorted((k, *e) for k, of_key in found.items() for e in of_key)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from agents.engine.scan import Scanner
 from agents.rules.columns import keyword_columns
 from agents.rules.compiled import Compiled
-from agents.rules.detections import MAX_EXPRESSIONS, MAX_KEYWORDS
+from agents.rules.detections import MAX_EXPRESSIONS, MAX_KEYWORDS, MAX_SELECTIONS
 from agents.rules.examples import frame_of
 from agents.rules.loader import parse_rules
 from agents.rules.repeats import repeated
@@ -171,3 +171,12 @@ def test_a_text_with_many_wildcards_takes_time_by_the_length_of_the_text() -> No
     started = time.process_time()
     assert frame.filter(condition.exact).is_empty()
     assert time.process_time() - started < 5
+
+
+def test_a_rule_with_too_many_selections_is_refused_at_once() -> None:
+    selections = "".join(f"  s{n}: {{url_path: x{n}}}\n" for n in range(MAX_SELECTIONS + 1))
+    text = (
+        f"title: t\nname: t\nlevel: low\nlogsource: {{category: proxy}}\ndetection:\n{selections}  condition: 1 of s*\n"
+    )
+    with pytest.raises(Errors, match="501 selections are more than 500"):
+        parse_rules(text)

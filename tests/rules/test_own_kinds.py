@@ -65,6 +65,7 @@ def test_a_rule_tuned_otherwise_fails_its_examples(was: str, becomes: str) -> No
         ("source_ip, gte: 2", "source_ip, gte: 3", "two by two"),
         ("km: 150", "km: -1", "km must be a number above 0, not -1"),
         ("km: 150", "kilometres: 150", "unknown key 'kilometres' in travel"),
+        ("{field: source_ip, gte: 2}", "{field: user_name, gte: 2}", "told by source_ip, and not by user_name"),
         ("203.0.113.0/24", "203.0.113.0/240", "is no network"),
         ("\n  per: day", "", "a quota says no period"),
         ("\n  per: day", "\n  per: month", "per 'month' is not known"),
