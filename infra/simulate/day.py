@@ -24,6 +24,9 @@ _WEEKDAYS = words("Mon Tue Wed Thu Fri Sat Sun")
 # Traffic of the half hours from 6:30 on, in shares: arrivals, lessons, lunch, afternoon, the last at their desks.
 _SHARES = (1, 4, 9, 12, 13, 13, 12, 13, 13, 12, 9, 10, 13, 13, 12, 10, 7, 4, 3, 2, 2, 1, 1)
 _SLOT = 1800  # seconds
+_PAIRS = tuple(f"{n:02d}" for n in range(60))
+CLOCK = tuple(f"{hour}:{minute}:{second}" for hour in _PAIRS[:24] for minute in _PAIRS for second in _PAIRS)
+"""`hh:mm:ss` by second of the day."""
 
 # Whole numbers all through: processors round products of fractions differently, and the bytes must not. The largest,
 # 2**25 lines, 2**14 steps and 2**24 parts of the day's traffic multiplied, still fits 64 bits.
@@ -64,11 +67,6 @@ class Day:
         return datetime.fromtimestamp(self.midnight + second, self.zone).isoformat()
 
     @cached_property
-    def _clock(self) -> tuple[str, ...]:
-        pairs = [f"{n:02d}" for n in range(60)]
-        return tuple(f"{hour}:{minute}:{second}" for hour in pairs[:24] for minute in pairs for second in pairs)
-
-    @cached_property
     def _syslog_day(self) -> str:
         return f"{_MONTHS[self.date.month - 1]} {self.date.day:2d} "
 
@@ -76,21 +74,27 @@ class Day:
     def _radius_day(self) -> str:
         return f"{_WEEKDAYS[self.date.weekday()]} {self._syslog_day}"
 
+    @cached_property
+    def offset(self) -> str:
+        """What the zone is off UTC that day: `-07:00`."""
+        told = datetime.combine(self.date, time(12), self.zone).strftime("%z")
+        return f"{told[:3]}:{told[3:]}"
+
     def syslog(self, second: int) -> str:
         """RFC 3164: `Mmm dd hh:mm:ss`, local time, no year."""
-        return self._syslog_day + self._clock[second]
+        return self._syslog_day + CLOCK[second]
 
     def radius(self, second: int) -> str:
         """FreeRADIUS (C's `ctime`): `Www Mmm dd hh:mm:ss yyyy`, local time."""
-        return f"{self._radius_day}{self._clock[second]} {self.date.year}"
+        return f"{self._radius_day}{CLOCK[second]} {self.date.year}"
 
     @cached_property
-    def clf(self) -> tuple[str, ...]:
-        """Common log format, by second of the day: `dd/Mmm/yyyy:hh:mm:ss -0700`."""
-        start = datetime.combine(self.date, time(12), self.zone)
-        head = f"{self.date.day:02d}/{_MONTHS[self.date.month - 1]}/{self.date.year}:"
-        tail = start.strftime(" %z")
-        return tuple(f"{head}{clock}{tail}" for clock in self._clock)
+    def clf(self) -> tuple[str, str]:
+        """What stands before and behind the clock in the common log format: `dd/Mmm/yyyy:`, ` -0700`."""
+        return (
+            f"{self.date.day:02d}/{_MONTHS[self.date.month - 1]}/{self.date.year}:",
+            f" {self.offset.replace(':', '')}",
+        )
 
     def spread(self, draw: Draw, first: int, last: int, total: int, *, opens: int = OPENS) -> Ints:
         """Times of things number `first` to `last` (excluded) of `total` over the day, by the day's traffic.

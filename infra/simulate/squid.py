@@ -14,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 import polars as pl
 
-from infra.simulate.day import Day
+from infra.simulate.day import CLOCK, Day
 from infra.simulate.draw import Draw, Ints
 from infra.simulate.lines import MOST_LATE
 from infra.simulate.squid_pools import AGENTS, NUMBERS, OUTCOMES, REQUESTS, Pools
@@ -103,7 +103,7 @@ class Squid:
 
     def piece(self, first: int, last: int, lines: int) -> tuple[Ints, pl.Series]:
         """Lines number `first` to `last` (excluded) of `lines`, with the milliseconds since midnight of each."""
-        picked = self._pick(first, last, lines)
+        picked = self.pick(first, last, lines)
         return picked.at, self._compose(picked)
 
     def _put(self, out: BinaryIO, text: pl.Series, cut: list[int]) -> None:
@@ -111,7 +111,7 @@ class Squid:
             text = text.scatter(cut, [line[:21] for line in text.gather(cut).to_list()])
         text.to_frame("line").write_csv(out, include_header=False, quote_style="never", line_terminator="\n")
 
-    def _pick(self, first: int, last: int, lines: int) -> Picked:
+    def pick(self, first: int, last: int, lines: int) -> Picked:
         """Draw what is in lines number `first` to `last` (excluded) of `lines`."""
         draw, count = self.draw, last - first
         opens = int(self.clients.arrivals[0])
@@ -140,7 +140,7 @@ class Squid:
 
     def _native(self, picked: Picked) -> pl.Series:
         pools, seconds = self.pools, picked.at // 1000
-        return _joined(
+        return joined(
             pl.Series(self.day.midnight + seconds).cast(pl.String),
             _MILLIS.gather(pl.Series(picked.at - seconds * 1000)),
             _ELAPSED.gather(pl.Series(picked.elapsed)),
@@ -156,13 +156,14 @@ class Squid:
         )
 
     def _combined(self, picked: Picked) -> pl.Series:
-        pools, start = self.pools, int(picked.at.min()) // 1000
-        stamps = pl.Series([f'[{s}] "' for s in self.day.clf[start : int(picked.at.max()) // 1000 + 1]])
-        return _joined(
+        pools, (before, behind) = self.pools, self.day.clf
+        return joined(
             self.clients.ip.gather(pl.Series(picked.client)),
             pl.Series(["- "]),
             self.clients.user.gather(pl.Series(picked.client)),
-            stamps.gather(pl.Series(picked.at // 1000 - start)),
+            pl.Series([f"[{before}"]),
+            CLOCKS.gather(pl.Series(picked.at // 1000)),
+            pl.Series([f'{behind}] "']),
             pools.method_url.gather(pl.Series(picked.request)),
             pools.number.gather(pl.Series(picked.number)),
             pl.Series([' HTTP/1.1" ']),
@@ -176,6 +177,7 @@ class Squid:
         )
 
 
+CLOCKS = pl.Series(CLOCK)
 _BLANK = pl.Series([" "])
 _MILLIS = pl.Series([f".{n:03d} " for n in range(1000)])
 _ELAPSED = pl.Series([f"{n:6d} " for n in range(_SLOWEST)])
@@ -187,7 +189,7 @@ def _skewed(draw: Draw, count: int, below: int) -> Ints:
     return draw.array(count, below) * draw.array(count, 1 << 20) >> 20
 
 
-def _joined(*pieces: pl.Series) -> pl.Series:
+def joined(*pieces: pl.Series) -> pl.Series:
     """Pieces side by side; one of length 1 stands in every line."""
     rows = max(len(p) for p in pieces)
     columns = {f"{i}": p for i, p in enumerate(pieces) if len(p) == rows}

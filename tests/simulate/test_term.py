@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import tomllib
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from infra.simulate import Truth, simulate_term
 from schemas.errors import AupstreamError
+from streams.normalisers import registry
+from streams.normalisers.abstract import LineChunk, Normaliser, NormaliserSettings
 from tests.cli.command import aupstream
 
 LINES = 20_000
@@ -50,6 +56,23 @@ def test_broken_lines_stand_where_the_truth_says(tmp_path: Path, source: str, na
     ran = aupstream("normalise", "--source", source, *asked, tmp_path / name)
     told = [json.loads(line) for line in ran.err.splitlines() if '"dead_letter"' in line]
     assert [(one["line"], one["reason"]) for one in told] == wanted
+
+
+def test_every_log_of_a_term_is_read_and_only_the_broken_lines_are_refused(tmp_path: Path) -> None:
+    truth = simulate_term(9, 2, 10, LINES, tmp_path)
+    config = tomllib.loads((tmp_path / "aupstream.toml").read_text("utf-8"))
+    assert {source["path"] for source in config["sources"]} == set(truth.lines)
+    for source in config["sources"]:
+        lines = (tmp_path / source["path"]).read_bytes().splitlines()
+        broken = [(b.line, b.reason) for b in truth.dead_letters if b.file == source["path"]]
+        out = _normaliser(source).normalise(LineChunk(lines, list(range(len(lines)))))
+        assert [(r.line + 1, r.reason) for r in out.rejects] == broken, source["path"]
+        assert out.events.height > 0, source["path"]
+
+
+def _normaliser(source: Mapping[str, Any]) -> Normaliser:
+    zone = ZoneInfo(source["timezone"])
+    return registry.make(source["type"], NormaliserSettings(timezone=zone, year=source.get("year")))
 
 
 @pytest.mark.parametrize(("schools", "days", "lines"), [(1, 20, LINES), (2, 9, LINES), (2, 91, LINES), (4, 40, 100)])

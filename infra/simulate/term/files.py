@@ -9,19 +9,25 @@ from infra.simulate.context import csv_text
 from infra.simulate.day import ZONE
 from infra.simulate.term.clock import BELL, DUTY, HOLIDAYS
 from infra.simulate.term.hosts import GUESTS, LABS, LISTS, NAT, SERVERS, VPN
-from infra.simulate.term.pen import (
+from infra.simulate.term.pen import Pen
+from infra.simulate.term.sites import (
     AUTH,
     BRANCH,
     CLOUD,
     DHCP,
+    ENTRA,
+    EXCHANGE,
+    FIREWALL,
     GMAIL,
+    ISE,
+    KEA,
     MAIL,
     MAIN,
+    NPS,
     RADIUS,
     TRACE,
     WINDOWS,
     WINDOWS_DHCP,
-    Pen,
 )
 
 CONFIG, INVENTORY, ROSTER, PERMITS = "aupstream.toml", "inventory.csv", "roster.csv", "permits.csv"
@@ -29,13 +35,19 @@ MAIL_LISTS = "lists.csv"
 _SOURCES = (
     ("proxy-main", "squid", MAIN),
     ("proxy-branch", "squid", BRANCH),
+    ("firewall", "fortigate", FIREWALL),
     ("dhcp", "isc_dhcpd", DHCP),
+    ("dhcp-kea", "kea", KEA),
     ("dhcp-windows", "ms_dhcp", WINDOWS_DHCP),
     ("mail", "postfix", MAIL),
     ("logins", "openssh", AUTH),
     ("wireless", "freeradius", RADIUS),
+    ("wireless-ise", "cisco_ise", ISE),
+    ("wireless-nps", "nps", NPS),
     ("cloud-logins", "okta", CLOUD),
+    ("office-logins", "entra_signin", ENTRA),
     ("cloud-mail", "google_mail_log", GMAIL),
+    ("school-mail", "exchange_tracking", EXCHANGE),
     ("office-mail", "m365_trace", TRACE),
     ("domain-logins", "windows_security", WINDOWS),
 )

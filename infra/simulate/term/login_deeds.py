@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from infra.simulate.logins import Sshd
 from infra.simulate.term.hosts import GUESTS, SERVERS, VPN
-from infra.simulate.term.pen import AUTH, Pen, by_windows
+from infra.simulate.term.pen import Pen
+from infra.simulate.term.sites import AUTH, DHCP, KEA, WINDOWS_DHCP, dhcp_of
 from infra.simulate.term.town import Member
-from infra.simulate.world import Device
+from infra.simulate.world import Device, Site
 
 _HOME = (40.6, -111.9)
 _FAR = ((51.5, -0.1), (-23.5, -46.6), (35.7, 139.7), (52.2, 21.0))
@@ -18,11 +19,16 @@ _PRINTER = "3c:2a:f4"
 
 
 def _login(pen: Pen, at: int, user: str, device: Device) -> None:
-    pen.radius.accept(at, user, device, device.site.access_point(pen.draw.below(24)))
+    pen.sign_on(at, user, device)
 
 
 def _sshd(pen: Pen) -> Sshd:
     return Sshd(pen.day, pen.draw, pen.logs[AUTH])
+
+
+def _by_isc(pen: Pen) -> Site:
+    """ISC's server tells which other server's offer a device took."""
+    return next(s for s in pen.town.sites if dhcp_of(s) == DHCP)
 
 
 def _stranger_device(pen: Pen) -> None:
@@ -32,9 +38,10 @@ def _stranger_device(pen: Pen) -> None:
 
 
 def _router(pen: Pen) -> None:
-    named = pen.draw.chance(60)
+    site = pen.school()
+    named = dhcp_of(site) != KEA and pen.draw.chance(60)
     host, maker = (pen.draw.choice(_ROUTERS), "") if named else ("", pen.draw.choice(_MAKERS))
-    device, at = pen.town.add_foreign(pen.school(), host, maker=maker), pen.start()
+    device, at = pen.town.add_foreign(site, host, maker=maker), pen.start()
     pen.lease(pen.here(device), at)
     pen.expect("network-hardware", device, at, "a router for the home on the district's network")
     pen.expect("new-device", device, at, "a router for the home, which is in no inventory either")
@@ -49,7 +56,7 @@ def _printer(pen: Pen) -> None:
 
 
 def _own_switch(pen: Pen) -> None:
-    site = next(s for s in pen.town.schools if by_windows(s))
+    site = next(s for s in pen.town.schools if dhcp_of(s) == WINDOWS_DHCP)
     at, port = pen.start(), pen.draw.below(200)
     for i in range(6):
         device = pen.town.add_foreign(site, f"DESKTOP-{pen.draw.digits(5)}")
@@ -63,7 +70,7 @@ def _own_switch(pen: Pen) -> None:
 
 
 def _class_on_a_port(pen: Pen) -> None:
-    site = next(s for s in pen.town.schools if by_windows(s))
+    site = next(s for s in pen.town.schools if dhcp_of(s) == WINDOWS_DHCP)
     at, port = pen.start(), 200 + pen.draw.below(50)
     for i in range(8):
         device = pen.town.add_device(site, "shared", "")
@@ -72,7 +79,7 @@ def _class_on_a_port(pen: Pen) -> None:
 
 
 def _second_server(pen: Pen) -> None:
-    who, at = pen.anybody(), pen.start()
+    who, at = pen.staff(site=_by_isc(pen)), pen.start()
     server = f"192.168.{pen.number}.{pen.draw.between(1, 250)}"
     net = server.rpartition(".")[0]
     for i in range(3):
@@ -82,7 +89,7 @@ def _second_server(pen: Pen) -> None:
 
 
 def _own_second_server(pen: Pen) -> None:
-    who, at = pen.anybody(), pen.start()
+    who, at = pen.staff(site=_by_isc(pen)), pen.start()
     pen.dhcpd.asked_for(pen.here(who.device), at, "10.1.200.7", f"{SERVERS}.9")
     pen.innocent("own-server", "rogue-dhcp-server", who, "the district's other server")
 

@@ -69,7 +69,7 @@ def _to_a_group(pen: Pen) -> Iterator[int]:
 
 def _soliciting(pen: Pen) -> None:
     who, at = pen.staff(), pen.start(13 * _HOUR)
-    pen.visit(who, at, Page(f"http://{pen.draw.choice(LISTS['fundraising'])}/collect/{pen.draw.digits(4)}"))
+    pen.visit(who, at, Page(f"http://{pen.draw.choice(LISTS['fundraising'])}/causes/{pen.draw.digits(4)}"))
     people = pen.mailboxes(30)
     for i in range(3):
         pen.mail(at + 600 + 500 * i, who.address, people[10 * i : 10 * i + 10], "A good cause needs you")

@@ -6,16 +6,48 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from infra.simulate.day import Day
+from infra.simulate.day import CLOCK, Day
 from infra.simulate.dhcpd import Dhcpd
 from infra.simulate.draw import Draw
+from infra.simulate.entra import Entra
+from infra.simulate.exchange import Exchange
+from infra.simulate.fortigate import Asked, client, one, rating
+from infra.simulate.ise import Ise
+from infra.simulate.kea import Kea
 from infra.simulate.lines import LogFile
 from infra.simulate.logins import Radius
 from infra.simulate.m365 import Trace
 from infra.simulate.msdhcp import MsDhcp
 from infra.simulate.names import STAFF_DOMAIN, outside_address
+from infra.simulate.nps import Nps
 from infra.simulate.postfix import Postfix, Sender
 from infra.simulate.scene import EARLIEST, LATEST, Permit
+from infra.simulate.term.hosts import LISTS
+from infra.simulate.term.sites import (
+    BRANCH,
+    CLOUD,
+    DHCP,
+    ENTRA,
+    EXCHANGE,
+    FIREWALL,
+    GMAIL,
+    ISE,
+    KEA,
+    MAIL,
+    MAIN,
+    NPS,
+    PROXIES,
+    RADIUS,
+    SMALL,
+    TRACE,
+    WINDOWS,
+    WINDOWS_DHCP,
+    cloud_of,
+    dhcp_of,
+    mail_of,
+    proxy_of,
+    radius_of,
+)
 from infra.simulate.term.town import Member, Town
 from infra.simulate.truth import Expected, Lookalike
 from infra.simulate.windows import Windows
@@ -47,19 +79,11 @@ CLAUSES = {
     "shared-device": 13,
     "two-sites": 13,
 }
-MAIN, BRANCH = "access.log", "proxy-branch.log"
-DHCP, WINDOWS_DHCP, MAIL, AUTH, RADIUS, CLOUD, GMAIL = (
-    "dhcpd.log",
-    "DhcpSrvLog.log",
-    "mail.log",
-    "auth.log",
-    "radius.log",
-    "okta.jsonl",
-    "gmail.jsonl",
-)
-WINDOWS, TRACE = "windows.xml", "m365.jsonl"
-_SMALL = (DHCP, WINDOWS_DHCP, MAIL, AUTH, RADIUS, CLOUD, GMAIL, WINDOWS, TRACE)
 AGENT = "Mozilla/5.0 (X11; CrOS x86_64 14541.0.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36"
+
+
+_DENIED = 403
+_CATEGORY = {host: name for name, hosts in LISTS.items() for host in hosts}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,21 +137,27 @@ class Pen:
     def turn(self, day: Day, number: int) -> None:
         """Begin a day."""
         self.day, self.number = day, number
-        self.logs = {name: LogFile(name) for name in _SMALL}
-        self.web = {MAIN: [], BRANCH: []}
-        seed = f"{number}"
-        draws = {
-            name: Draw(self.draw.below(1 << 30), seed) for name in (DHCP, WINDOWS_DHCP, MAIL, RADIUS, WINDOWS, TRACE)
+        self.logs = {name: LogFile(name) for name in SMALL}
+        self.web = {name: [] for name in PROXIES}
+        draws = {name: Draw(self.draw.below(1 << 30), f"{number}") for name in SMALL}
+        logs, first = self.logs, number * 100_000
+        self.dhcpd = Dhcpd(day, draws[DHCP], logs[DHCP])
+        self.msdhcp = MsDhcp(day, draws[WINDOWS_DHCP], logs[WINDOWS_DHCP])
+        self.kea = Kea(day, draws[KEA], logs[KEA])
+        self.windows = Windows(day, draws[WINDOWS], logs[WINDOWS], first)
+        self.trace = Trace(day, draws[TRACE], logs[TRACE])
+        self.exchange = Exchange(day, draws[EXCHANGE], logs[EXCHANGE], first)
+        self.entra = Entra(day, draws[ENTRA], logs[ENTRA])
+        self.radius: dict[str, Radius | Ise | Nps] = {
+            RADIUS: Radius(day, draws[RADIUS], logs[RADIUS]),
+            ISE: Ise(day, draws[ISE], logs[ISE], first),
+            NPS: Nps(day, draws[NPS], logs[NPS], first),
         }
-        self.dhcpd = Dhcpd(day, draws[DHCP], self.logs[DHCP])
-        self.msdhcp = MsDhcp(day, draws[WINDOWS_DHCP], self.logs[WINDOWS_DHCP])
-        self.windows = Windows(day, draws[WINDOWS], self.logs[WINDOWS], number * 100_000)
-        self.trace = Trace(day, draws[TRACE], self.logs[TRACE])
-        self.radius = Radius(day, draws[RADIUS], self.logs[RADIUS])
         if number == 0:
             self.msdhcp.header()
-            self.postfix = Postfix(day, draws[MAIL], self.logs[MAIL])
-        self.postfix.day, self.postfix.log = day, self.logs[MAIL]
+            self.exchange.header()
+            self.postfix = Postfix(day, draws[MAIL], logs[MAIL])
+        self.postfix.day, self.postfix.log = day, logs[MAIL]
 
     def start(self, latest: int = LATEST) -> int:
         """A second of the day to begin at."""
@@ -155,30 +185,50 @@ class Pen:
 
     def lease(self, device: Device, at: int, *, answer_after: int = 0) -> None:
         """A lease for a device, as it stands, by the server of its site."""
-        server = self.msdhcp if by_windows(device.site) else self.dhcpd
-        server.lease(device, at, answer_after=answer_after)
+        self._server(device.site).lease(device, at, answer_after=answer_after)
 
     def renew(self, device: Device, at: int) -> None:
         """A lease that goes on."""
-        (self.msdhcp if by_windows(device.site) else self.dhcpd).renew(device, at)
+        self._server(device.site).renew(device, at)
+
+    def _server(self, site: Site) -> Dhcpd | Kea | MsDhcp:
+        servers: dict[str, Dhcpd | Kea | MsDhcp] = {DHCP: self.dhcpd, KEA: self.kea, WINDOWS_DHCP: self.msdhcp}
+        return servers[dhcp_of(site)]
+
+    def sign_on(self, at: int, user: str, device: Device, *, good: bool = True) -> None:
+        """A wireless login on a device as it stands, where it is; not `good`: with a wrong password."""
+        server, point = self.radius[radius_of(device.site)], device.site.access_point(self.draw.below(24))
+        (server.accept if good else server.fail)(at, user, device, point)
 
     def visit(self, who: Member | Device, at: int, page: Page, *, ip: str = "") -> None:
         """A request by somebody on their laptop, or by a device that is nobody's, at a second of the day."""
         device = self.here(who if isinstance(who, Device) else who.device)
         user = who.user if isinstance(who, Member) else "-"
-        ms, source = at * 1000 + self.draw.below(1000), ip or device.ip
-        denied = page.status == 403
-        if logs_in(device.site):
-            result = "TCP_DENIED" if denied else "TCP_TUNNEL" if page.method == "CONNECT" else "TCP_MISS"
-            peer = "HIER_NONE/-" if denied else "HIER_DIRECT/203.0.113.77"
-            mime = "-" if page.method == "CONNECT" else page.mime
-            stamp = f"{self.day.midnight + at}.{ms % 1000:03d} {self.draw.between(20, 900):6d} {source}"
-            line = f"{stamp} {result}/{page.status} {page.size} {page.method} {page.url} {user} {peer} {mime}"
-            self.web[MAIN].append((ms, line))
-            return
-        result = "TCP_DENIED:HIER_NONE" if denied else "TCP_MISS:HIER_DIRECT"
+        ms, source, log = at * 1000 + self.draw.below(1000), ip or device.ip, proxy_of(device.site)
+        write = {MAIN: self._native, BRANCH: self._combined, FIREWALL: self._filtered}[log]
+        self.web[log].append((ms, write(page, ms, source, user)))
+
+    def _native(self, page: Page, ms: int, source: str, user: str) -> str:
+        denied = page.status == _DENIED
+        result = "TCP_DENIED" if denied else "TCP_TUNNEL" if page.method == "CONNECT" else "TCP_MISS"
+        peer = "HIER_NONE/-" if denied else "HIER_DIRECT/203.0.113.77"
+        mime = "-" if page.method == "CONNECT" else page.mime
+        stamp = f"{self.day.midnight + ms // 1000}.{ms % 1000:03d} {self.draw.between(20, 900):6d} {source}"
+        return f"{stamp} {result}/{page.status} {page.size} {page.method} {page.url} {user} {peer} {mime}"
+
+    def _combined(self, page: Page, ms: int, source: str, _: str) -> str:
+        result = "TCP_DENIED:HIER_NONE" if page.status == _DENIED else "TCP_MISS:HIER_DIRECT"
         asked = f'"{page.method} {page.url} HTTP/1.1" {page.status} {page.size} "-" "{page.agent}" {result}'
-        self.web[BRANCH].append((ms, f"{source} - - [{self.day.clf[at]}] {asked}"))
+        before, behind = self.day.clf
+        return f"{source} - - [{before}{CLOCK[ms // 1000]}{behind}] {asked}"
+
+    def _filtered(self, page: Page, ms: int, source: str, user: str) -> str:
+        secure = page.method == "CONNECT"
+        host = page.url.removesuffix(":443") if secure else page.url.split("/")[2]
+        url = f"https://{host}/" if secure else page.url
+        agent = "" if secure else page.agent
+        asked = Asked(host, url, rating(_CATEGORY.get(host, "")), page.status == _DENIED, agent)
+        return one(self.day, self.draw, client(source, user), asked, ms)
 
     def mail(
         self,
@@ -190,7 +240,11 @@ class Pen:
         attachments: Sequence[str] = (),
         inbound: bool = False,
     ) -> None:
-        """A message by the cloud's mail service, one record with all recipients."""
+        """A message by the mail service of the sender's site; only Gmail's log tells attachments."""
+        writer = self.town.by_address.get(sender)
+        if writer is not None and not attachments and mail_of(writer.site) == EXCHANGE:
+            self.exchange.send(at, sender, self.here(writer.device).ip, to, subject)
+            return
         self._messages += 1
         digest = self.draw.digits(64)
         files = [{"file_name": n, "file_extension_type": n.rpartition(".")[2], "sha256": digest} for n in attachments]
@@ -213,6 +267,9 @@ class Pen:
 
     def cloud(self, at: int, member: Member, place: tuple[float, float], ip: str, *, proxy: bool = False) -> None:
         """A login to the cloud from a place (latitude, longitude) in degrees."""
+        if cloud_of(member.site) == ENTRA:
+            self.entra.sign_in(at, member.address, place, ip, proxy=proxy)
+            return
         event = {
             "actor": {"id": f"00u{member.user}", "type": "User", "alternateId": member.address},
             "client": {
@@ -277,13 +334,3 @@ class Pen:
         """So many different addresses of the district; there are as many as people of the background at most."""
         members = self.town.members
         return [members[i].address for i in self.draw.sample(len(members), count)]
-
-
-def by_windows(site: Site) -> bool:
-    """True for sites whose DHCP server is Microsoft's."""
-    return site.net % 3 == 0
-
-
-def logs_in(site: Site) -> bool:
-    """True for sites whose proxy knows users; the others' people are known by their devices only."""
-    return site.net % 2 == 0

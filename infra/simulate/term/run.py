@@ -13,13 +13,15 @@ import polars as pl
 from infra.simulate import broken, postfix_background
 from infra.simulate.draw import Draw, Ints
 from infra.simulate.folder import Folder
+from infra.simulate.fortigate import Fortigate, Ratings
 from infra.simulate.scene import EARLIEST, LATEST
 from infra.simulate.squid import PIECE, Clients, Squid
 from infra.simulate.squid_pools import Pools, make_pools
 from infra.simulate.term import files, login_deeds, mail_deeds, web_deeds
 from infra.simulate.term.clock import MOST_DAYS, school_days
 from infra.simulate.term.hosts import LISTS
-from infra.simulate.term.pen import AUTH, BRANCH, DHCP, MAIL, MAIN, RADIUS, Page, Pen, logs_in
+from infra.simulate.term.pen import AGENT, Page, Pen
+from infra.simulate.term.sites import AUTH, BRANCH, DHCP, FIREWALL, MAIL, PROXIES, RADIUS, proxy_of
 from infra.simulate.term.town import MOST_SCHOOLS, Town
 from infra.simulate.truth import FILE, Broken, Truth
 from infra.simulate.world import Device, Person, World
@@ -63,7 +65,8 @@ def simulate_term(
     pen = Pen(town, Draw(seed, "deeds"), calendar[0])
     plan = _plan(Draw(seed, "plan"), days)
     with Folder.prepare(folder, (*files.paths(), FILE)) as target:
-        writer = _Writer(target, seed, make_pools(Draw(seed, "pages")), progress)
+        pools = make_pools(Draw(seed, "pages"))
+        writer = _Writer(target, seed, pools, Ratings.of_pools(pools, AGENT), progress)
         going: list[tuple[int, Iterator[int]]] = []
         for number, day in enumerate(calendar):
             pen.turn(day, number)
@@ -131,7 +134,7 @@ def _ordinary(pen: Pen, draw: Draw, budget: int) -> None:
     crowd = [m for m in town.members if m.role != "service"]
     for member in crowd:
         device = pen.here(member.device)
-        pen.radius.accept(device.arrives + 20, member.user, device, member.site.access_point(draw.below(24)))
+        pen.sign_on(device.arrives + 20, member.user, device)
     pupils: dict[str, list[str]] = {}
     for member in crowd:
         if member.is_student:
@@ -140,7 +143,7 @@ def _ordinary(pen: Pen, draw: Draw, budget: int) -> None:
         near = pupils.get(device.site.name)
         for hour in (8, 11, 14) if near and device.kind == "shared" else ():
             at, user = hour * 3600 + 3600 + draw.below(1800), draw.choice(near or ())
-            pen.radius.accept(at, user, pen.here(device), device.site.access_point(draw.below(24)))
+            pen.sign_on(at, user, pen.here(device))
     staff = [Person(m.user, m.address, m.site, pen.here(m.device)) for m in crowd if not m.is_student]
     students = [Person(m.user, m.address, m.site, pen.here(m.device)) for m in crowd if m.is_student]
     world = World(draw, staff=staff, students=students)
@@ -166,6 +169,7 @@ class _Writer:
     folder: Folder
     seed: int
     pools: Pools
+    ratings: Ratings
     told: Callable[[int], None] | None
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(files.LOGS, 0))
     broken: list[Broken] = field(default_factory=list)
@@ -185,22 +189,27 @@ class _Writer:
         deeds = sum(len(lines) for lines in pen.web.values())
         rest = max(budget - (self.done - before) - deeds, 200)
         devices = [pen.here(d) for d in pen.town.devices if d.kind in ("laptop", "shared")]
-        mine = {MAIN: [d for d in devices if logs_in(d.site)], BRANCH: [d for d in devices if not logs_in(d.site)]}
-        for name, there in mine.items():
+        for name in PROXIES:
+            there = [d for d in devices if proxy_of(d.site) == name]
             share = rest * len(there) // len(devices)
             self._web(name, pen, there, share)
         if self.told is not None:
             self.told(self.done)
 
-    def _web(self, name: str, pen: Pen, devices: Sequence[Device], lines: int) -> None:
+    def _web(self, name: str, pen: Pen, devices: list[Device], lines: int) -> None:
         draw = Draw(self.seed, f"{name} {pen.number}")
-        known = [d if name == MAIN else replace(d, owner="") for d in devices]
-        squid = Squid(name, pen.day, draw, self.pools, Clients.of(known), combined=name == BRANCH)
+        log: Squid | Fortigate
+        if name == FIREWALL:
+            asks = Squid(name, pen.day, draw, self.pools, Fortigate.known(devices))
+            log = Fortigate(asks, self.ratings)
+        else:
+            known = [replace(d, owner="") for d in devices] if name == BRANCH else devices
+            log = Squid(name, pen.day, draw, self.pools, Clients.of(known), combined=name == BRANCH)
         deeds = sorted(pen.web[name])
         with self.folder.path(name).open("ab") as out:
             for first in range(0, lines, PIECE):
                 last = min(first + PIECE, lines)
-                at, text = squid.piece(first, last, lines)
+                at, text = log.piece(first, last, lines)
                 until = len(deeds) if last == lines else int(np.searchsorted([ms for ms, _ in deeds], int(at.max())))
                 merged = _merged(at, text, deeds[:until])
                 deeds = deeds[until:]

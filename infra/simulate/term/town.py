@@ -48,17 +48,21 @@ class Town:
         sites: The office, then the schools.
         members: Everybody with an account, background first.
         devices: Devices that are in the inventory.
+        by_address: Members by their mail address.
     """
 
     draw: Draw
     sites: tuple[Site, ...]
     members: list[Member] = field(default_factory=list)
     devices: list[Device] = field(default_factory=list)
+    by_address: dict[str, Member] = field(default_factory=dict)
     _people: Iterator[int] = field(default_factory=count)
     _cards: Iterator[int] = field(default_factory=count)
     _places: dict[str, int] = field(default_factory=dict)
     _principals: dict[str, Member] = field(default_factory=dict)
     _in_site: dict[str, int] = field(default_factory=dict)
+    _day: int = -1
+    _today: dict[str, Device] = field(default_factory=dict)
 
     @staticmethod
     def of(seed: int, schools: int) -> Town:
@@ -101,6 +105,7 @@ class Town:
         device = self.add_device(site, "laptop", user)
         member = Member(user, f"{user}@{domain}", site, device, role, chief, classes, guardians)
         self.members.append(member)
+        self.by_address[member.address] = member
         if role == "principal":
             self._principals[site.name] = member
         return member
@@ -130,5 +135,11 @@ class Town:
 
     def on(self, device: Device, day: int) -> Device:
         """A device with its address on day number `day`."""
-        slot = (self._places[device.mac] + day * _STEP) % SLOTS
-        return replace(device, ip=f"10.{device.site.net}.{4 + slot // 240}.{10 + slot % 240}")
+        if day != self._day:
+            self._day, self._today = day, {}
+        here = self._today.get(device.mac)
+        if here is None:
+            slot = (self._places[device.mac] + day * _STEP) % SLOTS
+            here = replace(device, ip=f"10.{device.site.net}.{4 + slot // 240}.{10 + slot % 240}")
+            self._today[device.mac] = here
+        return here

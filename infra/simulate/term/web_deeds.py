@@ -10,11 +10,20 @@ from collections.abc import Iterator
 
 from infra.simulate.term.hosts import LABS, LISTS, NAT
 from infra.simulate.term.pen import Page, Pen
+from infra.simulate.term.sites import BRANCH, FIREWALL, proxy_of
 from infra.simulate.term.town import Member
 from infra.simulate.world import Device
 
 Who = Member | Device
 _MINUTE = 60
+
+
+def _logged(pen: Pen, role: str = "") -> Member:
+    """Somebody whose proxy says what came of a request and how much: a firewall does not."""
+    site = pen.draw.choice([s for s in pen.town.sites if proxy_of(s) != FIREWALL])
+    if role or site is pen.town.sites[0] or not pen.draw.chance(40):
+        return pen.staff(role or "teacher", site)
+    return pen.student(site)
 
 
 def _pages(pen: Pen, who: Who, category: str, at: int, count: int, gap: int, *, denied: bool = False) -> int:
@@ -29,8 +38,9 @@ def _pages(pen: Pen, who: Who, category: str, at: int, count: int, gap: int, *, 
 
 
 def _sharing(pen: Pen) -> None:
-    who, at = pen.anybody(), pen.start()
-    if pen.draw.chance(50):
+    pages, at = pen.draw.chance(50), pen.start()
+    who = pen.anybody() if pages else _logged(pen)
+    if pages:
         _pages(pen, who, "filesharing", at, pen.draw.between(4, 7), 80)
     else:
         for i in range(4):
@@ -61,7 +71,7 @@ def _neighbours_updates(pen: Pen) -> None:
 
 
 def _long_films(pen: Pen) -> None:
-    who, at = pen.staff(), pen.draw.between(8 * 3600, 13 * 3600)
+    who, at = _logged(pen, "teacher"), pen.draw.between(8 * 3600, 13 * 3600)
     for i in range(12):
         page = Page(f"http://evening-reels.example/film/{i}.mp4", mime="video/mp4", size=50_000_000)
         pen.visit(who, at + 240 * i, page)
@@ -103,7 +113,7 @@ def _adult(pen: Pen) -> None:
 
 def _adult_on_cart(pen: Pen) -> None:
     """Nobody can be named: the device is shared."""
-    site = next(s for s in pen.town.schools if s.net % 2)
+    site = next(s for s in pen.town.schools if proxy_of(s) == BRANCH)
     cart = next(d for d in pen.town.devices if d.kind == "shared" and d.site is site)
     at = pen.start()
     _pages(pen, cart, "adult", at, 8, 45)
@@ -207,7 +217,7 @@ def _autoplay(pen: Pen) -> None:
 
 
 def _programmes(pen: Pen) -> None:
-    who, at = pen.anybody(), pen.start()
+    who, at = _logged(pen), pen.start()
     for i in range(pen.draw.between(4, 6)):
         ending = pen.draw.choice(("exe", "msi", "dmg", "apk"))
         page = Page(f"http://loads{i}.example/tool-{i}.{ending}", mime="application/octet-stream", size=5_000_000)
@@ -275,7 +285,7 @@ def _security_class(pen: Pen) -> None:
 
 def _behind_nat(pen: Pen) -> None:
     """Of many people each looked at one page; together they are above every limit."""
-    site = next(s for s in pen.town.schools if s.net % 2)
+    site = next(s for s in pen.town.schools if proxy_of(s) == BRANCH)
     ip, at = f"{NAT}.{pen.draw.between(2, 250)}", pen.start()
     for i in range(12):
         who = pen.staff(site=site)
