@@ -1,4 +1,4 @@
-"""One school day: its date, its hours, and times as the formats write them."""
+"""One day: its date, its hours, and times as the formats write them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _BEFORE = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(_TRAFFIC)])
 
 @dataclass(frozen=True)
 class Day:
-    """A school day in the district's zone. Seconds are since local midnight; no school day has a change of clocks.
+    """A day in the district's zone. Seconds are since local midnight. Clocks change before anything happens, if at all.
 
     Attributes:
         date: Its date.
@@ -55,8 +55,8 @@ class Day:
 
     @cached_property
     def midnight(self) -> int:
-        """Local midnight, seconds since 1970 UTC."""
-        return int(datetime.combine(self.date, time(), self.zone).timestamp())
+        """Local midnight, seconds since 1970 UTC; as the clocks are set at noon, where they change that night."""
+        return int(datetime.combine(self.date, time(12), self.zone).timestamp()) - 12 * 3600
 
     def utc(self, second: int) -> str:
         """ISO 8601 in UTC with a Z."""

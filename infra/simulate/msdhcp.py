@@ -49,6 +49,10 @@ class MsDhcp:
         """A lease that goes on: one row."""
         self._put(at, 11, "Renew", device, None)
 
+    def release(self, device: Device, at: int) -> None:
+        """A lease given back: one row."""
+        self._put(at, 12, "Release", device, None)
+
 
 def _port(device: Device, port: int) -> str:
     """Circuit id (1) and remote id (2) of a switch of the device's site, as Cisco's switches write them."""

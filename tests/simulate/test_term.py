@@ -70,6 +70,18 @@ def test_every_log_of_a_term_is_read_and_only_the_broken_lines_are_refused(tmp_p
         assert out.events.height > 0, source["path"]
 
 
+def test_a_little_goes_on_without_school_and_on_the_day_the_clocks_change(tmp_path: Path) -> None:
+    truth = simulate_term(3, 2, 40, 60_000, tmp_path)
+    leases = (tmp_path / "kea.log").read_text("utf-8").splitlines()
+    days = {line[:10] for line in leases}
+    assert {"2026-01-17", "2026-01-19", "2026-03-08"} <= days  # a Saturday, a holiday, and the last of winter time
+    assert len([line for line in leases if line.startswith("2026-01-17")]) < len(leases) // 80
+    free = {"2026-01-17", "2026-01-18", "2026-01-19", "2026-01-24"}
+    assert any(e.first_seen[:10] in free for e in truth.expected)
+    sunday = json.loads(next(e for e in (tmp_path / "entra.jsonl").read_text().splitlines() if "2026-03-08" in e))
+    assert "T1" in sunday["createdDateTime"]
+
+
 def _normaliser(source: Mapping[str, Any]) -> Normaliser:
     zone = ZoneInfo(source["timezone"])
     return registry.make(source["type"], NormaliserSettings(timezone=zone, year=source.get("year")))

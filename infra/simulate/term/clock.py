@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
+from itertools import pairwise
 
 from infra.simulate.day import Day
 
@@ -26,3 +28,12 @@ def school_days(count: int) -> list[Day]:
             days.append(Day(when))
         when += timedelta(days=1)
     return days
+
+
+def days_off(school: Sequence[Day]) -> dict[date, list[Day]]:
+    """Days without school up to the next school day, by school day; none after the last."""
+    found: dict[date, list[Day]] = {}
+    for one, following in pairwise(school):
+        between = range(1, (following.date - one.date).days)
+        found[one.date] = [Day(one.date + timedelta(days=n)) for n in between]
+    return found

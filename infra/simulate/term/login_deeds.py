@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from infra.simulate.logins import Sshd
 from infra.simulate.term.hosts import GUESTS, SERVERS, VPN
+from infra.simulate.term.ordinary import HOME
 from infra.simulate.term.pen import Pen
 from infra.simulate.term.sites import AUTH, DHCP, KEA, WINDOWS_DHCP, dhcp_of
 from infra.simulate.term.town import Member
 from infra.simulate.world import Device, Site
 
-_HOME = (40.6, -111.9)
 _FAR = ((51.5, -0.1), (-23.5, -46.6), (35.7, 139.7), (52.2, 21.0))
 _ROUTERS = ("TP-LINK_A1B2", "NETGEAR-5G", "Linksys00412", "OpenWrt")
 _MAKERS = ("00:0a:eb", "00:09:5b", "00:0c:41", "04:95:e6")  # of routers, by the IEEE's register
@@ -237,28 +237,28 @@ def _by_key(pen: Pen) -> None:
 
 def _far_away(pen: Pen) -> None:
     who, at = pen.anybody(), pen.start(12 * 3600)
-    pen.cloud(at, who, _HOME, pen.outside_ip())
+    pen.cloud(at, who, HOME, pen.outside_ip())
     pen.cloud(at + pen.draw.between(1800, 9000), who, pen.draw.choice(_FAR), pen.outside_ip())
     pen.expect("impossible-travel", who, at, "at home, and on another continent hours later")
 
 
 def _exit_elsewhere(pen: Pen) -> None:
     who, at = pen.staff(), pen.start(12 * 3600)
-    pen.cloud(at, who, _HOME, pen.outside_ip())
+    pen.cloud(at, who, HOME, pen.outside_ip())
     pen.cloud(at + 1800, who, pen.draw.choice(_FAR), pen.outside_ip(), proxy=True)
     pen.innocent("vpn-exit", "impossible-travel", who, "a private VPN whose exit is abroad")
 
 
 def _next_town(pen: Pen) -> None:
     who, at = pen.staff(), pen.start(12 * 3600)
-    pen.cloud(at, who, _HOME, pen.outside_ip())
-    pen.cloud(at + 300, who, (_HOME[0] + 0.8, _HOME[1]), pen.outside_ip())
+    pen.cloud(at, who, HOME, pen.outside_ip())
+    pen.cloud(at + 300, who, (HOME[0] + 0.8, HOME[1]), pen.outside_ip())
     pen.innocent("next-town", "impossible-travel", who, "a phone whose network is in the next town")
 
 
 def _flight(pen: Pen) -> None:
     who = pen.staff()
-    pen.cloud(7 * 3600, who, _HOME, pen.outside_ip())
+    pen.cloud(7 * 3600, who, HOME, pen.outside_ip())
     pen.cloud(13 * 3600, who, (40.7, -74.0), pen.outside_ip())
     pen.innocent("flight", "impossible-travel", who, "a flight of six hours")
 

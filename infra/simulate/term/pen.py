@@ -115,7 +115,8 @@ class Pen:
         town: People and devices.
         draw: Chance for deeds alone.
         day: Today.
-        number: Number of the day in the term, from 0.
+        number: Number of the school day in the term, from 0; of a day off that of the last school day.
+        serial: Number of the day, those off counted, too.
         logs: Today's small logs by file name.
         web: Today's requests of deeds by proxy log: milliseconds since midnight and line.
         lists: Owners and members of mailing lists by address.
@@ -125,6 +126,7 @@ class Pen:
     draw: Draw
     day: Day
     number: int = 0
+    serial: int = -1
     expected: list[Expected] = field(default_factory=list)
     lookalikes: list[Lookalike] = field(default_factory=list)
     permits: list[Permit] = field(default_factory=list)
@@ -136,11 +138,11 @@ class Pen:
 
     def turn(self, day: Day, number: int) -> None:
         """Begin a day."""
-        self.day, self.number = day, number
+        self.day, self.number, self.serial = day, number, self.serial + 1
         self.logs = {name: LogFile(name) for name in SMALL}
         self.web = {name: [] for name in PROXIES}
-        draws = {name: Draw(self.draw.below(1 << 30), f"{number}") for name in SMALL}
-        logs, first = self.logs, number * 100_000
+        draws = {name: Draw(self.draw.below(1 << 30), f"{self.serial}") for name in SMALL}
+        logs, first = self.logs, self.serial * 100_000
         self.dhcpd = Dhcpd(day, draws[DHCP], logs[DHCP])
         self.msdhcp = MsDhcp(day, draws[WINDOWS_DHCP], logs[WINDOWS_DHCP])
         self.kea = Kea(day, draws[KEA], logs[KEA])
@@ -153,7 +155,7 @@ class Pen:
             ISE: Ise(day, draws[ISE], logs[ISE], first),
             NPS: Nps(day, draws[NPS], logs[NPS], first),
         }
-        if number == 0:
+        if self.serial == 0:
             self.msdhcp.header()
             self.exchange.header()
             self.postfix = Postfix(day, draws[MAIL], logs[MAIL])
@@ -190,6 +192,10 @@ class Pen:
     def renew(self, device: Device, at: int) -> None:
         """A lease that goes on."""
         self._server(device.site).renew(device, at)
+
+    def release(self, device: Device, at: int) -> None:
+        """A lease given back."""
+        self._server(device.site).release(device, at)
 
     def _server(self, site: Site) -> Dhcpd | Kea | MsDhcp:
         servers: dict[str, Dhcpd | Kea | MsDhcp] = {DHCP: self.dhcpd, KEA: self.kea, WINDOWS_DHCP: self.msdhcp}

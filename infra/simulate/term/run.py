@@ -10,27 +10,27 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from infra.simulate import broken, postfix_background
+from infra.simulate import broken
 from infra.simulate.draw import Draw, Ints
 from infra.simulate.folder import Folder
 from infra.simulate.fortigate import Fortigate, Ratings
 from infra.simulate.scene import EARLIEST, LATEST
 from infra.simulate.squid import PIECE, Clients, Squid
 from infra.simulate.squid_pools import Pools, make_pools
-from infra.simulate.term import files, login_deeds, mail_deeds, web_deeds
-from infra.simulate.term.clock import MOST_DAYS, school_days
-from infra.simulate.term.hosts import LISTS
-from infra.simulate.term.pen import AGENT, Page, Pen
+from infra.simulate.term import files, login_deeds, mail_deeds, off_deeds, ordinary, web_deeds
+from infra.simulate.term.clock import MOST_DAYS, days_off, school_days
+from infra.simulate.term.pen import AGENT, Pen
 from infra.simulate.term.sites import AUTH, BRANCH, DHCP, FIREWALL, MAIL, PROXIES, RADIUS, proxy_of
 from infra.simulate.term.town import MOST_SCHOOLS, Town
 from infra.simulate.truth import FILE, Broken, Truth
-from infra.simulate.world import Device, Person, World
+from infra.simulate.world import Device
 from schemas.errors import ConfigError
 
 LEAST_DAYS = 10
 _ROOM = 6  # days at the end on which nothing begins: what goes on for days ends within the term
+_LEAST_PAGES = 200  # ordinary ones of a school day
+_OFF_CHANCE = 33  # percent of the days off on which a deed of such a day is done
 _TORN_EACH = 4  # days, on one of which lines are broken
-_MAIL_SHARE = 25  # one line of so many is the mail server's
 _DEEDS = (*web_deeds.DEEDS, *mail_deeds.DEEDS, *login_deeds.DEEDS)
 _LOOKALIKES = (*web_deeds.LOOKALIKES, *mail_deeds.LOOKALIKES, *login_deeds.LOOKALIKES)
 
@@ -68,15 +68,21 @@ def simulate_term(
         pools = make_pools(Draw(seed, "pages"))
         writer = _Writer(target, seed, pools, Ratings.of_pools(pools, AGENT), progress)
         going: list[tuple[int, Iterator[int]]] = []
+        off = days_off(calendar)
         for number, day in enumerate(calendar):
             pen.turn(day, number)
+            settled = len(town.members)
             going = _act(pen, plan[number], going)
-            _ordinary(pen, Draw(seed, f"day {number}"), lines // days)
+            ordinary.school_day(pen, Draw(seed, f"day {number}"), lines // days, settled)
             if number % _TORN_EACH == 0:
                 torn = Draw(seed, f"torn {number}")
                 logs = {name: pen.logs[name] for name in (DHCP, MAIL, AUTH, RADIUS)}
                 broken.put(torn, partial(torn.between, EARLIEST, LATEST), day.date.year, logs)
             writer.write(pen, (lines - writer.done) // (days - number))
+            for free in off.get(day.date, ()):
+                pen.turn(free, number)
+                _off(pen, Draw(seed, f"off {pen.serial}"))
+                writer.write(pen, 0)
         expected = tuple(sorted(pen.expected, key=lambda e: (e.first_seen, e.rule_id, *e.group_key.values())))
         dead = tuple(sorted(writer.broken, key=lambda b: (b.file, b.line)))
         truth = Truth(seed, writer.counts, dead, expected, tuple(pen.lookalikes))
@@ -124,37 +130,12 @@ def _act(pen: Pen, begins: Sequence[Deed], going: list[tuple[int, Iterator[int]]
     return later
 
 
-def _ordinary(pen: Pen, draw: Draw, budget: int) -> None:
-    """Leases, logins, mail and the pages that are of some category but of no interest."""
-    town = pen.town
-    for device in town.devices:
-        here = pen.here(device)
-        pen.lease(here, here.arrives, answer_after=draw.below(2))
-        pen.renew(here, 11 * 3600 + draw.below(3600))
-    crowd = [m for m in town.members if m.role != "service"]
-    for member in crowd:
-        device = pen.here(member.device)
-        pen.sign_on(device.arrives + 20, member.user, device)
-    pupils: dict[str, list[str]] = {}
-    for member in crowd:
-        if member.is_student:
-            pupils.setdefault(member.site.name, []).append(member.user)
-    for device in town.devices:
-        near = pupils.get(device.site.name)
-        for hour in (8, 11, 14) if near and device.kind == "shared" else ():
-            at, user = hour * 3600 + 3600 + draw.below(1800), draw.choice(near or ())
-            pen.sign_on(at, user, pen.here(device))
-    staff = [Person(m.user, m.address, m.site, pen.here(m.device)) for m in crowd if not m.is_student]
-    students = [Person(m.user, m.address, m.site, pen.here(m.device)) for m in crowd if m.is_student]
-    world = World(draw, staff=staff, students=students)
-    postfix_background.background(pen.postfix, world, len(pen.postfix.log) + budget // _MAIL_SHARE)
-    for member in crowd[:: len(crowd) * 40 // budget + 1]:  # fewer where there is no room for everybody's
-        at = 9 * 3600 + draw.below(5 * 3600)
-        category = draw.choice(("shopping", "social", "sports", "news", "streaming"))
-        for i in range(draw.below(4)):
-            pen.visit(member, at + 50 * i, Page(f"http://{draw.choice(LISTS[category])}/{draw.digits(4)}"))
-        pen.visit(member, at, Page("http://banner-yard.example/b.gif", mime="image/gif", size=43))
-        pen.visit(member, at, Page("http://app-refresh.example/r.exe", mime="application/x-msdownload", size=800_000))
+def _off(pen: Pen, draw: Draw) -> None:
+    """A day without school: each deed of such a day on one of three."""
+    for deed in (*off_deeds.DEEDS, *off_deeds.LOOKALIKES):
+        if draw.chance(_OFF_CHANCE):
+            deed(pen)
+    ordinary.off_day(pen, draw)
 
 
 @dataclass
@@ -180,14 +161,14 @@ class _Writer:
         return sum(self.counts.values())
 
     def write(self, pen: Pen, budget: int) -> None:
-        """Write a day: about so many lines."""
+        """Write a day: about so many lines; with 0 no other pages than those of deeds."""
         before = self.done
         for name, log in pen.logs.items():
             for one in log.append(self.folder.path(name)):
                 self.broken.append(replace(one, line=self.counts[name] + one.line))
             self.counts[name] += len(log)
         deeds = sum(len(lines) for lines in pen.web.values())
-        rest = max(budget - (self.done - before) - deeds, 200)
+        rest = max(budget - (self.done - before) - deeds, _LEAST_PAGES) if budget else 0
         devices = [pen.here(d) for d in pen.town.devices if d.kind in ("laptop", "shared")]
         for name in PROXIES:
             there = [d for d in devices if proxy_of(d.site) == name]
@@ -197,7 +178,7 @@ class _Writer:
             self.told(self.done)
 
     def _web(self, name: str, pen: Pen, devices: list[Device], lines: int) -> None:
-        draw = Draw(self.seed, f"{name} {pen.number}")
+        draw = Draw(self.seed, f"{name} {pen.serial}")
         log: Squid | Fortigate
         if name == FIREWALL:
             asks = Squid(name, pen.day, draw, self.pools, Fortigate.known(devices))
@@ -207,6 +188,8 @@ class _Writer:
             log = Squid(name, pen.day, draw, self.pools, Clients.of(known), combined=name == BRANCH)
         deeds = sorted(pen.web[name])
         with self.folder.path(name).open("ab") as out:
+            if not lines:
+                out.writelines(f"{line}\n".encode() for _, line in deeds)
             for first in range(0, lines, PIECE):
                 last = min(first + PIECE, lines)
                 at, text = log.piece(first, last, lines)

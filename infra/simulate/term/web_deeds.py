@@ -7,6 +7,7 @@ wait.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from infra.simulate.term.hosts import LABS, LISTS, NAT
 from infra.simulate.term.pen import Page, Pen
@@ -118,6 +119,22 @@ def _adult_on_cart(pen: Pen) -> None:
     at = pen.start()
     _pages(pen, cart, "adult", at, 8, 45)
     pen.expect("adult-pages", cart, at, "pages of sexual content on a cart's device: nobody's in particular")
+
+
+def _address_changes_hands(pen: Pen) -> None:
+    """Two phones have one address, one after the other, at a school whose proxy knows no users."""
+    site, at = next(s for s in pen.town.schools if proxy_of(s) == BRANCH), pen.draw.between(13 * 3600, 15 * 3600)
+    first, second = pen.student(site), pen.student(site)
+    before, after = (pen.here(pen.town.add_device(site, "phone", one.user)) for one in (first, second))
+    for i in range(4):
+        pen.visit(before, at - 3 * 3600 + 90 * i, Page(f"http://word-lab.example/{i}"))
+    pen.release(before, at - 2400)
+    pen.lease(replace(after, ip=before.ip), at - 1800)
+    for i in range(8):
+        host = LISTS["adult"][i % 3]
+        pen.visit(after, at + 45 * i, Page(f"http://{host}/{pen.draw.digits(5)}/{i}"), ip=before.ip)
+    pen.expect("adult-pages", second, at, "pages of sexual content by an address that was another's until noon")
+    pen.innocent("address-changed-hands", "adult-pages", first, "the address was theirs until noon")
 
 
 def _adverts(pen: Pen) -> None:
@@ -333,6 +350,7 @@ DEEDS = (
     _bypass,
     _mining,
     _adult_on_cart,
+    _address_changes_hands,
     _adult,
     _programmes,
 )
