@@ -20,6 +20,7 @@ from infra.simulate.world import Device
 RATINGS = {
     "adult": (14, "Pornography"),
     "adverts": (17, "Advertising"),
+    "drugs": (1, "Drug Abuse"),
     "bypass": (59, "Proxy Avoidance"),
     "filesharing": (72, "Peer-to-peer File Sharing"),
     "gambling": (11, "Gambling"),

@@ -53,6 +53,7 @@ _SOURCES = (
 )
 LOGS = tuple(path for _, _, path in _SOURCES)
 _YEARLESS = (DHCP, MAIL, AUTH)
+_SUBJECTS = (GMAIL, EXCHANGE, TRACE)  # only these log subjects
 
 
 def texts(pen: Pen) -> Mapping[str, str]:
@@ -96,6 +97,7 @@ def _config(pen: Pen) -> str:
         parts += ["", "[[sources]]", f'name = "{name}"', f'type = "{kind}"', f'path = "{path}"', 'mode = "once"']
         parts += [f"year = {pen.day.date.year}"] if path in _YEARLESS else []
         parts += [f'timezone = "{ZONE}"', "lateness_s = 30"]
+        parts += ["keep_subject = true"] if path in _SUBJECTS else []
     return "\n".join(parts) + "\n"
 
 

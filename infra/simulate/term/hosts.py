@@ -6,8 +6,10 @@ LISTS = {
     "adult": ("velvet-hall.example", "after-midnight.example", "bare-garden.example"),
     "adverts": ("banner-yard.example", "click-counter.example"),
     "bypass": ("tunnel-mole.example", "hidden-path.example", "veil-net.example"),
+    "drugs": ("green-corner.example", "pipe-dream.example"),
     "filesharing": ("cargo-bay-tracker.example", "seed-and-leech.example"),
     "fundraising": ("give-a-hand.example", "cause-jar.example"),
+    "gambling": ("lucky-wheel.example", "card-palace.example"),
     "mining": ("pool-of-coins.example", "hash-quarry.example"),
     "news": tuple(f"{name}-gazette.example" for name in ("north", "south", "valley", "plains", "metro", "canyon")),
     "legislature": ("statehouse.example", "senate-desk.example"),
@@ -18,6 +20,7 @@ LISTS = {
     "sports": ("score-board.example",),
     "games": ("pixel-keep.example",),
     "software": ("campus-catalogue.example", "free-images.example"),
+    "weapons": ("blade-and-barrel.example", "long-range.example"),
     "updates": ("system-updates.example", "peer-delivery.example", "app-refresh.example"),
 }
 ORDINARY = tuple(f"{name}.example" for name in ("lesson-plans", "grade-book", "map-room", "word-lab", "herbarium"))

@@ -55,6 +55,14 @@ def _printer(pen: Pen) -> None:
     pen.expect("new-device", device, at, "a printer, which is in no inventory either")
 
 
+def port_key(site: Site, port: int) -> dict[str, str]:
+    """What tells a port of a site's switch, as events have it."""
+    return {
+        "dhcp_remote_id": f"00:06:00:1c:7e:{site.net:02x}:00:01",
+        "dhcp_circuit_id": f"00:04:00:01:{site.net:02x}:{port:02x}",
+    }
+
+
 def _own_switch(pen: Pen) -> None:
     site = next(s for s in pen.town.schools if dhcp_of(s) == WINDOWS_DHCP)
     at, port = pen.start(), pen.draw.below(200)
@@ -62,10 +70,7 @@ def _own_switch(pen: Pen) -> None:
         device = pen.town.add_foreign(site, f"DESKTOP-{pen.draw.digits(5)}")
         pen.msdhcp.lease(pen.here(device), at + 300 * i, port=port)
         pen.expect("new-device", device, at + 300 * i, "one of six devices behind a switch of somebody's own")
-    key = {
-        "dhcp_remote_id": f"00:06:00:1c:7e:{site.net:02x}:00:01",
-        "dhcp_circuit_id": f"00:04:00:01:{site.net:02x}:{port:02x}",
-    }
+    key = port_key(site, port)
     pen.expect_about("many-devices-on-a-port", key, at, "six unknown devices behind one port")
 
 

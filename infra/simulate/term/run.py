@@ -17,7 +17,17 @@ from infra.simulate.fortigate import Fortigate, Ratings
 from infra.simulate.scene import EARLIEST, LATEST
 from infra.simulate.squid import PIECE, Clients, Squid
 from infra.simulate.squid_pools import Pools, make_pools
-from infra.simulate.term import files, login_deeds, mail_deeds, off_deeds, ordinary, web_deeds
+from infra.simulate.term import (
+    files,
+    login_deeds,
+    mail_deeds,
+    near_people,
+    near_web,
+    off_deeds,
+    ordinary,
+    recorded_deeds,
+    web_deeds,
+)
 from infra.simulate.term.clock import MOST_DAYS, days_off, school_days
 from infra.simulate.term.pen import AGENT, Pen
 from infra.simulate.term.sites import AUTH, BRANCH, DHCP, FIREWALL, MAIL, PROXIES, RADIUS, proxy_of
@@ -31,10 +41,12 @@ _ROOM = 6  # days at the end on which nothing begins: what goes on for days ends
 _LEAST_PAGES = 200  # ordinary ones of a school day
 _OFF_CHANCE = 33  # percent of the days off on which a deed of such a day is done
 _TORN_EACH = 4  # days, on one of which lines are broken
-_DEEDS = (*web_deeds.DEEDS, *mail_deeds.DEEDS, *login_deeds.DEEDS)
-_LOOKALIKES = (*web_deeds.LOOKALIKES, *mail_deeds.LOOKALIKES, *login_deeds.LOOKALIKES)
 
 Deed = Callable[[Pen], "Iterator[int] | None"]
+
+_KINDS = (web_deeds, mail_deeds, login_deeds, recorded_deeds, near_web, near_people)
+_DEEDS: tuple[Deed, ...] = tuple(deed for kind in _KINDS for deed in kind.DEEDS)
+_LOOKALIKES: tuple[Deed, ...] = tuple(deed for kind in _KINDS for deed in kind.LOOKALIKES)
 
 
 def simulate_term(
