@@ -9,7 +9,7 @@ from infra.simulate.draw import Draw
 from infra.simulate.lines import LogFile, some_delay
 from infra.simulate.world import Device
 
-_LEASE_S = 28_800
+_LEASE_S = 43_200  # what is renewed at noon lasts for the evening, too
 
 
 @dataclass(frozen=True)

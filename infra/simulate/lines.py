@@ -52,6 +52,11 @@ class LogFile:
         self._broken.append((len(self._texts), reason))
         self.add(place, text)
 
+    def come_late(self, draw: Draw, most: int) -> None:
+        """Let each line come up to so many seconds late, as a service hands on what its servers tell it."""
+        late = draw.array(len(self._places), most + 1).tolist()
+        self._places = [place + wait for place, wait in zip(self._places, late, strict=True)]
+
     def append(self, path: Path) -> list[Broken]:
         """Write all lines in order at the end of a file; the broken ones with their numbers among these, from 1."""
         return self._write(path, "a")

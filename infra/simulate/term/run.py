@@ -30,7 +30,7 @@ from infra.simulate.term import (
 )
 from infra.simulate.term.clock import MOST_DAYS, days_off, school_days
 from infra.simulate.term.pen import AGENT, Pen
-from infra.simulate.term.sites import AUTH, BRANCH, DHCP, FIREWALL, MAIL, PROXIES, RADIUS, proxy_of
+from infra.simulate.term.sites import AUTH, BRANCH, BY_INTERFACE, DHCP, FIREWALL, MAIL, PROXIES, RADIUS, proxy_of
 from infra.simulate.term.town import MOST_SCHOOLS, Town
 from infra.simulate.truth import FILE, Broken, Truth
 from infra.simulate.world import Device
@@ -40,6 +40,7 @@ LEAST_DAYS = 10
 _ROOM = 6  # days at the end on which nothing begins: what goes on for days ends within the term
 _LEAST_PAGES = 200  # ordinary ones of a school day
 _OFF_CHANCE = 33  # percent of the days off on which a deed of such a day is done
+_MOST_LATE = 20  # seconds, of the 30 that the configuration allows
 _TORN_EACH = 4  # days, on one of which lines are broken
 
 Deed = Callable[[Pen], "Iterator[int] | None"]
@@ -176,6 +177,8 @@ class _Writer:
         """Write a day: about so many lines; with 0 no other pages than those of deeds."""
         before = self.done
         for name, log in pen.logs.items():
+            if name in BY_INTERFACE:
+                log.come_late(Draw(self.seed, f"late {name} {pen.serial}"), _MOST_LATE)
             for one in log.append(self.folder.path(name)):
                 self.broken.append(replace(one, line=self.counts[name] + one.line))
             self.counts[name] += len(log)

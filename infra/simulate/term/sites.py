@@ -15,6 +15,8 @@ PROXIES = (MAIN, BRANCH, FIREWALL)
 SMALL = (
     *(DHCP, KEA, WINDOWS_DHCP, RADIUS, ISE, NPS, CLOUD, ENTRA, MAIL, GMAIL, EXCHANGE, TRACE, AUTH, WINDOWS),
 )  # fmt: skip
+BY_INTERFACE = (CLOUD, ENTRA, GMAIL, TRACE)
+"""Logs that are fetched from a service, whose records come in no order of seconds."""
 OFFICE_NET = 10
 
 
