@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from infra.simulate import Truth, simulate_term
+from infra.simulate.term.pen import CLAUSES
 from schemas.errors import AupstreamError
 from streams.normalisers import registry
 from streams.normalisers.abstract import LineChunk, Normaliser, NormaliserSettings
@@ -68,6 +69,25 @@ def test_every_log_of_a_term_is_read_and_only_the_broken_lines_are_refused(tmp_p
         out = _normaliser(source).normalise(LineChunk(lines, list(range(len(lines)))))
         assert [(r.line + 1, r.reason) for r in out.rejects] == broken, source["path"]
         assert out.events.height > 0, source["path"]
+
+
+_AT_ONCE = {"new-device", "network-hardware", "own-printer", "rogue-dhcp-server"}
+_NO_NUMBER = {"attachment-passed-on", "two-sites"}  # but a time
+
+
+def test_every_limit_has_somebody_just_below_it_and_somebody_across_its_windows_edge(tmp_path: Path) -> None:
+    truth = simulate_term(11, 2, 14, LINES, tmp_path)
+    for rule in set(CLAUSES) - _AT_ONCE:
+        kinds = {x.kind for x in truth.lookalikes if x.rule_id == rule}
+        assert "across-the-edge" in kinds, rule
+        assert "just-below" in kinds or rule in _NO_NUMBER, rule
+
+
+def test_the_truth_knows_every_rule_of_the_policy(tmp_path: Path) -> None:
+    shipped = {path.stem for path in (Path(__file__).parents[2] / "agents/policy").glob("*/*.yml")}
+    assert shipped | {"crypto-mining"} == set(CLAUSES)  # it stands in one file with filter-bypass
+    truth = simulate_term(12, 2, 12, LINES, tmp_path)
+    assert {e.rule_id for e in truth.expected} == set(CLAUSES)
 
 
 def test_a_little_goes_on_without_school_and_on_the_day_the_clocks_change(tmp_path: Path) -> None:

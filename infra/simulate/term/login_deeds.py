@@ -195,47 +195,61 @@ def _by_vpn(pen: Pen) -> None:
     pen.innocent("vpn", "two-sites", who, "at school, and by the district's own VPN")
 
 
-def _tries(pen: Pen, who: Member, count: int, at: int, *, windows: bool = False) -> int:
-    ip = pen.outside_ip()
-    for i in range(count):
-        if windows:
-            pen.windows.logon(at + 20 * i, who.user, ip, good=False)
-        else:
-            _sshd(pen).fail(at + 20 * i, who.user, ip)
-    return at + 20 * count
+WAYS = ("shell", "files", "wireless", "cloud")
 
 
-def _in(pen: Pen, at: int, user: str, ip: str, *, windows: bool) -> None:
-    if windows:
-        pen.windows.logon(at, user, ip, good=True)
+def with_password(pen: Pen, way: str, at: int, who: Member, ip: str, *, good: bool) -> None:
+    """A login with a password, right or wrong, by one of `WAYS`; over the air on the account's own laptop."""
+    if way == "shell":
+        sshd = _sshd(pen)
+        (sshd.accept if good else sshd.fail)(at, who.user, ip)
+    elif way == "files":
+        pen.windows.logon(at, who.user, ip, good=good)
+    elif way == "wireless":
+        pen.sign_on(at, who.user, pen.here(who.device), good=good)
     else:
-        _sshd(pen).accept(at, user, ip)
+        pen.cloud(at, who, HOME, ip, good=good)
+
+
+def tries(pen: Pen, way: str, who: Member, at: int, count: int, ip: str, *, gap: int = 20) -> int:
+    """So many wrong passwords; returns the second of the next try."""
+    for i in range(count):
+        with_password(pen, way, at + gap * i, who, ip, good=False)
+    return at + gap * count
 
 
 def _guessed(pen: Pen) -> None:
-    who, at, windows = pen.anybody(), pen.start(), pen.draw.chance(50)
-    end = _tries(pen, who, pen.draw.between(8, 11), at, windows=windows)
-    _in(pen, end, who.user, pen.outside_ip(), windows=windows)
+    who, at, way = pen.anybody(), pen.start(), pen.draw.choice(WAYS)
+    end = tries(pen, way, who, at, pen.draw.between(8, 11), pen.outside_ip())
+    with_password(pen, way, end, who, pen.outside_ip(), good=True)
     pen.expect("guessed-password", who, at, "many wrong passwords, then the right one")
 
 
+def _guessed_everywhere(pen: Pen) -> None:
+    who, at = pen.anybody(), pen.start()
+    for i in range(9):
+        with_password(pen, WAYS[i % 4], at + 25 * i, who, pen.outside_ip(), good=False)
+    with_password(pen, pen.draw.choice(WAYS), at + 225, who, pen.outside_ip(), good=True)
+    pen.expect("guessed-password", who, at, "nine wrong passwords, wherever one logs in, then the right one")
+
+
 def _forgotten(pen: Pen) -> None:
-    who, windows = pen.staff(), pen.draw.chance(50)
-    end = _tries(pen, who, 5, pen.start(), windows=windows)
-    _in(pen, end, who.user, pen.here(who.device).ip, windows=windows)
+    who, way, ip = pen.staff(), pen.draw.choice(WAYS), pen.outside_ip()
+    end = tries(pen, way, who, pen.start(), 5, ip)
+    with_password(pen, way, end, who, ip, good=True)
     pen.innocent("forgotten", "guessed-password", who, "five wrong passwords, then the right one")
 
 
 def _in_vain(pen: Pen) -> None:
     who, at = pen.staff(), pen.start(13 * 3600)
-    _tries(pen, who, 14, at)
+    tries(pen, "shell", who, at, 14, pen.outside_ip())
     _sshd(pen).accept(at + 1800, who.user, pen.here(who.device).ip)
     pen.innocent("in-vain", "guessed-password", who, "fourteen wrong passwords, and the holder half an hour later")
 
 
 def _by_key(pen: Pen) -> None:
     who, at = pen.staff("it"), pen.start()
-    end = _tries(pen, who, 9, at)
+    end = tries(pen, "shell", who, at, 9, pen.outside_ip())
     _sshd(pen).accept(end, who.user, pen.here(who.device).ip, key=True)
     pen.innocent("by-key", "guessed-password", who, "a stranger's tries, and the holder's own login with a key")
 
@@ -268,7 +282,18 @@ def _flight(pen: Pen) -> None:
     pen.innocent("flight", "impossible-travel", who, "a flight of six hours")
 
 
-DEEDS = (_stranger_device, _router, _printer, _own_switch, _second_server, _lent, _two_places, _guessed, _far_away)
+DEEDS = (
+    _stranger_device,
+    _router,
+    _printer,
+    _own_switch,
+    _second_server,
+    _lent,
+    _two_places,
+    _guessed,
+    _guessed_everywhere,
+    _far_away,
+)
 LOOKALIKES = (
     _randomised,
     _guest,

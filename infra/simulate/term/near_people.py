@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from infra.simulate.logins import Sshd
 from infra.simulate.names import outside_address
 from infra.simulate.scene import LATEST
 from infra.simulate.term.hosts import LISTS
-from infra.simulate.term.login_deeds import port_key
+from infra.simulate.term.login_deeds import WAYS, port_key, tries, with_password
 from infra.simulate.term.ordinary import HOME
 from infra.simulate.term.pen import Page, Pen
-from infra.simulate.term.sites import AUTH, WINDOWS_DHCP, dhcp_of
-from infra.simulate.term.town import Member
+from infra.simulate.term.sites import WINDOWS_DHCP, dhcp_of
 from infra.simulate.truth import Lookalike
 
 _BELOW, _EDGE = "just-below", "across-the-edge"
@@ -154,26 +152,14 @@ def _next_door(pen: Pen) -> None:
     pen.innocent(_EDGE, "two-sites", who, "a teacher at the school next door, eleven minutes later")
 
 
-def _wrong(pen: Pen, who: Member, at: int, count: int, gap: int) -> None:
-    """Wrong passwords at the shell server, the file server or the wireless, then the right one."""
-    way, device, sshd = pen.draw.below(3), pen.here(who.device), Sshd(pen.day, pen.draw, pen.logs[AUTH])
-    for i in range(count + 1):
-        good, when = i == count, at + gap * i
-        if way == 0:
-            (sshd.accept if good else sshd.fail)(when, who.user, device.ip)
-        elif way == 1:
-            pen.windows.logon(when, who.user, device.ip, good=good)
-        else:
-            pen.sign_on(when, who.user, device, good=good)
-
-
 def _mistyped(pen: Pen) -> None:
-    who = pen.anybody()
-    _wrong(pen, who, pen.start(), 7, 20)
-    pen.innocent(_BELOW, "guessed-password", who, "seven wrong passwords, then the right one")
-    who = pen.anybody()
-    _wrong(pen, who, pen.start(), 14, 50)
-    pen.innocent(_EDGE, "guessed-password", who, "fourteen wrong passwords, at most seven in five minutes")
+    for kind, count, gap, why in (
+        (_BELOW, 7, 20, "seven wrong passwords, then the right one"),
+        (_EDGE, 14, 50, "fourteen wrong passwords, at most seven in five minutes, then the right one"),
+    ):
+        who, at, way, ip = pen.anybody(), pen.start(), pen.draw.choice(WAYS), pen.outside_ip()
+        with_password(pen, way, tries(pen, way, who, at, count, ip, gap=gap), who, ip, good=True)
+        pen.innocent(kind, "guessed-password", who, why)
 
 
 def _travels(pen: Pen) -> None:

@@ -274,10 +274,12 @@ class Pen:
         event["mail_event_type"] = 2 if inbound else 1
         self.logs[GMAIL].add(at, json.dumps({"event_info": event, "message_info": message}, separators=(",", ":")))
 
-    def cloud(self, at: int, member: Member, place: tuple[float, float], ip: str, *, proxy: bool = False) -> None:
-        """A login to the cloud from a place (latitude, longitude) in degrees."""
+    def cloud(
+        self, at: int, member: Member, place: tuple[float, float], ip: str, *, proxy: bool = False, good: bool = True
+    ) -> None:
+        """A login to the cloud from a place (latitude, longitude) in degrees; not `good`: with a wrong password."""
         if cloud_of(member.site) == ENTRA:
-            self.entra.sign_in(at, member.address, place, ip, proxy=proxy)
+            self.entra.sign_in(at, member.address, place, ip, proxy=proxy, good=good)
             return
         event = {
             "actor": {"id": f"00u{member.user}", "type": "User", "alternateId": member.address},
@@ -288,7 +290,7 @@ class Pen:
             },
             "authenticationContext": {"externalSessionId": self.draw.digits(12), "credentialType": "PASSWORD"},
             "eventType": "user.session.start",
-            "outcome": {"result": "SUCCESS"},
+            "outcome": {"result": "SUCCESS"} if good else {"result": "FAILURE", "reason": "INVALID_CREDENTIALS"},
             "published": self.day.utc(at),
             "securityContext": {"isProxy": proxy},
             "uuid": self.draw.digits(16),

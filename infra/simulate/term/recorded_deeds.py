@@ -89,6 +89,10 @@ def _answers_below(pen: Pen) -> None:
         pen.mail(at + 900 * i, who.address, pen.mailboxes(49), "Re: lunch")
     pen.innocent("just-below", "reply-all", who, "two answers to 49 colleagues each")
     pen.innocent("thread", "mass-mail", who, "two answers to 49 colleagues each")
+    who = pen.staff()
+    for i in range(3):
+        pen.mail(at + 2000 * i, who.address, pen.mailboxes(49), "Re: lunch")
+    pen.innocent("across-the-edge", "reply-all", who, "three answers to 49 colleagues each, two in an hour")
 
 
 def _answer_that_is_a_mailing(pen: Pen) -> None:

@@ -82,7 +82,7 @@ def _long_films(pen: Pen) -> None:
 def _two_sharing_pages(pen: Pen) -> None:
     who = pen.anybody()
     _pages(pen, who, "filesharing", pen.start(), 2, 90)
-    pen.innocent("two-pages", "file-sharing", who, "two pages of file sharing, one day")
+    pen.innocent("just-below", "file-sharing", who, "two pages of file sharing, one day")
 
 
 def _system_images(pen: Pen) -> None:
@@ -248,7 +248,7 @@ def _two_programmes(pen: Pen) -> None:
         pen.visit(
             who, at + 200 * i, Page(f"http://loads.example/t{i}.exe", mime="application/x-msdownload", size=900_000)
         )
-    pen.innocent("two-files", "loaded-programs", who, "two programmes, one of them twice")
+    pen.innocent("just-below", "loaded-programs", who, "two programmes, one of them twice")
 
 
 def _updaters(pen: Pen) -> None:
