@@ -65,7 +65,7 @@ def port_key(site: Site, port: int) -> dict[str, str]:
 
 def _own_switch(pen: Pen) -> None:
     site = next(s for s in pen.town.schools if dhcp_of(s) == WINDOWS_DHCP)
-    at, port = pen.start(), pen.draw.below(200)
+    at, port = pen.start(), pen.port()
     for i in range(6):
         device = pen.town.add_foreign(site, f"DESKTOP-{pen.draw.digits(5)}")
         pen.msdhcp.lease(pen.here(device), at + 300 * i, port=port)
@@ -76,7 +76,7 @@ def _own_switch(pen: Pen) -> None:
 
 def _class_on_a_port(pen: Pen) -> None:
     site = next(s for s in pen.town.schools if dhcp_of(s) == WINDOWS_DHCP)
-    at, port = pen.start(), 200 + pen.draw.below(50)
+    at, port = pen.start(), pen.port()
     for i in range(8):
         device = pen.town.add_device(site, "shared", "")
         pen.msdhcp.lease(pen.here(device), at + 60 * i, port=port)

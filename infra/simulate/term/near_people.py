@@ -121,8 +121,8 @@ def _mailings(pen: Pen) -> None:
 
 def _unknown_on_a_port(pen: Pen) -> None:
     site = next(s for s in pen.town.schools if dhcp_of(s) == WINDOWS_DHCP)
-    for kind, count, gap, first in ((_BELOW, 4, 300, 250), (_EDGE, 6, 1210, 253)):
-        at, port = pen.start(_LONG), first + pen.draw.below(3)
+    for kind, count, gap in ((_BELOW, 4, 300), (_EDGE, 6, 1210)):
+        at, port = pen.start(_LONG), pen.port()
         for i in range(count):
             device = pen.town.add_foreign(site, f"DESKTOP-{pen.draw.digits(5)}")
             pen.msdhcp.lease(pen.here(device), at + gap * i, port=port)

@@ -36,28 +36,32 @@ def school_day(pen: Pen, draw: Draw, budget: int, settled: int) -> None:
         pen: Of the day.
         draw: Chance.
         budget: Lines of the day, about.
-        settled: So many of the members, the first ones, were there before today: their accounts are in use by cloud
-            services, too.
+        settled: So many of the members, the first ones, were there before today. Only they write and look at pages:
+            whoever came for a deed is to do that, and no more that would count.
     """
     _leases(pen, draw)
     crowd = [m for m in pen.town.members if m.role != "service"]
     _wireless(pen, draw, crowd)
-    staff = [Person(m.user, m.address, m.site, pen.here(m.device)) for m in crowd if not m.is_student]
-    students = [Person(m.user, m.address, m.site, pen.here(m.device)) for m in crowd if m.is_student]
+    known = [m for m in pen.town.members[:settled] if m.role != "service"]
+    staff = [Person(m.user, m.address, m.site, pen.here(m.device)) for m in known if not m.is_student]
+    students = [Person(m.user, m.address, m.site, pen.here(m.device)) for m in known if m.is_student]
     world = World(draw, staff=staff, students=students)
     postfix_background.background(pen.postfix, world, len(pen.postfix.log) + budget // _MAIL_SHARE)
-    some = crowd[:: len(crowd) * 40 // budget + 1]  # fewer where there is no room for everybody's
-    for member in some:
-        at = 9 * 3600 + draw.below(5 * 3600)
-        category = draw.choice(("shopping", "social", "sports", "news", "streaming"))
-        for i in range(draw.below(4)):
-            pen.visit(member, at + 50 * i, Page(f"http://{draw.choice(LISTS[category])}/{draw.digits(4)}"))
-        pen.visit(member, at, Page("http://banner-yard.example/b.gif", mime="image/gif", size=43))
-        pen.visit(member, at, Page("http://app-refresh.example/r.exe", mime="application/x-msdownload", size=800_000))
-    known = [m for m in pen.town.members[:settled] if m.role != "service"]
+    for member in known[:: len(known) * 40 // budget + 1]:  # fewer where there is no room for everybody's
+        _pages(pen, draw, member)
     here = known[:: len(known) * _SERVICE_SHARE // (4 * budget) + 1]
     _services(pen, draw, here)
     _letters(pen, draw, known, min(budget // _SERVICE_SHARE, _MOST_EACH * len(known)))
+
+
+def _pages(pen: Pen, draw: Draw, member: Member) -> None:
+    """A few private ones, and what pages and programmes load by themselves."""
+    at = 9 * 3600 + draw.below(5 * 3600)
+    category = draw.choice(("shopping", "social", "sports", "news", "streaming"))
+    for i in range(draw.below(4)):
+        pen.visit(member, at + 50 * i, Page(f"http://{draw.choice(LISTS[category])}/{draw.digits(4)}"))
+    pen.visit(member, at, Page("http://banner-yard.example/b.gif", mime="image/gif", size=43))
+    pen.visit(member, at, Page("http://app-refresh.example/r.exe", mime="application/x-msdownload", size=800_000))
 
 
 def _leases(pen: Pen, draw: Draw) -> None:

@@ -138,6 +138,7 @@ class Pen:
     lists: dict[str, tuple[str, str]] = field(default_factory=dict)
     _messages: int = 0
     _sources: int = 0
+    _ports: int = 0
 
     def turn(self, day: Day, number: int) -> None:
         """Begin a day."""
@@ -301,6 +302,11 @@ class Pen:
         """Somebody at their own device, for the mail server's log."""
         device = self.here(member.device)
         return Sender(member.address, f"{device.host}.example-schools.org", device.ip, member.user)
+
+    def port(self) -> int:
+        """A switch's port that is nobody else's for long."""
+        self._ports = (self._ports + 1) % 250
+        return self._ports
 
     def outside_ip(self) -> str:
         """An address outside the district; the next one is of another /24, as another place's would be."""

@@ -26,6 +26,7 @@ from infra.simulate.term import (
     off_deeds,
     ordinary,
     recorded_deeds,
+    tunnel_deeds,
     web_deeds,
 )
 from infra.simulate.term.clock import MOST_DAYS, days_off, school_days
@@ -45,7 +46,7 @@ _TORN_EACH = 4  # days, on one of which lines are broken
 
 Deed = Callable[[Pen], "Iterator[int] | None"]
 
-_KINDS = (web_deeds, mail_deeds, login_deeds, recorded_deeds, near_web, near_people)
+_KINDS = (web_deeds, tunnel_deeds, mail_deeds, login_deeds, recorded_deeds, near_web, near_people)
 _DEEDS: tuple[Deed, ...] = tuple(deed for kind in _KINDS for deed in kind.DEEDS)
 _LOOKALIKES: tuple[Deed, ...] = tuple(deed for kind in _KINDS for deed in kind.LOOKALIKES)
 
