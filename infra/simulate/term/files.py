@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from infra.simulate import names
 from infra.simulate.context import csv_text
-from infra.simulate.day import ZONE
+from infra.simulate.day import ZONE, Day
 from infra.simulate.term.clock import BELL, DUTY, HOLIDAYS
 from infra.simulate.term.hosts import GUESTS, LABS, LISTS, NAT, SERVERS, VPN
 from infra.simulate.term.pen import Pen
@@ -28,6 +28,7 @@ from infra.simulate.term.sites import (
     TRACE,
     WINDOWS,
     WINDOWS_DHCP,
+    file_of,
 )
 
 CONFIG, INVENTORY, ROSTER, PERMITS = "aupstream.toml", "inventory.csv", "roster.csv", "permits.csv"
@@ -51,7 +52,6 @@ _SOURCES = (
     ("office-mail", "m365_trace", TRACE),
     ("domain-logins", "windows_security", WINDOWS),
 )
-LOGS = tuple(path for _, _, path in _SOURCES)
 _YEARLESS = (DHCP, MAIL, AUTH)
 _SUBJECTS = (GMAIL, EXCHANGE, TRACE)  # only these log subjects
 
@@ -63,9 +63,22 @@ def texts(pen: Pen) -> Mapping[str, str]:
     return found | {f"categories/{name}/domains": "".join(f"{h}\n" for h in hosts) for name, hosts in LISTS.items()}
 
 
-def paths() -> list[str]:
+def logs(days: Sequence[Day]) -> list[str]:
+    """Names of the logs' files over these days."""
+    return list(dict.fromkeys(file_of(path, day) for _, _, path in _SOURCES for day in days))
+
+
+def paths(days: Sequence[Day]) -> list[str]:
     """Names of all of them and of the logs."""
-    return [*LOGS, CONFIG, INVENTORY, ROSTER, PERMITS, MAIL_LISTS, *(f"categories/{name}/domains" for name in LISTS)]
+    return [
+        *logs(days),
+        CONFIG,
+        INVENTORY,
+        ROSTER,
+        PERMITS,
+        MAIL_LISTS,
+        *(f"categories/{name}/domains" for name in LISTS),
+    ]
 
 
 def _config(pen: Pen) -> str:

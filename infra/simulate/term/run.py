@@ -31,7 +31,18 @@ from infra.simulate.term import (
 )
 from infra.simulate.term.clock import MOST_DAYS, days_off, school_days
 from infra.simulate.term.pen import AGENT, Pen
-from infra.simulate.term.sites import AUTH, BRANCH, BY_INTERFACE, DHCP, FIREWALL, MAIL, PROXIES, RADIUS, proxy_of
+from infra.simulate.term.sites import (
+    AUTH,
+    BRANCH,
+    BY_INTERFACE,
+    DHCP,
+    FIREWALL,
+    MAIL,
+    PROXIES,
+    RADIUS,
+    file_of,
+    proxy_of,
+)
 from infra.simulate.term.town import MOST_SCHOOLS, Town
 from infra.simulate.truth import FILE, Broken, Truth
 from infra.simulate.world import Device
@@ -78,9 +89,10 @@ def simulate_term(
     town = Town.of(seed, schools)
     pen = Pen(town, Draw(seed, "deeds"), calendar[0])
     plan = _plan(Draw(seed, "plan"), days)
-    with Folder.prepare(folder, (*files.paths(), FILE)) as target:
+    with Folder.prepare(folder, (*files.paths(calendar), FILE)) as target:
         pools = make_pools(Draw(seed, "pages"))
-        writer = _Writer(target, seed, pools, Ratings.of_pools(pools, AGENT), progress)
+        counts = dict.fromkeys(files.logs(calendar), 0)
+        writer = _Writer(target, seed, pools, Ratings.of_pools(pools, AGENT), progress, counts)
         going: list[tuple[int, Iterator[int]]] = []
         off = days_off(calendar)
         for number, day in enumerate(calendar):
@@ -157,7 +169,7 @@ class _Writer:
     """Appends day after day to the logs.
 
     Attributes:
-        counts: Lines by log.
+        counts: Lines by file.
         broken: Broken lines so far.
     """
 
@@ -166,7 +178,7 @@ class _Writer:
     pools: Pools
     ratings: Ratings
     told: Callable[[int], None] | None
-    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(files.LOGS, 0))
+    counts: dict[str, int]
     broken: list[Broken] = field(default_factory=list)
 
     @property
@@ -180,9 +192,10 @@ class _Writer:
         for name, log in pen.logs.items():
             if name in BY_INTERFACE:
                 log.come_late(Draw(self.seed, f"late {name} {pen.serial}"), _MOST_LATE)
-            for one in log.append(self.folder.path(name)):
-                self.broken.append(replace(one, line=self.counts[name] + one.line))
-            self.counts[name] += len(log)
+            file = file_of(name, pen.day)
+            for one in log.append(self.folder.path(file)):
+                self.broken.append(replace(one, line=self.counts[file] + one.line))
+            self.counts[file] += len(log)
         deeds = sum(len(lines) for lines in pen.web.values())
         rest = max(budget - (self.done - before) - deeds, _LEAST_PAGES) if budget else 0
         devices = [pen.here(d) for d in pen.town.devices if d.kind in ("laptop", "shared")]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from infra.simulate.day import Day
 from infra.simulate.world import Site
 
 MAIN, BRANCH, FIREWALL = "access.log", "proxy-branch.log", "fortigate.log"
 DHCP, KEA, WINDOWS_DHCP = "dhcpd.log", "kea.log", "DhcpSrvLog.log"
-RADIUS, ISE, NPS = "radius.log", "ise.log", "nps.log"
+RADIUS, ISE, NPS = "radius.log", "ise.log", "IN*.log"  # NPS begins a file each month: IN2601.log
 CLOUD, ENTRA = "okta.jsonl", "entra.jsonl"
 MAIL, GMAIL, EXCHANGE, TRACE = "mail.log", "gmail.jsonl", "MSGTRK.LOG", "m365.jsonl"
 AUTH, WINDOWS = "auth.log", "windows.xml"
@@ -18,6 +19,11 @@ SMALL = (
 BY_INTERFACE = (CLOUD, ENTRA, GMAIL, TRACE)
 """Logs that are fetched from a service, whose records come in no order of seconds."""
 OFFICE_NET = 10
+
+
+def file_of(log: str, day: Day) -> str:
+    """File of a log on a day."""
+    return log.replace("*", f"{day.date:%y%m}")
 
 
 def _kind(site: Site) -> int:
