@@ -9,8 +9,9 @@ that size by a log without types: `/events/` of a school.
 How often somebody went somewhere is counted by `visit` and `page_view`, not by rows. One page opens tunnels to several
 hosts, and opens them anew while it stands open: so the tunnels of a minute are one `page_view` together. A programme
 asks again and again for what is denied to it: so a denied address is one `visit` and one `page_view`, however often
-and with whatever query it is asked for, and of tunnels a denied domain is. Firewalls log no method, and of most
-connections nothing but the name of the host: such a row is no page, but a `visit` as a tunnel is.
+and with whatever query it is asked for, and of tunnels a denied domain is. Firewalls and web filters log no method, and
+of an encrypted connection a URL of nothing but the host: that is a tunnel by another name. A name without any URL, as a
+server of names logs it, is no page.
 """
 
 from __future__ import annotations
@@ -100,17 +101,16 @@ def _path(frame: pl.DataFrame, categories: Categories) -> pl.Series:
 
 
 def _navigation(frame: pl.DataFrame, listed: pl.Series) -> pl.Series:
-    method = pl.col("http_request_method").str.to_uppercase()
     status = pl.col("http_response_status_code")
     mime = pl.col("http_response_mime_type").str.to_lowercase()
     answered = status.is_null() | status.is_between(200, 299) & (status != 204) | (status == NOT_MODIFIED)
     document = mime.str.starts_with("text/html") | mime.str.starts_with("application/xhtml")
-    page = (method == "GET") & (document.fill_null(value=False) | mime.is_null() & pl.col("url_extension").is_null())
-    tunnel = method == "CONNECT"
+    shown = document.fill_null(value=False) | mime.is_null() & pl.col("url_extension").is_null()
+    page = ((_method() == "GET") | _method().is_null() & pl.col("url_original").is_not_null() & ~_tunnel()) & shown
     read = (page & (pl.col("http_response_bytes") >= LEAST_PAGE)).fill_null(value=False)
     beacon = pl.col("url_path").str.contains(_BEACONS).fill_null(value=False) & ~read
     own = pl.col("_listed").list.eval(pl.element().is_in(list(BACKGROUND))).list.any().fill_null(value=False)
-    asked = (page & ~beacon | tunnel).fill_null(value=False) & (answered | _denied()) & ~own
+    asked = (page & ~beacon | _tunnel()).fill_null(value=False) & (answered | _denied()) & ~own
     return frame.with_columns(_listed=listed).select(asked).to_series()
 
 
@@ -118,8 +118,18 @@ def _minute() -> pl.Expr:
     return pl.col("timestamp").dt.timestamp("us") // 60_000_000
 
 
+def _method() -> pl.Expr:
+    return pl.col("http_request_method").str.to_uppercase()
+
+
 def _tunnel() -> pl.Expr:
-    return (pl.col("http_request_method").str.to_uppercase() == "CONNECT").fill_null(value=False)
+    """Nothing but the name of the host is known of what was asked for."""
+    return ((_method() == "CONNECT") | pl.col("url_original").is_not_null() & _name_alone()).fill_null(value=False)
+
+
+def _name_alone() -> pl.Expr:
+    no_page = pl.col("url_path").fill_null("/").is_in(["", "/"]) & pl.col("url_query").is_null()
+    return _method().is_null() & no_page & pl.col("url_extension").is_null()
 
 
 def _host() -> pl.Expr:
@@ -145,13 +155,10 @@ def _asked_again(whole: pl.Expr) -> pl.Expr:
 
 def _visit() -> pl.Expr:
     """A page, or the domain of a tunnel, in a minute; where it was denied, at whatever time. Else the event itself."""
-    no_method = pl.col("http_request_method").is_null()
-    no_page = pl.col("url_path").fill_null("/").is_in(["", "/"]) & pl.col("url_query").is_null()
-    name_alone = _tunnel() | no_method & no_page
-    where = pl.when(name_alone).then(_domain()).otherwise(_address())
+    where = pl.when(_tunnel() | _name_alone()).then(_domain()).otherwise(_address())
     in_minute = pl.concat_str(where, _minute().cast(pl.String), separator=" ")
     visit = pl.when(_denied()).then(_asked_again(where)).otherwise(in_minute)
-    return pl.coalesce(pl.when(pl.col("navigation") | no_method).then(visit), "event_id")
+    return pl.coalesce(pl.when(pl.col("navigation") | _method().is_null()).then(visit), "event_id")
 
 
 def _page_view() -> pl.Expr:
