@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import combinations, combinations_with_replacement, pairwise
+from itertools import combinations, combinations_with_replacement, dropwhile, pairwise
 from math import ceil, floor
 from typing import Any
 
@@ -13,6 +13,8 @@ from agents.rules.model import VALUE_SEPARATOR, Rule
 
 def holds(rule: Rule, inside: list[Row]) -> bool:
     """The rule's condition over the rows of one window."""
+    if rule.kind == "sequence":  # before its first rule's first row it has none
+        inside = list(dropwhile(lambda r: r.base != rule.bases[0], inside))
     if not inside or inside[-1].t - inside[0].t < rule.lasting_us:
         return False
     if rule.kind == "sequence":

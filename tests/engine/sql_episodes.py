@@ -138,7 +138,11 @@ def _held(dialect: str, rule: Rule) -> str:
     else:
         held = f"({condition(rule, WORDS[dialect])})"
     if rule.lasting_us:
-        held += f" AND max(a.t) - min(a.t) >= {rule.lasting_us}"
+        # Before its first rule's first row a sequence has none.
+        oldest = (
+            f"min(CASE WHEN a.base = {literal(rule.bases[0])} THEN a.t END)" if rule.kind == "sequence" else "min(a.t)"
+        )
+        held += f" AND max(a.t) - {oldest} >= {rule.lasting_us}"
     return (
         f"SELECT p.k AS k, p.moment AS moment, p.point AS point, {low} AS low FROM points AS p "
         f"JOIN placed AS a ON a.k = p.k WHERE {inside} GROUP BY p.k, p.moment, p.point HAVING {held}"
