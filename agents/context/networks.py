@@ -8,12 +8,13 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 import polars as pl
 
+from agents.context.remembered import Remembered
+
 Network = IPv4Network | IPv6Network
 PRIVATE = (
     "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16",
     "::1/128", "fc00::/7", "fe80::/10",
 )  # RFC 1918, 6598, 3927, 4193: what nobody can come from over the Internet  # fmt: skip
-CACHE_LIMIT = 65_536  # addresses remembered; at the limit the cache is emptied and fills again: only time is lost
 
 
 def parse_address(text: str) -> IPv4Address | IPv6Address | None:
@@ -52,21 +53,14 @@ class NetworkIndex:
             layer = grouped.setdefault((network.version, shift), {})
             layer.setdefault(int(network.network_address) >> shift, name)
         self._layers = [_Layer(v, s, names) for (v, s), names in sorted(grouped.items(), key=lambda i: i[0][1])]
-        self._cache: dict[str, str | None] = {}
+        self._names = Remembered(self._search)
 
     def __bool__(self) -> bool:
         return bool(self._layers)
 
     def name_of(self, text: str) -> str | None:
         """Name of the smallest network that holds an address; None for none, or for what is no address."""
-        try:
-            return self._cache[text]
-        except KeyError:
-            pass
-        if len(self._cache) >= CACHE_LIMIT:
-            self._cache.clear()
-        found = self._cache[text] = self._search(text)
-        return found
+        return self._names[text]
 
     def _search(self, text: str) -> str | None:
         address = parse_address(text)

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from agents.context.calendar import Calendar
+from agents.context.remembered import Remembered
 from agents.engine import saving
 from agents.engine.absence import AbsenceKey
 from agents.engine.chains import in_order, parents_of, row_of_episode
@@ -157,9 +158,9 @@ class Bucket:
             StateError: more than `MAX_PENDING` rows wait.
         """
         out: Records = []
-        known: dict[str, tuple[RuleState, Put | None] | None] = {}
+        known = Remembered(self._to)
         for rule_id, group_key, late, row, _ in rows:
-            found = known[rule_id] if rule_id in known else known.setdefault(rule_id, self._to(rule_id))
+            found = known[rule_id]
             if found is None:
                 self.counters.unknown_rule += 1
                 continue
