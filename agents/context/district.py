@@ -250,8 +250,7 @@ class District:
         return self._logins[name]
 
     def _login(self, name: str) -> str:
-        whole = name.strip().lower()
-        bare = whole if ESCAPED.search(whole) else whole.rpartition("\\")[2]
+        bare = bare_account(name)
         listed = self.roster.by_mail(bare) if "@" in bare else None
         if listed is not None:
             return listed.account
@@ -297,6 +296,12 @@ class District:
             return False
         _, at, domain = address.rpartition("@")
         return not at or self.is_internal_domain(domain)
+
+
+def bare_account(name: str) -> str:
+    """An account as logged, lower case, without the Windows domain before it."""
+    whole = name.strip().lower()
+    return whole if ESCAPED.search(whole) else whole.rpartition("\\")[2]
 
 
 def _networks(site: Site) -> Iterable[Network]:

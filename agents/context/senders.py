@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 
-from agents.context.district import ESCAPED, TAG, District
+from agents.context.district import TAG, District, bare_account
 from agents.context.roster import Person
 
-WINDOWS = r"^[^\n]*\\"  # before an account: its Windows domain
 MACHINE = r"@[^@.]*$"  # behind a login: the name of a server, which SASL appends where it has no other realm
 
 
@@ -46,8 +45,7 @@ def names_of(district: District, sender: str) -> tuple[str, ...]:
 
 
 def _of_login(district: District, written: str, login: str) -> str:
-    whole = login.strip().lower()
-    bare = re.sub(MACHINE, "", whole if ESCAPED.search(whole) else whole.rpartition("\\")[2])
+    bare = re.sub(MACHINE, "", bare_account(login))
     account = district.account_of_login(bare)
     if known := own_address(district, district.roster.person(account)):
         return known

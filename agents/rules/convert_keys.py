@@ -8,15 +8,12 @@ from fnmatch import translate
 
 from agents.context.district import District
 from agents.context.inventory import Inventory
-from agents.context.senders import WINDOWS
 from agents.rules.columns import ColumnType, column_types
 from agents.rules.convert_mail import mail_columns
-from agents.rules.convert_regex import SPACES
-from agents.rules.convert_values import Unsayable, in_network, quoted
+from agents.rules.convert_values import Unsayable, bare_account, in_network, quoted
 from schemas.kinds import EventKind
 
 MAX_DEVICES = 20_000  # of an inventory, or people of a roster, that are written into a query; more are refused
-_ESCAPED = quoted(r"[^\\]\\x[89a-f][0-9a-f]")  # a byte that was no UTF-8, as normalisers write it
 _MASKED = "'(masked)'"
 
 
@@ -125,8 +122,7 @@ class Keys:
         return f"nullIf({text}, '')"
 
     def _account(self, text: str, realm: str | None) -> str:
-        whole = f"lowerUTF8(replaceRegexpAll({text}, {quoted(f'^{SPACES}+|{SPACES}+$')}, ''))"
-        name = f"if(match({whole}, {_ESCAPED}), {whole}, replaceRegexpOne({whole}, {quoted(WINDOWS)}, ''))"
+        name = bare_account(text)
         named = f"if({self.internal(name)}, replaceRegexpOne({name}, '@[^@]*$', ''), {name})"
         if realm is not None:
             low = f"lowerUTF8({realm})"

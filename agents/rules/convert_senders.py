@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from agents.context.district import ESCAPED, TAG, District
+from agents.context.district import TAG, District
 from agents.context.handed_in import BY_RECIPIENT, INBOUND, LOCAL_USERS, NO_LOGINS, SERVERS, SERVICES
-from agents.context.senders import MACHINE, WINDOWS, own_address
-from agents.rules.convert_regex import SPACES
-from agents.rules.convert_values import in_network, quoted
+from agents.context.senders import MACHINE, own_address
+from agents.rules.convert_values import bare_account, in_network, quoted
 
 _WRITTEN = "lowerUTF8(ifNull(email_from_address, ''))"
 _DATASET = "ifNull(event_dataset, '')"
@@ -44,8 +43,7 @@ def _of_login(
     district: District, internal: Callable[[str], str], own: Mapping[str, str], accounts: Mapping[str, str]
 ) -> str:
     """Address of who logged in; `w` is what they gave as theirs."""
-    whole = f"lowerUTF8(replaceRegexpAll(ifNull(user_name, ''), {quoted(f'^{SPACES}+|{SPACES}+$')}, ''))"
-    bare = f"if(match({whole}, {quoted(ESCAPED.pattern)}), {whole}, replaceRegexpOne({whole}, {quoted(WINDOWS)}, ''))"
+    bare = bare_account("ifNull(user_name, '')")
     inside = f"ifNull({internal('b')}, false)"
     account = f"if({inside}, replaceRegexpOne(b, '@[^@]*$', ''), b)"
     account = f"transform(b, {array(accounts)}, {array(accounts.values())}, {account})" if accounts else account

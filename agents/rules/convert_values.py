@@ -29,10 +29,11 @@ from sigma.types import (
     TimestampPart,
 )
 
+from agents.context.district import ESCAPED
 from agents.rules.casedrefs import CasedFieldReference
 from agents.rules.columns import ColumnType, column_types, keyword_columns
 from agents.rules.compiled import Tree, condition_parts
-from agents.rules.convert_regex import pattern_of, re2_of
+from agents.rules.convert_regex import SPACES, pattern_of, re2_of
 from agents.rules.leaves import FINAL_SIGMA, SIGMA, ends_words, folded, keyword_value, regex_of
 from schemas.errors import RuleError
 from schemas.kinds import EventKind
@@ -58,6 +59,13 @@ def quoted(text: str) -> str:
     """A text as a ClickHouse literal."""
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
     return "'" + "".join(c if c >= " " or c == "\n" else f"\\x{ord(c):02x}" for c in escaped) + "'"
+
+
+def bare_account(text: str) -> str:
+    """An account as logged, lower case, without the Windows domain before it."""
+    whole = f"lowerUTF8(replaceRegexpAll({text}, {quoted(f'^{SPACES}+|{SPACES}+$')}, ''))"
+    domain = quoted(r"^[^\n]*\\")
+    return f"if(match({whole}, {quoted(ESCAPED.pattern)}), {whole}, replaceRegexpOne({whole}, {domain}, ''))"
 
 
 @dataclass(frozen=True)
