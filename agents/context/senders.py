@@ -46,18 +46,33 @@ def names_of(district: District, sender: str) -> tuple[str, ...]:
 
 def _of_login(district: District, written: str, login: str) -> str:
     bare = re.sub(MACHINE, "", bare_account(login))
+    if _at_home(district, bare):
+        plain = re.sub(TAG, "@", bare)
+        return own_address(district, _who_has(district, plain)) or plain
     account = district.account_of_login(bare)
     if known := own_address(district, district.roster.person(account)):
         return known
-    if _at_home(district, bare):
-        return bare
-    if "@" in account:
+    if (
+        "@" in account
+    ):  # a realm of a directory's own, such as example.local: it is who they say where they are called so
+        name, theirs = account.rpartition("@")[0], district.roster.by_mail(written)
+        if _at_home(district, written) and name in (written.partition("@")[0], theirs.account if theirs else ""):
+            return own_address(district, theirs) or written
         return account
     if not district.domains:
         return written or account
     alike = written.partition("@")[0] == account and _at_home(district, written)
     made = written if alike else f"{account}@{district.domains[0]}"
     return account if district.roster.by_mail(made) else made  # the address may be somebody else's
+
+
+def _who_has(district: District, address: str) -> Person | None:
+    """Whose address it is, or whose account it begins with in a mail domain of theirs: elsewhere it is a namesake's."""
+    name, _, domain = address.partition("@")
+    listed, called = district.roster.by_mail(address), district.roster.person(name)
+    if listed is None and called is not None and any(mail.partition("@")[2] == domain for mail in called.mail):
+        return called
+    return listed
 
 
 def _at_home(district: District, address: str) -> bool:

@@ -106,7 +106,7 @@ def _navigation(frame: pl.DataFrame, listed: pl.Series) -> pl.Series:
     answered = status.is_null() | status.is_between(200, 299) & (status != 204) | (status == NOT_MODIFIED)
     document = mime.str.starts_with("text/html") | mime.str.starts_with("application/xhtml")
     shown = document.fill_null(value=False) | mime.is_null() & pl.col("url_extension").is_null()
-    page = ((_method() == "GET") | _method().is_null() & pl.col("url_original").is_not_null() & ~_tunnel()) & shown
+    page = (_method() == "GET") & shown
     read = (page & (pl.col("http_response_bytes") >= LEAST_PAGE)).fill_null(value=False)
     beacon = pl.col("url_path").str.contains(_BEACONS).fill_null(value=False) & ~read
     own = pl.col("_listed").list.eval(pl.element().is_in(list(BACKGROUND))).list.any().fill_null(value=False)
@@ -124,7 +124,8 @@ def _method() -> pl.Expr:
 
 def _tunnel() -> pl.Expr:
     """Nothing but the name of the host is known of what was asked for."""
-    return ((_method() == "CONNECT") | pl.col("url_original").is_not_null() & _name_alone()).fill_null(value=False)
+    encrypted = pl.col("url_original").str.starts_with("https://") & pl.col("http_request_referrer").is_null()
+    return ((_method() == "CONNECT") | encrypted & _name_alone()).fill_null(value=False)
 
 
 def _name_alone() -> pl.Expr:

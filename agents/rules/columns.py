@@ -82,7 +82,7 @@ _WHO = (*_DEVICE, *_SENT_BY, "user_domain")
 _SITE = ("url_domain", "destination_domain", "url_path", "proxy_category")
 _PAGE = (
     *_SITE, "url_extension", "http_request_method", "http_response_status_code", "http_response_mime_type",
-    "http_response_bytes", "event_action",
+    "http_response_bytes", "http_request_referrer", "event_action",
 )  # fmt: skip
 
 DERIVED: tuple[Derived, ...] = (

@@ -9,6 +9,7 @@ from agents.context.handed_in import BY_RECIPIENT, INBOUND, LOCAL_USERS, NO_LOGI
 from agents.context.senders import MACHINE, own_address
 from agents.rules.convert_values import bare_account, in_network, quoted
 
+_NOBODY = "'*'"  # no account
 _WRITTEN = "lowerUTF8(ifNull(email_from_address, ''))"
 _DATASET = "ifNull(event_dataset, '')"
 _BY_NAME = "ifNull(user_name, '') != '' AND ifNull(event_action, '') NOT IN "
@@ -54,9 +55,21 @@ def _of_login(
     else:
         made = "if(w != '', w, a)"
     known = _mapped("a", own, "''")
-    told = f"multiIf({known} != '', {known}, {at_home('b', district)}, b, position(a, '@') > 0, a, {made})"
+    before = "substring(a, 1, length(a) - position(reverse(a), '@'))"
+    called = f"{before} IN (splitByChar('@', w)[1], {_mapped('w', accounts, _NOBODY)})"
+    theirs = {mail: own[account] for mail, account in accounts.items() if account in own}
+    realm = f"if({at_home('w', district)} AND {called}, {_mapped('w', theirs)}, a)"
+    told = f"multiIf({known} != '', {known}, position(a, '@') > 0, {realm}, {made})"
+    plain = let("p", f"replaceRegexpOne(b, {quoted(TAG)}, '@')", _mapped("p", _of_addresses(district, own)))
     machine = f"replaceRegexpOne({bare}, {quoted(MACHINE)}, '')"
-    return let("b", machine, let("a", account, told))
+    return let("b", machine, f"if({at_home('b', district)}, {plain}, {let('a', account, told)})")
+
+
+def _of_addresses(district: District, own: Mapping[str, str]) -> dict[str, str]:
+    """Of who logs in with an address: one of theirs, or their account in its mail domain."""
+    people = [p for p in district.roster.people.values() if p.account in own]
+    called = {f"{p.account}@{mail.partition('@')[2]}": own[p.account] for p in people for mail in p.mail}
+    return called | {mail: own[p.account] for p in people for mail in p.mail}
 
 
 def logged_in() -> str:

@@ -63,7 +63,9 @@ def _row(number: int, mail: dict[str, Any]) -> dict[str, Any]:
 def _mails() -> Iterator[dict[str, Any]]:
     """Every login with every envelope sender, and every server; to a list and to somebody."""
     logins = (None, "", "anna", " SCHOOL\\Ben", "js@staff.school.example", "lms", "cleo@mail.school.example", "home",
-              "x@shop.example", "john.smith", "jsmith@mailhost", "m\\xfcller")  # fmt: skip
+              "x@shop.example", "john.smith", "jsmith@mailhost", "m\\xfcller",
+              "anna@staff.school.example", "jsmith@school.example", "kai+x@school.example", "anna@ad.local",
+              "jsmith@ad.local")  # fmt: skip
     written = (
         None,
         "",

@@ -148,6 +148,12 @@ def test_a_name_that_somebody_logs_in_with_is_of_an_account(name: str, account: 
         ("cleo@mail.school.example", "anna@school.example", "cleo@school.example"),
         ("home", "anna@school.example", "home@school.example"),
         ("x@shop.example", "anna@school.example", "x@shop.example"),
+        ("anna@staff.school.example", "anna@staff.school.example", "anna@staff.school.example"),  # another's namesake
+        ("jsmith@school.example", "x@shop.example", "john.smith@school.example"),
+        ("kai+x@school.example", "kai@school.example", "kai@school.example"),
+        ("anna@EXAMPLE.LOCAL", "anna@school.example", "anna@school.example"),
+        ("jsmith@example.local", "js@staff.school.example", "john.smith@school.example"),
+        ("ben@example.local", "anna@school.example", "ben@example.local"),
         ("john.smith", "anna@school.example", "john.smith"),  # an account whose name is in another's address
         (None, "Anna+x@School.example", "anna@school.example"),
         (None, "js+x@staff.school.example", "john.smith@school.example"),
