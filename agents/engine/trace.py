@@ -10,6 +10,7 @@ from agents.context.calendar import Calendar
 from agents.engine.absence import AbsenceKey
 from agents.engine.episodes import Judge
 from agents.engine.key import Setting
+from agents.engine.keystate import KeyState
 from agents.engine.kinds import WINDOWS, window_for
 from agents.engine.periods import PeriodKey
 from agents.engine.rows import KeyedRow, Row
@@ -31,6 +32,8 @@ class Step:
         value: The aggregate.
         measures: One a threshold of the rule; empty where it has none.
         holds: True where the condition does.
+        waits: Until when the rule opens no episode (`suppress`, `rearm`), where the condition holds all the same,
+            microseconds UTC; None: it does not wait.
     """
 
     group_key: str
@@ -41,6 +44,7 @@ class Step:
     value: float
     measures: tuple[float, ...]
     holds: bool
+    waits: int | None = None
 
 
 def trace(rule: Rule, rows: Sequence[KeyedRow], calendar: Calendar | None = None) -> list[Step]:
@@ -69,18 +73,18 @@ def trace(rule: Rule, rows: Sequence[KeyedRow], calendar: Calendar | None = None
         elif isinstance(rule.own, Absence):
             made += _silences(AbsenceKey(setting, key), ordered, earliest) if key in rule.own.expect else ()
         elif rule.kind in WINDOWS:
-            made += _windows(rule, key, ordered)
+            made += _windows(KeyState(setting, key, window_for(rule)), ordered)
     return made
 
 
-def _windows(rule: Rule, group_key: str, rows: Sequence[Row]) -> Iterator[Step]:
-    window = window_for(rule)
+def _windows(key: KeyState, rows: Sequence[Row]) -> Iterator[Step]:
+    window = key.window
     for row in rows:
-        window.expire(row.t)
-        window.add(row)
+        key.apply(row, [])
         inside = tuple(r.event_id for r in window.rows)
-        measures = tuple(window.measures())
-        yield Step(group_key, row.t, row.event_id, row.base, inside, window.value, measures, window.holds())
+        measures, holds = tuple(window.measures()), window.holds()
+        waits = key.armed_at if holds and key.episode is None else None
+        yield Step(key.group_key, row.t, row.event_id, row.base, inside, window.value, measures, holds, waits)
 
 
 def _periods(key: PeriodKey, rows: Sequence[Row]) -> Iterator[Step]:

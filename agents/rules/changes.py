@@ -103,7 +103,7 @@ def of_correlation(document: Document) -> Iterator[Change]:
     else:
         yield from _of_condition(document, _mapping(part.get("condition")))
     yield from _moved(document, ("aupstream", "counts"), own.get("counts"))
-    if own.get("kind") != "new_value":  # which has no window
+    if own.get("kind") != "new_value" and not own.keys() & {"within", "by"}:  # those have no window, or say their time
         yield from _stretched(document, ("correlation", "timespan"))
     for what, groups in _without_one(part.get("group-by"), least=1):
         yield f"group-by without {what}", _put(document, ("correlation", "group-by"), groups)

@@ -134,22 +134,26 @@ def _fitting(row: dict[str, Any], kind: EventKind, place: str) -> dict[str, Any]
     """The row.
 
     Raises:
-        InputError: a number is none or larger than its column holds.
+        InputError: a number is none, larger than its column holds, or a part of one where the column holds whole ones.
     """
     for column, value in row.items():
-        bits = _bits(kind).get(column, 0)
+        bits, whole = _numbers(kind).get(column, (0, False))
         for number in value if isinstance(value, list) else (value,):
-            if bits and isinstance(number, int | float) and not -(2 ** (bits - 1)) <= number < 2 ** (bits - 1):
+            if not bits or not isinstance(number, int | float):
+                continue
+            if not -(2 ** (bits - 1)) <= number < 2 ** (bits - 1):
                 hint = f"the column holds numbers of {bits} bits"
                 raise InputError(f"{column} {number} is too large", where=place, hint=hint)
+            if whole and number != int(number):
+                raise InputError(f"{column} {number} is no whole number", where=place, hint="write it without a part")
     return row
 
 
 @cache
-def _bits(kind: EventKind) -> dict[str, int]:
-    """Bits of the columns of numbers and of lists of numbers."""
+def _numbers(kind: EventKind) -> dict[str, tuple[int, bool]]:
+    """Of the columns of numbers and of lists of numbers: their bits, and whether they hold whole ones only."""
     inner = {c: t.inner if isinstance(t, pl.List) else t for c, t in polars_schema(kind.value).items()}
-    return {column: 32 if of == pl.Int32 else 64 for column, of in inner.items() if of.is_numeric()}
+    return {c: (32 if of == pl.Int32 else 64, of.is_integer()) for c, of in inner.items() if of.is_numeric()}
 
 
 def _time(value: Any, column: str, place: str) -> datetime:

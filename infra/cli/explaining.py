@@ -81,6 +81,7 @@ class Explained:
                 {
                     **asdict(s),
                     "t": iso(s.t),
+                    "waits": None if s.waits is None else iso(s.waits),
                     "group_key": json.loads(s.group_key),
                     "event": numbers.get(s.event_id),
                     "inside": [numbers.get(i, i) for i in s.inside],

@@ -100,4 +100,7 @@ def _step(of: Rule, step: Step, numbers: Mapping[str, int]) -> str:
     )
     key = ", ".join(f"{k}={v}" for k, v in json.loads(step.group_key).items())
     holds = "holds" if step.holds else "does not hold"
+    if step.waits is not None:
+        again = " and ".join(word for word, wait in (("suppress", of.suppress_us), ("rearm", of.rearm_us)) if wait)
+        holds += f", but after the episode before ({again}) none opens until {iso(step.waits)}"
     return f"  {iso(step.t)} {key} {step.base}: inside [{inside}] {measures or f'{step.value:g}'}, {holds}"

@@ -135,6 +135,15 @@ def test_where_nothing_came_of_it_the_reason_is_told(rules: Path, events: list[d
     assert any(why in sentence for sentence in found["why_not"]), found["why_not"]
 
 
+def test_a_rule_that_waits_after_an_episode_says_until_when(rules: Path) -> None:
+    pages = [_page(minute) for minute in (0, 1, 2, 20, 21, 22)]
+    steps = _explained(rules, *pages)["window"]
+    assert [s["holds"] for s in steps] == [False, False, True] * 2
+    assert [s["waits"] for s in steps] == [None] * 5 + ["2026-03-25T11:10:00Z"]
+    told = aupstream("rules", "explain", "refused-pages", rules.with_name("events.jsonl"), "--rules", rules)
+    assert "holds, but after the episode before (suppress) none opens until 2026-03-25T11:10:00Z" in told.out
+
+
 def test_rows_of_a_chain_are_episodes_of_the_rule_before(rules: Path) -> None:
     pages = [_page(0), _page(0), _page(30, url_domain="b.test"), _page(30, url_domain="b.test")]
     found = _explained(rules, *pages, rule="refused-again")
@@ -200,6 +209,7 @@ def test_an_event_that_cannot_be_read_is_named_with_its_line(rules: Path, tmp_pa
         (json.dumps(_page(0, http_response_status_code=2**31)), "the column holds numbers of 32 bits"),
         (json.dumps(_page(0, http_response_bytes=2**63)), "the column holds numbers of 64 bits"),
         (json.dumps(_page(0, http_response_bytes=1e300)), "the column holds numbers of 64 bits"),
+        (json.dumps(_page(0, http_response_status_code=403.7)), "403.7 is no whole number"),
         (json.dumps(_page(0, url_original="\ud800")), "half a character"),
         (json.dumps(_page(0, url_domian="x")), "did you mean 'url_domain'?"),
         ("[" * 100_000, "this is no JSON"),
