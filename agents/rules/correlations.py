@@ -11,8 +11,8 @@ from sigma.exceptions import SigmaError
 
 from agents.rules.columns import ColumnType, identity_columns
 from agents.rules.compiled import Compiled
+from agents.rules.complaints import ERROR_PATHS, in_words
 from agents.rules.conditions import MAX_COUNT, ConditionReader
-from agents.rules.detections import ERROR_PATHS, first_line
 from agents.rules.digests import asked_of
 from agents.rules.examplechecks import check_examples
 from agents.rules.fieldnames import FieldNames
@@ -316,10 +316,10 @@ class RuleReader:
         try:
             errors = list(SigmaCorrelationRule.from_dict(plain_sigma(self.document.data), collect_errors=True).errors)
         except (SigmaError, TypeError, ValueError, AttributeError) as error:
-            self.check.error(first_line(error), "correlation", hint="see the Sigma specification of correlations")
+            self.check.error(in_words(error), "correlation", hint="see the Sigma specification of correlations")
             return
         for found in errors:
-            self.check.error(first_line(found), *ERROR_PATHS.get(type(found).__name__, ("correlation",)))
+            self.check.error(in_words(found), *ERROR_PATHS.get(type(found).__name__, ("correlation",)))
 
 
 def _waits(base: Detection, used: set[str], aliases: tuple[Alias, ...]) -> bool:

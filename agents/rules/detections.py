@@ -17,6 +17,7 @@ from sigma.types import SigmaType
 from agents.rules.casedrefs import mark_cased, read_sigma
 from agents.rules.columns import FIELDS
 from agents.rules.compiled import Compiled, Compiler, Tree
+from agents.rules.complaints import ERROR_PATHS, in_words
 from agents.rules.digests import condition_of, digest, lists_in, said
 from agents.rules.leaves import LeafError, is_expression, keyword, single_values
 from agents.rules.logsources import CATEGORIES, Route, Unknown, route_of
@@ -26,31 +27,6 @@ from agents.rules.shape import NAME, Checker, suggestion
 from agents.rules.taxonomy import MAX_VALUES, NO_TAXONOMY, Taxonomy
 from agents.rules.vendorfields import codes_of, details_of, fields_of, translate
 
-# Where pySigma's complaints belong, by the name of its exception class.
-ERROR_PATHS: dict[str, Path] = {
-    "SigmaIdentifierError": ("id",),
-    "SigmaNameError": ("name",),
-    "SigmaTaxonomyError": ("taxonomy",),
-    "SigmaRelatedError": ("related",),
-    "SigmaLevelError": ("level",),
-    "SigmaStatusError": ("status",),
-    "SigmaTagError": ("tags",),
-    "SigmaDateError": ("date",),
-    "SigmaModifiedError": ("modified",),
-    "SigmaFieldsError": ("fields",),
-    "SigmaFalsePositivesError": ("falsepositives",),
-    "SigmaAuthorError": ("author",),
-    "SigmaDescriptionError": ("description",),
-    "SigmaReferencesError": ("references",),
-    "SigmaTitleError": ("title",),
-    "SigmaScopeError": ("scope",),
-    "SigmaLicenseError": ("license",),
-    "SigmaLogsourceError": ("logsource",),
-    "SigmaDetectionError": ("detection",),
-    "SigmaConditionError": ("detection", "condition"),
-}
-
-
 MAX_KEYWORDS = 500  # of a rule: each is looked for in every column of text
 MAX_SELECTIONS = 500  # of a rule: SigmaHQ's longest has some sixty
 MAX_EXPRESSIONS = 1_000  # of a rule: each is a pass of its own
@@ -59,11 +35,6 @@ _CONDITION = ("detection", "condition")
 _SAID = (("detection",), ("logsource",))  # where each mistake has been said at its place already
 _WORDS = ("and", "or", "not", "of", "1", "any", "all", "them")
 _Items = list[SigmaDetectionItem]
-
-
-def first_line(error: Exception) -> str:
-    """The words of pySigma, on one line, without the document that it prints after them."""
-    return " ".join(str(error).split())[:300]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +142,7 @@ class DetectionReader:
         except (SigmaError, TypeError, ValueError) as error:
             unknown = next((word for word in (key or "").split("|")[1:] if word not in modifier_mapping), "")
             hint = suggestion(unknown, modifier_mapping) if unknown else "see the modifiers of the Sigma specification"
-            self.check.error(first_line(error), *path, hint=_short(hint), key=bool(unknown))
+            self.check.error(in_words(error), *path, hint=_short(hint), key=bool(unknown))
 
     def _conditions(self) -> None:
         """Refuse conditions that are too much for a parser, and names that are no selection's."""
@@ -201,14 +172,14 @@ class DetectionReader:
             place = self.document.error("", *path).where
             if path in _SAID or (path != _CONDITION and place in said):
                 continue
-            self.check.error(first_line(error), *path)
+            self.check.error(in_words(error), *path)
 
     def _compile(self, route: Route) -> Compiled | None:
         """Through pySigma: parse, map the fields, build the condition tree, compile it."""
         try:
             rule = read_sigma(self.document.data, collect_errors=True)
             for error in rule.errors:
-                self.check.error(first_line(error), *ERROR_PATHS.get(type(error).__name__, ()))
+                self.check.error(in_words(error), *ERROR_PATHS.get(type(error).__name__, ()))
             if rule.errors:
                 return None
             trees = self._mapped(rule, route, self.taxonomy)
@@ -220,7 +191,7 @@ class DetectionReader:
             self.check.error(error.what, "detection", hint=error.hint)
         except (SigmaError, TypeError, ValueError, AttributeError, RecursionError) as error:
             self.check.error(
-                first_line(error), "detection", "condition", hint="see conditions in the Sigma specification"
+                in_words(error), "detection", "condition", hint="see conditions in the Sigma specification"
             )
         return None
 

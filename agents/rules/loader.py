@@ -80,9 +80,7 @@ def lint_files(paths: Iterable[Path], beside: Beside = _NOTHING_BESIDE) -> Lint:
             )
             continue
         except UnicodeDecodeError as error:
-            errors.append(
-                RuleError(f"file is not UTF-8 at byte {error.start}", where=str(path), hint="save it as UTF-8")
-            )
+            errors.append(RuleError("the file is not UTF-8 here", where=_place(path, error), hint="save it as UTF-8"))
             continue
         read, wrong = read_documents(text, str(path))
         documents.extend(read)
@@ -90,6 +88,12 @@ def lint_files(paths: Iterable[Path], beside: Beside = _NOTHING_BESIDE) -> Lint:
     ruleset = _build(prepare(documents, folders, beside, errors, left_out), errors, left_out)
     told = tuple(sorted(errors, key=by_place))
     return Lint(None if errors else ruleset, told, len(files), tuple(sorted(left_out, key=by_place)))
+
+
+def _place(path: Path, error: UnicodeDecodeError) -> str:
+    """File, line and column of the byte that is none of UTF-8's."""
+    before = error.object[: error.start].decode("utf-8-sig", "replace")
+    return f"{path}:{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
 
 
 def load_rules(paths: Iterable[Path] = (POLICY_FOLDER,), beside: Beside = _NOTHING_BESIDE) -> RuleSet:

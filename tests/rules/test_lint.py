@@ -141,7 +141,12 @@ def test_the_rules_that_come_with_aupstream_have_no_errors() -> None:
         (DETECTION.replace("condition: failed", "condition: 1 of x*"), "r.yml:7:14", "names 'x*', which is no"),
         (DETECTION.replace("event_outcome:", "event_outcome|contians:"), "r.yml:6:33", "did you mean 'contains'?"),
         (DETECTION.replace("event_action: ", "event_action|utf16lee: "), "r.yml:6:12", "did you mean 'utf16le'?"),
-        (DETECTION.replace("event_outcome: failure", "source_port|gte: x"), "r.yml:6:50", "incompatible"),
+        (DETECTION.replace("event_outcome: failure", "source_port|gte: x"), "r.yml:6:50", "gte does not take the value 'x'"),
+        (DETECTION.replace("event_outcome: failure", 'user_name|re: "(["'), "r.yml:6:47", "invalid: missing ]: ["),
+        (DETECTION.replace("event_outcome: failure", "user_name: {a: b}"), "r.yml:6:44", "a mapping is no value"),
+        (DETECTION.replace("condition: failed", "condition: failed and ("), "r.yml:7:14", "at its character 13: it ends"),
+        (DETECTION.replace("condition: failed", "condition: failed )"), "r.yml:7:14", "')' is not expected there"),
+        (DETECTION.replace("condition: failed", "condition: failed | count() > 5"), "r.yml:7:14", "write a correlation"),
         (DETECTION.replace("event_outcome: failure", "user_name|gte: 5"), "r.yml:6:48", "it has no order"),
         (DETECTION.replace("event_outcome: failure", "source_port: ssh"), "r.yml:6:46", "can never equal source_port"),
         (DETECTION.replace("event_outcome: failure", "source_ip|cidr: 10.0.0.0/99"), "r.yml:6:49", "Invalid CIDR"),
@@ -164,13 +169,18 @@ def test_a_mistake_is_reported_at_its_place(text: str, place: str, says: str) ->
 def test_all_mistakes_of_all_files_are_reported_together(tmp_path: Path) -> None:
     (tmp_path / "one.yml").write_text(BOTH.replace("5m", "5x").replace("level: medium", "level: x"), encoding="utf-8")
     (tmp_path / "two.yaml").write_text(DETECTION.replace("failures", "more").replace("low", "lo"), encoding="utf-8")
-    (tmp_path / "three.yml").write_bytes(b"title: \xff")
+    (tmp_path / "three.yml").write_bytes("# ö\ntitle: ".encode() + b"\xff")
     (tmp_path / "ignored.txt").write_text("no rule", encoding="utf-8")
     lint = lint_files([tmp_path])
     assert lint.ruleset is None
     assert lint.files == 3
     found = [str(e).removeprefix(f"{tmp_path}/").split(" ")[0] for e in lint.errors]
-    assert sorted(found) == ["one.yml:3:8:", "one.yml:8:13:", "three.yml:", "two.yaml:4:8:"]
+    assert sorted(found) == ["one.yml:3:8:", "one.yml:8:13:", "three.yml:2:8:", "two.yaml:4:8:"]
+
+
+def test_what_tries_expressions_writes_nothing_by_itself(capfd: pytest.CaptureFixture[str]) -> None:
+    assert _errors(DETECTION.replace("event_outcome: failure", 'user_name|re: "(["'))
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_rule_that_refers_to_a_broken_one_is_not_blamed_for_it() -> None:
