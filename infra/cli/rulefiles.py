@@ -68,6 +68,10 @@ def one_rule(rules: RuleSet, name: str) -> Rule:
     try:
         return rules.rule(name)
     except KeyError:
+        users = [rule.id for rule in rules.rules if name in rule.bases]
+        if users:  # it stands in a file all the same
+            hint = f"name the rule that it is a part of: {', '.join(users)}"[:200]
+            raise RuleError(f"{name!r} is a detection and makes no violations", where="RULE", hint=hint) from None
         known = [rule.id for rule in rules.rules]
         raise RuleError(f"there is no rule {name!r}", where="RULE", hint=suggestion(name, known)[:200]) from None
 

@@ -226,6 +226,13 @@ def test_the_only_event_of_a_file_is_named_with_its_line_too(rules: Path, tmp_pa
         assert said in ran.err
 
 
+def test_a_detection_is_explained_by_the_rules_that_it_is_a_part_of(rules: Path) -> None:
+    said = "'refused-page' is a detection and makes no violations (name the rule that it is a part of: many-refused, refused-pages)"
+    ran = aupstream("rules", "explain", "refused-page", "--rules", rules)
+    assert ran.code == 3
+    assert said in ran.err
+
+
 def test_without_an_event_the_rule_is_told(rules: Path) -> None:
     ran = aupstream("rules", "explain", "refused-pages", "--rules", rules)
     assert "refused-page: refused and not 1 of guard_*" in ran.out
