@@ -76,7 +76,9 @@ def judge_of(settings: DistrictSettings, district: District, records: Callable[[
 def written_permits(settings: DistrictSettings, district: District) -> Permits:
     """Permits of the configuration's file. Raises as `Permits.read`."""
     written = Permits((), district) if settings.permits is None else Permits.read(settings.permits, district)
-    return written if settings.kept is None else replace(written, then=_kept(settings, settings.kept, district))
+    return (
+        written if settings.kept is None else replace(written, then=districts_kept(settings, settings.kept, district))
+    )
 
 
 def as_kept(settings: DistrictSettings, version: Path) -> DistrictSettings:
@@ -88,7 +90,7 @@ def as_kept(settings: DistrictSettings, version: Path) -> DistrictSettings:
     return settings.model_copy(update={name: copy_of(version, name) for name in FILES})
 
 
-def _kept(settings: DistrictSettings, folder: Path, district: District) -> Kept:
+def districts_kept(settings: DistrictSettings, folder: Path, district: District) -> Kept:
     """What was judged by before. A version that cannot be read any more says nothing."""
 
     def of(version: Path) -> District | None:

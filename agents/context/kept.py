@@ -59,17 +59,20 @@ class Kept:
         self._permits = lru_cache(None)(permits)
 
     def __call__(self, permit: Permit) -> District | None:
-        """The district as it was when a permit was given; None where that was not kept.
+        """The district as it was when a permit was given; None where that was not kept."""
+        found = self.version_of(permit)
+        return None if found is None else self._district(found)
+
+    def version_of(self, permit: Permit) -> Path | None:
+        """The version that says whether a permit might be given; None where it was not kept.
 
         One that was entered is of the version in force when it was written down, or of the oldest, if that is newer:
         who is in it then had not left before. One of the file is of the first version whose file has it.
         """
         kept = list(versions(self._folder))
         if not permit.entered:
-            found = next((path for _, path in kept if permit.id in self._permits(path)), None)
-        elif permit.recorded_us is not None:
-            before = [path for t_us, path in kept if t_us <= permit.recorded_us]
-            found = before[-1] if before else next((path for _, path in kept), None)
-        else:
-            found = None
-        return None if found is None else self._district(found)
+            return next((path for _, path in kept if permit.id in self._permits(path)), None)
+        if permit.recorded_us is None:
+            return None
+        before = [path for t_us, path in kept if t_us <= permit.recorded_us]
+        return before[-1] if before else next((path for _, path in kept), None)

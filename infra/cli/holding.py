@@ -14,6 +14,7 @@ from infra.cli.store import Store, dsn_of
 from infra.cli.unmasking import need_reason
 from infra.privacy.retention import purge
 from infra.privacy.unmasklog import who
+from infra.privacy.versions import purge_context
 from schemas.errors import ConfigError, InputError
 
 _ID = re.compile(r"[0-9a-f]{4,32}")
@@ -60,7 +61,7 @@ def purge_now(config: Path | None, data: Path | None) -> None:
     Store(dsn).rows("SELECT 1 AS one")  # the other connection would wait for ever where nobody answers
     store = ClickHouse(dsn, threading.Event())
     try:
-        said = purge(store, retention, datetime.now(UTC))
+        said = [*purge(store, retention, datetime.now(UTC)), *purge_context(chosen.config, store)]
     finally:
         store.close()
     for sentence in said:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from agents.sinks.clickhouse import ClickHouse
@@ -17,6 +17,11 @@ EACH_S = 86_400.0
 FIRST_S = 60.0  # after the start, when everything else has come up
 
 
+def _none(store: ClickHouse) -> list[str]:
+    del store
+    return []
+
+
 class Daily:
     """Deletes what is too old once a day, in a thread of its own: a deletion may take minutes.
 
@@ -24,10 +29,13 @@ class Daily:
         dsn: ClickHouse.
         retention: Days by table.
         first_s: Seconds until the first time.
+        more: Deletes what else is too old, and says what.
     """
 
-    def __init__(self, dsn: str, retention: Retention, first_s: float = FIRST_S) -> None:
-        self._dsn, self._retention = dsn, retention
+    def __init__(
+        self, dsn: str, retention: Retention, first_s: float = FIRST_S, more: Callable[[ClickHouse], list[str]] = _none
+    ) -> None:
+        self._dsn, self._retention, self._more = dsn, retention, more
         self._next_s = time.monotonic() + first_s
         self._said: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._stop = threading.Event()
@@ -49,7 +57,7 @@ class Daily:
     def _run(self) -> None:
         store = ClickHouse(self._dsn, self._stop)
         try:
-            for sentence in purge(store, self._retention, datetime.now(UTC)):
+            for sentence in [*purge(store, self._retention, datetime.now(UTC)), *self._more(store)]:
                 self._said.put(f"retention: {sentence}")
         except AupstreamError as error:
             self._said.put(f"retention: nothing more is deleted today: {error}")

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from kafka.errors import KafkaError
@@ -24,6 +25,7 @@ from infra.config import Config
 from infra.embedded import EmbeddedServers, read_endpoints
 from infra.permits.keeping import recorded
 from infra.permits.telling import tell
+from infra.privacy.versions import purge_context
 from infra.run.absences import Absences
 from infra.run.again import Again
 from infra.run.announcing import announce, periods, shown
@@ -91,7 +93,8 @@ class System:
     def retention(self) -> Daily:
         """Deletes what is too old once a day; only after `start`."""
         if self._retention is None:
-            self._retention = Daily(self.clickhouse, self._config.privacy.retention)
+            retention = self._config.privacy.retention
+            self._retention = Daily(self.clickhouse, retention, more=partial(purge_context, self._config))
         return self._retention
 
     @property

@@ -227,7 +227,7 @@ def test_the_only_event_of_a_file_is_named_with_its_line_too(rules: Path, tmp_pa
 
 
 def test_a_detection_is_explained_by_the_rules_that_it_is_a_part_of(rules: Path) -> None:
-    said = "'refused-page' is a detection and makes no violations (name the rule that it is a part of: many-refused, refused-pages)"
+    said = "is a detection and makes no violations (name the rule that it is a part of: many-refused, refused-pages)"
     ran = aupstream("rules", "explain", "refused-page", "--rules", rules)
     assert ran.code == 3
     assert said in ran.err
