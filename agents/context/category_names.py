@@ -38,10 +38,12 @@ NAMES: Final[Mapping[str, str]] = {
 # What a name is taken for accuses somebody or excuses them. So names stay their own that mean more than ours do: `doh`
 # (browsers ask name servers over HTTPS by themselves), translators among proxies, UT1's `strict_redirector` and
 # `strong_redirector` (search engines), mature themes, swimwear and `mixed_adult` (sites with such a part), pages in
-# which a miner was hidden (`cryptojacking`), and software in general, which is no catalogue that a district allows.
+# which a miner was hidden (`cryptojacking`), software in general, which is no catalogue that a district allows, and of
+# Fortinet's `nudity and risque`, `file sharing and storage`, `marijuana`, `discrimination` and `sports hunting and war
+# games`. Its names are those of https://www.fortiguard.com/webfilter/categories.
 _OTHERS: Final[Mapping[str, str]] = {
     "adult": "porn|pornography|adult content|adult material|nudity|sex|sexually explicit|sexual content|"
-    "other adult material|explicit",
+    "other adult material|other adult materials|explicit",
     "adverts": "publicite|ads|advertising|advertisements|web advertisements|web ads/analytics|trackers|tracking|"
     "web analytics|analytics|online advertising|marketing/advertising",
     "bypass": "redirector|vpn|proxy avoidance|proxy|proxies|web proxies|anonymizer|anonymizers|anonymizing|"
@@ -55,7 +57,7 @@ _OTHERS: Final[Mapping[str, str]] = {
     "drugs": "drogue|drug abuse|illegal drugs|abused-drugs|abused drugs|illegal or questionable drugs",
     "filesharing": "warez|torrent|torrents|p2p|peer to peer|peer-to-peer|peer-to-peer (p2p)|p2p/file sharing|piracy|"
     "peer to peer file sharing|peer file transfer|copyright-infringement|copyright infringement|illegal downloads|"
-    "illegal software|peer to peer (p2p)",
+    "illegal software|peer to peer (p2p)|peer-to-peer file sharing",
     "fundraising": "fundraising|crowdfunding|charitable organizations|donations",
     "gambling": "gambling sites|lotteries|betting",
     "games": "online games|online-games|gaming|game|video games|online gaming",
@@ -66,15 +68,16 @@ _OTHERS: Final[Mapping[str, str]] = {
     "news": "press|media|news and media|news & media|news/media|newspapers|online news",
     "selling": "seller tools|online selling|seller consoles",
     "shopping": "auctions|shopping and auction|online shopping|shop|e-commerce|auctions & marketplaces|classifieds|"
-    "online auctions|shopping & auctions|online trading and auctions",
+    "online auctions|auction|shopping & auctions|online trading and auctions",
     "social": "social_networks|social networking|social-networking|social media|social networks|social web",
     "sports": "sport|sports/recreation|sports & recreation",
     "streaming": "audio-video|radio|streaming media|streaming-media|video streaming|streaming media & downloads|"
-    "internet radio and tv|streaming video|audio/video clips|video/audio",
+    "streaming media and download|internet radio and tv|streaming video|audio/video clips|video/audio",
     "travel": "travel & tourism|travel/tourism",
     "updates": "update|software updates|system updates|device updates|operating system updates",
-    "violence": "agressif|violence/hate/racism|violence/hate|hate|hate speech|extremistic|extreme|extremism|racism",
-    "weapons": "weapon|arms|weapons & bombs",
+    "violence": "agressif|violence/hate/racism|violence/hate|hate|hate speech|extremistic|extreme|extremism|racism|"
+    "explicit violence|extremist groups|terrorism",
+    "weapons": "weapon|arms|weapons & bombs|weapons (sales)",
 }
 
 MAP: Final[Mapping[str, str]] = dict(zip(NAMES, NAMES, strict=True)) | {

@@ -72,12 +72,31 @@ def test_every_name_is_known_by_itself_and_what_is_not_known_stays() -> None:
     [
         "doh", "Proxies & Translators", "strict_redirector", "strong_redirector", "mixed_adult", "R-Rated",
         "Lingerie/Bikini", "Adult/Mature Content", "Mature Content", "Adult Themes", "cryptojacking",
-        "Software/Hardware", "Software/Technology",
+        "Software/Hardware", "Software/Technology", "Nudity and Risque", "File Sharing and Storage", "Marijuana",
+        "Sex Education", "Lingerie and Swimsuit", "Sports Hunting and War Games", "Discrimination", "Remote Access",
+        "Information and Computer Security", "Cryptocurrency",
     ],
 )  # fmt: skip
 def test_what_means_more_than_a_category_of_ours_accuses_and_excuses_nobody(name: str) -> None:
     assert ours(name) == name.lower()
     assert Categories().filed(name) & NAMES.keys() == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("name", "category"),
+    [
+        ("Pornography", "adult"), ("Other Adult Materials", "adult"), ("Advertising", "adverts"),
+        ("Proxy Avoidance", "bypass"), ("Content Servers", "cdn"), ("Dating", "dating"), ("Drug Abuse", "drugs"),
+        ("Peer-to-peer File Sharing", "filesharing"), ("Charitable Organizations", "fundraising"),
+        ("Gambling", "gambling"), ("Games", "games"), ("Hacking", "hacking"), ("Malicious Websites", "malware"),
+        ("Crypto Mining", "mining"), ("News and Media", "news"), ("Auction", "shopping"), ("Shopping", "shopping"),
+        ("Social Networking", "social"), ("Sports", "sports"), ("Streaming Media and Download", "streaming"),
+        ("Internet Radio and TV", "streaming"), ("Travel", "travel"), ("Explicit Violence", "violence"),
+        ("Extremist Groups", "violence"), ("Terrorism", "violence"), ("Weapons (Sales)", "weapons"),
+    ],
+)  # fmt: skip
+def test_what_fortinet_files_is_known(name: str, category: str) -> None:
+    assert Categories().filed(name) == {category}
 
 
 @pytest.mark.parametrize("name", ["download", "Freeware and Software Downloads", "Shareware/Freeware"])
