@@ -6,12 +6,14 @@ counts unless the host is one of those. A denied page counts, too; a redirect is
 for by itself. What a path calls a beacon is a page all the same where a document of some size came back, or anything of
 that size by a log without types: `/events/` of a school.
 
-How often somebody went somewhere is counted by `visit` and `page_view`, not by rows. One page opens tunnels to several
-hosts, and opens them anew while it stands open: so the tunnels of a minute are one `page_view` together. A programme
-asks again and again for what is denied to it: so a denied address is one `visit` and one `page_view`, however often
-and with whatever query it is asked for, and of tunnels a denied domain is. Firewalls and web filters log no method, and
-of an encrypted connection a URL of nothing but the host: that is a tunnel by another name. A name without any URL, as a
-server of names logs it, is no page.
+How often somebody went somewhere is counted by `visit`, `page_view` and `active_minute`, not by rows. What may be a
+beat of nobody's has a place and a time there, of which `agents.engine.visits` makes visits: the domain of a tunnel, or
+a page that may load itself. One page opens tunnels to several hosts, and opens them anew while it stands open: so all
+tunnels are one place of `page_view`. A programme asks again and again for what is denied to it: so a denied address is
+one `visit` and one `page_view`, however often and with whatever query it is asked for, and of tunnels a denied domain
+is. Firewalls and web filters log no method, and of an encrypted connection a URL of nothing but the host: that is a
+tunnel by another name, whose page is the host's first. A name without any URL, as a server of names logs it, is no
+page.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from agents.context.categories import Categories
+from agents.rules.model import VALUE_SEPARATOR
 
 COLUMNS = ("url_categories", "navigation", "visit", "page_view", "download_kind", "downloaded_file",
            "active_minute")  # fmt: skip
@@ -67,7 +70,7 @@ def web_columns(frame: pl.DataFrame, wanted: Sequence[str], categories: Categori
     if "downloaded_file" in wanted:
         made.append(frame.select(downloaded_file=_downloaded_file()).to_series())
     if "active_minute" in wanted:
-        made.append(frame.select(active_minute=_minute()).to_series())
+        made.append(frame.select(active_minute=_active()).to_series())
     return frame.with_columns(made)
 
 
@@ -96,7 +99,8 @@ def _categories(frame: pl.DataFrame, categories: Categories) -> pl.Series:
 def _path(frame: pl.DataFrame, categories: Categories) -> pl.Series:
     """The path, where it may make a difference: of most hosts all pages are of one sort."""
     host = pl.coalesce("url_domain", "destination_domain").str.to_lowercase().str.strip_prefix("www.")
-    path = pl.when(host.is_in(list(categories.prefixes))).then(pl.col("url_path").str.to_lowercase())
+    asked = pl.when(_tunnel()).then(pl.lit("/")).otherwise("url_path").str.to_lowercase()
+    path = pl.when(host.is_in(list(categories.prefixes))).then(asked)
     return frame.select(path=path).to_series()
 
 
@@ -114,8 +118,18 @@ def _navigation(frame: pl.DataFrame, listed: pl.Series) -> pl.Series:
     return frame.with_columns(_listed=listed).select(asked).to_series()
 
 
-def _minute() -> pl.Expr:
-    return pl.col("timestamp").dt.timestamp("us") // 60_000_000
+def _second() -> pl.Expr:
+    return pl.col("timestamp").dt.timestamp("us") // 1_000_000
+
+
+def _timed(place: pl.Expr) -> pl.Expr:
+    """A place at a time: see `agents.engine.visits`."""
+    return pl.concat_str(place, _second().cast(pl.String), separator=VALUE_SEPARATOR)
+
+
+def _active() -> pl.Expr:
+    """Of a page the minute, since 1970 UTC; of a tunnel, which may be nobody's, the domain and the time."""
+    return pl.when(_tunnel()).then(_timed(_domain())).otherwise((_second() // 60).cast(pl.String))
 
 
 def _method() -> pl.Expr:
@@ -155,19 +169,18 @@ def _asked_again(whole: pl.Expr) -> pl.Expr:
 
 
 def _visit() -> pl.Expr:
-    """A page, or the domain of a tunnel, in a minute; where it was denied, at whatever time. Else the event itself."""
+    """A page, or the domain of a tunnel, and the time; where it was denied, at whatever time. Else the event itself."""
     where = pl.when(_tunnel() | _name_alone()).then(_domain()).otherwise(_address())
-    in_minute = pl.concat_str(where, _minute().cast(pl.String), separator=" ")
-    visit = pl.when(_denied()).then(_asked_again(where)).otherwise(in_minute)
+    visit = pl.when(_denied()).then(_asked_again(where)).otherwise(_timed(where))
     return pl.coalesce(pl.when(pl.col("navigation") | _method().is_null()).then(visit), "event_id")
 
 
 def _page_view() -> pl.Expr:
-    """A page, or the minute of all tunnels, which hide how many pages there were. Else the event itself.
+    """A page, or the time of any tunnel: they hide how many pages there were. Else the event itself.
 
     Of what was denied the address, or the domain of a tunnel: nothing was shown that could have led to further ones.
     """
-    seen = pl.when(_tunnel()).then(_minute().cast(pl.String)).otherwise(_address())
+    seen = pl.when(_tunnel()).then(_timed(pl.lit(""))).otherwise(_address())
     view = pl.when(_denied()).then(_asked_again(_address())).otherwise(seen)
     return pl.coalesce(pl.when("navigation").then(view), "event_id")
 

@@ -8,6 +8,7 @@ from agents.engine.absence import AbsenceKey
 from agents.engine.key import Key, Setting
 from agents.engine.keystate import KeyState
 from agents.engine.periods import PeriodKey
+from agents.engine.visits import VisitCount
 from agents.engine.window_numbers import ValueAverage, ValuePercentile, ValueSum
 from agents.engine.window_order import InOrder, Temporal, TemporalOrdered
 from agents.engine.window_sessions import Sessions
@@ -37,7 +38,7 @@ def window_for(rule: Rule) -> Window:
     Raises:
         KeyError: the kind has no window (`single`, `new_value`, `spike`, `absence`).
     """
-    return WINDOWS[rule.kind](rule)
+    return VisitCount(rule) if rule.counts_visits else WINDOWS[rule.kind](rule)
 
 
 def key_for(setting: Setting, group_key: str) -> Key:

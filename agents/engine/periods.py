@@ -18,10 +18,16 @@ from agents.engine.episodes import Episode, Records
 from agents.engine.key import Key, Setting
 from agents.engine.rows import Row
 from agents.engine.tallies import TALLIES, Tally
+from agents.engine.visits import VisitTally
+from agents.rules.model import Rule
 from agents.rules.own import DAY, WEEK, Quota, Spike
 
 _DAY_US = 86_400_000_000
 _LONGEST = {DAY: _DAY_US * 25 // 24, WEEK: _DAY_US * 7 + _DAY_US // 24}  # with the hour that autumn adds
+
+
+def _tally(rule: Rule) -> Tally:
+    return VisitTally(rule) if rule.counts_visits else TALLIES[rule.kind](rule)
 
 
 class PeriodKey(Key):
@@ -32,7 +38,7 @@ class PeriodKey(Key):
     def __init__(self, setting: Setting, group_key: str) -> None:
         super().__init__(setting, group_key)
         self.start = self.end = 0
-        self.tally: Tally = TALLIES[setting.rule.kind](setting.rule)
+        self.tally = _tally(setting.rule)
         self.opened = False
         self.past: deque[tuple[int, int]] = deque()  # of a spike: start and count of earlier periods with rows
         self.first_start: int | None = None  # of a spike: the first period in which the key was seen
@@ -69,7 +75,7 @@ class PeriodKey(Key):
         if isinstance(self.setting.rule.own, Spike):
             self.past.append((self.start, self.episode.count))
         self.episode, self.opened, self.incomplete = None, False, False
-        self.tally = TALLIES[self.setting.rule.kind](self.setting.rule)
+        self.tally = _tally(self.setting.rule)
 
     def alarm(self) -> int | None:
         """The end of a period with an episode that was told."""

@@ -31,8 +31,9 @@ _LISTED: tuple[Path, ...] = (
     ("known",), ("expect",), ("session", "ends"), ("travel", "proxies"), ("informational-bases",), ("when", "days"),
 )  # fmt: skip
 _OPTIONAL: tuple[Path, ...] = (
-    ("learn", "unless"), ("known-list",), ("session", "id"), ("session", "seconds"), ("window",), ("spike", "factor"),
-    ("spike", "deviations"), ("when", "hours"), ("when", "days"), ("when", "school-days"), ("when",),
+    ("learn", "unless"), ("visits",), ("known-list",), ("session", "id"), ("session", "seconds"), ("window",),
+    ("spike", "factor"), ("spike", "deviations"), ("when", "hours"), ("when", "days"), ("when", "school-days"),
+    ("when",),
 )  # fmt: skip
 _HOURS = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)")
 

@@ -110,19 +110,22 @@ DERIVED: tuple[Derived, ...] = (
     Derived("disclosed_recipients", ColumnType.TEXTS, _MAIL, _TO),
     Derived("public_domains", ColumnType.TEXTS, _MAIL, _TO),
     Derived("executable_attachment", ColumnType.TEXT, _MAIL, ("email_attachment_name",)),
-    Derived("url_categories", ColumnType.TEXTS, _PROXY, _SITE),
+    Derived("url_categories", ColumnType.TEXTS, _PROXY, (*_PAGE, "url_original", "url_query")),
     Derived("navigation", ColumnType.BOOL, _PROXY, (*_PAGE, "url_original", "url_query")),
     Derived("visit", ColumnType.TEXT, _PROXY, (*_PAGE, "url_original", "url_query", "timestamp", "event_id")),
     Derived("page_view", ColumnType.TEXT, _PROXY, (*_PAGE, "url_original", "url_query", "timestamp", "event_id")),
     Derived("download_kind", ColumnType.TEXT, _PROXY, _PAGE),
     Derived("downloaded_file", ColumnType.TEXT, _PROXY, (*_SITE, "url_extension", "url_original")),
-    Derived("active_minute", ColumnType.NUMBER, _PROXY, ("timestamp",)),
+    Derived("active_minute", ColumnType.TEXT, _PROXY, (*_PAGE, "url_original", "url_query", "timestamp")),
     Derived("person", ColumnType.TEXT, _ALL, _WHO, identity=True),
     Derived("person_roles", ColumnType.TEXTS, _ALL, _WHO, identity=True),
     Derived("user_roles", ColumnType.TEXTS, _LOGIN, ("user_name", "user_domain")),
     Derived("person_site", ColumnType.TEXT, _ALL, _WHO, identity=True),
     Derived("subject", ColumnType.TEXT, _ALL, _WHO, identity=True),
 )
+
+MINUTES = frozenset({"active_minute"})
+VISITS = MINUTES | {"visit", "page_view"}  # distinct values of which are counted as `agents.engine.visits` says
 
 # No keyword is looked for in columns that say where a row stood, that are our own words and not the log's, or that are
 # parts of a column which is looked in (of the URL).

@@ -15,7 +15,7 @@ from sigma.correlations import (
 )
 from sigma.exceptions import SigmaError
 
-from agents.rules.columns import ColumnType
+from agents.rules.columns import VISITS, ColumnType
 from agents.rules.model import NUMERIC_KINDS, Presence, Threshold
 from agents.rules.shape import Checker, suggestion
 
@@ -149,6 +149,9 @@ class ConditionReader:
         columns = [self._column(name, _COMBINED, (*path, i)) for i, name in enumerate(names)]
         if len(set(columns)) < len(columns) and None not in columns:
             self._check.error("a column stands here twice", *path, hint="name each once")
+        for i, column in enumerate(columns):
+            if column in VISITS:
+                self._check.error(f"{column} is counted by itself", *path, i, hint="name nothing beside it")
         self.value_field, *others = columns or [None]
         self.value_with = tuple(column for column in others if column is not None)
 

@@ -9,7 +9,7 @@ from typing import Any
 from sigma.correlations import SigmaCorrelationRule
 from sigma.exceptions import SigmaError
 
-from agents.rules.columns import ColumnType, identity_columns
+from agents.rules.columns import VISITS, ColumnType, identity_columns
 from agents.rules.compiled import Compiled
 from agents.rules.complaints import ERROR_PATHS, in_words
 from agents.rules.conditions import MAX_COUNT, ConditionReader
@@ -17,7 +17,7 @@ from agents.rules.digests import asked_of
 from agents.rules.examplechecks import check_examples
 from agents.rules.fieldnames import FieldNames
 from agents.rules.grouping import Base, GroupReader, name_of
-from agents.rules.model import VICTIM, WINDOWS, Alias, Detection, Rule
+from agents.rules.model import EVERY_VISIT, VICTIM, WINDOWS, Alias, Detection, Rule
 from agents.rules.ownkinds import MEASURED_AS, PARTS, OwnReader, limits_of
 from agents.rules.positions import Document
 from agents.rules.references import plain_sigma, references
@@ -37,6 +37,7 @@ TYPES = (
 )
 OF_CORRELATIONS = (
     "kind", "counts", "thresholds", "learn", "informational-bases", "window", "lasting", "suppress", "rearm",
+    "visits",
     *(part for parts in PARTS.values() for part in parts),
 )  # fmt: skip
 # A rule without `group-by` (SigmaHQ's have none) is kept apart by where it came from.
@@ -146,8 +147,16 @@ class RuleReader:
             "counts": condition.counts,
             "value_field": None if kind == "travel" else condition.value_field,
             "value_with": condition.value_with,
+            "visits": self._visits(condition.value_field),
             "own": own,
         }
+
+    def _visits(self, field: str | None) -> str:
+        said = self.check.text(self.own, "visits", "aupstream")
+        if said and (said != EVERY_VISIT or field not in VISITS):
+            hint = f"write `visits: {EVERY_VISIT}` where one of {', '.join(sorted(VISITS))} is counted"
+            self.check.error(f"visits {said!r} is not known here", "aupstream", "visits", hint=hint)
+        return said
 
     def _placed(self, kind: str, bases: Sequence[Base]) -> None:
         """Note what a kind cannot be made of."""

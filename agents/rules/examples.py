@@ -7,9 +7,10 @@ An example under `aupstream: examples:` has
   `shared_networks`, `dhcp_servers`, as a district writes them, and `categories` (domains, or hosts with the beginning
   of a path, by category). Without `inventory` there is none; the district is `school.example` in America/Denver;
 - `events`: each with `kind`, `at` (ISO 8601 with an offset) and columns of that kind. `repeat: {times, every}` makes
-  several of one, `{n}` in its texts standing for 1, 2, … A list may be written `{text: "p{i}@x", from: 1, to: 40}`,
-  with `more:` for another such behind it. For mail every recipient is `sent` and no filter unless said otherwise, and
-  one value for a list that runs parallel to the recipients means it for all;
+  several of one, `{n}` in its texts standing for 1, 2, …; of a list of pauses under `every` one after the other. A
+  list may be written `{text: "p{i}@x", from: 1, to: 40}`, with `more:` for another such behind it. For mail every
+  recipient is `sent` and no filter unless said otherwise, and one value for a list that runs parallel to the
+  recipients means it for all;
 - `violations`: all that this rule must make, in the order of their first events: `group_key`, and optionally
   `status`, `first_seen`, `last_seen`, `count`, `value`, `thresholds` (names), `permit` (true or false). An empty list
   says that there must be none.
@@ -235,13 +236,18 @@ def _repeated(event: Mapping[str, Any], place: str) -> list[dict[str, Any]]:
         raise RuleError(f"event {event!r} says no time", where=place, hint="add `at:` in ISO 8601 with an offset")
     start = _time(event["at"], place)
     repeat = event.get("repeat", {"times": 1, "every": "1s"})
-    every = TIMESPAN.fullmatch(str(repeat.get("every", "1s")))
+    given = repeat.get("every", "1s")
+    spans = [TIMESPAN.fullmatch(str(one)) for one in (given if isinstance(given, list) else [given])]
+    steps = [timedelta(seconds=int(span[1]) * UNIT_SECONDS[span[2]]) for span in spans if span is not None]
     times = repeat.get("times", 1)
-    if every is None or not isinstance(times, int) or not 1 <= times <= MAX_EVENTS:
+    if not steps or len(steps) < len(spans) or not isinstance(times, int) or not 1 <= times <= MAX_EVENTS:
         raise RuleError(f"repeat {repeat!r} cannot be read", where=place, hint="write {times: 8, every: 20s}")
-    step = timedelta(seconds=int(every[1]) * UNIT_SECONDS[every[2]])
     plain = {k: v for k, v in event.items() if k not in ("at", "repeat")}
-    return [{k: _numbered(v, n + 1) for k, v in plain.items()} | {"timestamp": start + n * step} for n in range(times)]
+    made = []
+    for n in range(times):
+        made.append({k: _numbered(v, n + 1) for k, v in plain.items()} | {"timestamp": start})
+        start += steps[n % len(steps)]
+    return made
 
 
 def _numbered(value: Any, n: int) -> Any:

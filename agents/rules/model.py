@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Any
 
+from agents.rules.columns import VISITS
 from agents.rules.own import Absence, Concurrent, OwnKind, Quota, Spike, When
 from schemas.kinds import EventKind
 
@@ -36,6 +37,7 @@ RULE_KINDS = (
 TOGETHER = ("temporal", "temporal_ordered")  # their value is how many different parts are there
 NUMERIC_KINDS = ("value_sum", "value_avg", "value_median", "value_percentile")
 COUNTED_ONCE = frozenset({"event_count", "value_count", *NUMERIC_KINDS})  # an event that several detections match
+EVERY_VISIT = "all"  # of `visits`: a steady beat counts, too: what is looked for is a machine
 VICTIM = "victim"  # of `about`: its group key names whom it was done to
 WINDOWS = ("sliding", "tumbling", "session")
 TRAVEL_COLUMNS = ("source_geo_latitude", "source_geo_longitude", "source_ip", "source_is_proxy", "source_site")
@@ -155,6 +157,7 @@ class Rule:
         counts: Sequence: how many of each base, in order, e.g. (8, 1). Empty otherwise.
         value_field: Column whose distinct values are counted, or whose numbers are summed; None for the other kinds.
         value_with: Further columns of a count of distinct values: what is counted is all of them together.
+        visits: Of a count of visits: `all` where a steady beat is no single one; else empty.
         learn_us: New values: how long, from the earliest event of its sources, values are learned and nothing is
             reported, microseconds; 0 for none. Ask `learning_us`, which knows about the inventory.
         learn_unless_inventory: True where a district with an inventory needs no learning.
@@ -199,6 +202,7 @@ class Rule:
     counts: tuple[int, ...] = ()
     value_field: str | None = None
     value_with: tuple[str, ...] = ()
+    visits: str = ""
     learn_us: int = 0
     learn_unless_inventory: bool = False
     informational_when: frozenset[str] = frozenset()
@@ -222,6 +226,11 @@ class Rule:
     def value_columns(self) -> tuple[str, ...]:
         """Columns whose values are counted or summed."""
         return () if self.value_field is None else (self.value_field, *self.value_with)
+
+    @property
+    def counts_visits(self) -> bool:
+        """True where distinct values are visits or minutes, which a steady beat is none of."""
+        return self.kind == "value_count" and self.value_field in VISITS
 
     def only_informs(self, base: str) -> bool:
         """True where a row of a base is no ground for a violation: of an informational rule none is."""

@@ -39,7 +39,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "aupstream": (
         "clause", "kind", "counts", "thresholds", "learn", "informational-bases", "permit-tolerance", "group-by",
         "examples", "window", "lasting", "suppress", "rearm", "shadow", "when", "known", "known-list",
-        "forget", "session", "travel", "per", "spike", "expect", "within", "by", "about",
+        "forget", "session", "travel", "per", "spike", "expect", "within", "by", "about", "visits",
     ),
     "threshold": ("name", "gte", "where", "per"),
     "learn": ("time", "unless"),

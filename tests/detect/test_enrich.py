@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents.context.categories import Categories
 from agents.context.district import District, Site
 from agents.context.inventory import Device, Inventory
 from agents.context.roster import Roster
@@ -275,12 +276,28 @@ def test_a_redirect_is_no_page_and_what_the_browser_has_already_is_one(status: i
     assert _rows_of_pages("navigation", asked | {"event_action": "denied"}) == [True]
 
 
-def test_what_a_firewall_logs_without_a_method_is_a_visit_to_a_domain_in_a_minute_or_to_a_page() -> None:
+def test_what_a_firewall_logs_without_a_method_is_a_visit_to_a_domain_at_a_time_or_to_a_page() -> None:
     name = {"url_domain": "eu1.pool.example", "url_path": "/"}
     visits = _rows_of_pages("visit", name, name | {"event_action": "denied"}, name | {"url_query": "a=1"})
-    minute = int(datetime(2026, 3, 2, 16, tzinfo=UTC).timestamp()) // 60
-    assert visits == [f"pool.example {minute}", "pool.example", f"eu1.pool.example/ {minute + 2}"]
+    second = int(datetime(2026, 3, 2, 16, tzinfo=UTC).timestamp())
+    assert visits == [f"pool.example\x1f{second}", "pool.example", f"eu1.pool.example/\x1f{second + 120}"]
     assert _rows_of_pages("page_view", name) == ["e0"]
+
+
+def test_a_tunnel_counts_alike_whether_a_proxy_or_a_firewall_tells_of_it() -> None:
+    proxy = {"http_request_method": "CONNECT", "url_original": "www.a.example:443", "url_domain": "www.a.example"}
+    firewall = {"url_original": "https://www.a.example/", "url_domain": "www.a.example", "url_path": "/"}
+    page = {"http_request_method": "GET", "url_original": "http://www.a.example/", "url_domain": "www.a.example"}
+    second = int(datetime(2026, 3, 2, 16, tzinfo=UTC).timestamp())
+    for column, place in (("visit", "a.example"), ("page_view", ""), ("active_minute", "a.example")):
+        for tunnel in (proxy, firewall):
+            assert _rows_of_pages(column, tunnel) == [f"{place}\x1f{second}"]
+    assert _rows_of_pages("active_minute", page) == [str(second // 60)]
+    listed = Categories.of({"selling": ["a.example/", "b.example/mine"]})
+    known = Enricher(District(categories=listed), Inventory.none())
+    for host, categories in (("www.a.example", ["selling"]), ("b.example", [])):
+        frame = frame_of(EventKind.PROXY, [tunnel | {"url_domain": host} for tunnel in (proxy, firewall)])
+        assert known.add(frame, EventKind.PROXY, ["url_categories"])["url_categories"].to_list() == [categories] * 2
 
 
 @pytest.mark.parametrize(
