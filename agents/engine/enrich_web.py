@@ -4,7 +4,8 @@
 adverts that pages load by themselves, nor what programmes fetch. Of an encrypted connection only the host is known: it
 counts unless the host is one of those. A denied page counts, too; a redirect is none, since what it leads to is asked
 for by itself. What a path calls a beacon is a page all the same where a document of some size came back, or anything of
-that size by a log without types: `/events/` of a school.
+that size by a log without types: `/events/` of a school. So is what has a name of its own there, `/events/fair`, in a
+log that knows no sizes.
 
 How often somebody went somewhere is counted by `visit`, `page_view` and `active_minute`, not by rows. What may be a
 beat of nobody's has a place and a time there, of which `agents.engine.visits` makes visits: the domain of a tunnel, or
@@ -37,6 +38,7 @@ _BEACONS = (
     r"(?i)/(?:beacon|collect|pixel|ping|poll|heartbeat|keepalive|telemetry|metrics|track(?:ing)?|events?|log)"
     r"(?:[/.?]|$)"
 )
+_BELOW = r"(?i)/(?:collect|track(?:ing)?|events?|log)/[^/.]+/?$"  # what has a name of its own below such a word
 # The domain that somebody registered, roughly: where it takes in more, visits can only be too few.
 _REGISTERED = r"([^.]+\.(?:(?:ac|co|com|edu|gov|net|org)\.[a-z]{2}|[^.0-9][^.]*))$"
 _QUERY = r"(?s)[?#].*"
@@ -112,7 +114,9 @@ def _navigation(frame: pl.DataFrame, listed: pl.Series) -> pl.Series:
     shown = document.fill_null(value=False) | mime.is_null() & pl.col("url_extension").is_null()
     page = (_method() == "GET") & shown
     read = (page & (pl.col("http_response_bytes") >= LEAST_PAGE)).fill_null(value=False)
-    beacon = pl.col("url_path").str.contains(_BEACONS).fill_null(value=False) & ~read
+    unsized = pl.col("http_response_bytes").fill_null(0) == 0  # a firewall rates a page before anything came back
+    below = unsized & pl.col("url_path").str.contains(_BELOW)
+    beacon = (pl.col("url_path").str.contains(_BEACONS) & ~below).fill_null(value=False) & ~read
     own = pl.col("_listed").list.eval(pl.element().is_in(list(BACKGROUND))).list.any().fill_null(value=False)
     asked = (page & ~beacon | _tunnel()).fill_null(value=False) & (answered | _denied()) & ~own
     return frame.with_columns(_listed=listed).select(asked).to_series()

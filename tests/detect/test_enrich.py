@@ -276,6 +276,21 @@ def test_a_redirect_is_no_page_and_what_the_browser_has_already_is_one(status: i
     assert _rows_of_pages("navigation", asked | {"event_action": "denied"}) == [True]
 
 
+@pytest.mark.parametrize(
+    ("path", "size", "page"),
+    [
+        ("/collect/1234", 0, True), ("/collect/1234", None, True), ("/events/fair/", 0, True),
+        ("/collect/1234", 400, False), ("/collect/1234", 5000, True),
+        ("/collect", 0, False), ("/collect/", None, False), ("/console/poll/7", 0, False), ("/events/a.gif", 0, False),
+    ],
+)  # fmt: skip
+def test_where_no_size_is_known_a_path_is_a_page_that_has_a_name_below_what_beacons_are_called(
+    path: str, size: int | None, page: bool
+) -> None:
+    asked = {"http_request_method": "GET", "url_domain": "a.example", "url_path": path, "http_response_bytes": size}
+    assert _rows_of_pages("navigation", asked) == [page]
+
+
 def test_what_a_firewall_logs_without_a_method_is_a_visit_to_a_domain_at_a_time_or_to_a_page() -> None:
     name = {"url_domain": "eu1.pool.example", "url_path": "/"}
     visits = _rows_of_pages("visit", name, name | {"event_action": "denied"}, name | {"url_query": "a=1"})
