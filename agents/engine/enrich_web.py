@@ -31,6 +31,7 @@ COLUMNS = ("url_categories", "navigation", "visit", "page_view", "download_kind"
 _SEEN = frozenset({"navigation", "visit", "page_view"})
 BACKGROUND = frozenset({"adverts", "cdn", "updates"})  # what pages and programmes load by themselves
 LEAST_BYTES = 20_000  # of an executable: less is a stub, an error page or a signature
+LEAST_ALONE = 100_000  # of a file, where nothing but its size says that it came
 NOT_MODIFIED = 304  # the one status of 3xx that shows a page: the browser has it already
 LEAST_PAGE = 5_000  # bytes of a document that somebody reads: beacons answer with less
 
@@ -190,13 +191,15 @@ def _page_view() -> pl.Expr:
 
 
 def _download() -> pl.Expr:
-    """What sort of file was loaded; null for none, for what failed and for what is too small to be it."""
+    """What sort of file was loaded; null for none, for what failed and for what is too small to be it.
+
+    Of a log without a status only what is too large for a page that says so is known to have come.
+    """
     extension = pl.col("url_extension").str.to_lowercase().str.strip_chars(".")
     mime = pl.col("http_response_mime_type").str.to_lowercase().str.split(";").list.first().str.strip_chars()
-    loaded = pl.col("http_response_status_code").is_in([200, 206]) & (pl.col("event_action") != "denied").fill_null(
-        value=True
-    )
-    whole = (pl.col("http_response_bytes") >= LEAST_BYTES).fill_null(value=True)
+    status, size = pl.col("http_response_status_code"), pl.col("http_response_bytes")
+    loaded = (status.is_in([200, 206]) | status.is_null() & (size >= LEAST_ALONE)) & ~_denied()
+    whole = (size >= LEAST_BYTES).fill_null(value=True)
     page = mime.str.starts_with("text/html").fill_null(value=False)
     kind = pl.lit(None, dtype=pl.String)
     for name in ("archive", "torrent", "executable"):

@@ -277,6 +277,22 @@ def test_a_redirect_is_no_page_and_what_the_browser_has_already_is_one(status: i
 
 
 @pytest.mark.parametrize(
+    ("status", "size", "action", "kind"),
+    [
+        (200, 20_000, "allowed", "executable"), (200, None, "allowed", "executable"), (206, 20_000, None, "executable"),
+        (200, 19_999, "allowed", None), (404, 900_000, "allowed", None), (200, 900_000, "denied", None),
+        (None, 100_000, "allowed", "executable"), (None, 99_999, "allowed", None), (None, 0, "allowed", None),
+        (None, None, "allowed", None), (None, 900_000, "denied", None),
+    ],
+)  # fmt: skip
+def test_without_a_status_only_its_size_says_that_a_file_was_loaded(
+    status: int | None, size: int | None, action: str | None, kind: str | None
+) -> None:
+    asked = {"url_extension": "exe", "http_response_status_code": status, "http_response_bytes": size}
+    assert _rows_of_pages("download_kind", asked | {"event_action": action}) == [kind]
+
+
+@pytest.mark.parametrize(
     ("path", "size", "page"),
     [
         ("/collect/1234", 0, True), ("/collect/1234", None, True), ("/events/fair/", 0, True),
