@@ -44,6 +44,8 @@ class Derived:
         kinds: Kinds of events that have it.
         reads: Columns of the schema that it is made of, as far as a kind has them.
         identity: True where it depends on whose device the source address was.
+        takes: Columns of which it takes at least one to say anything, as often as there are such groups; none: one of
+            those that it reads will do.
     """
 
     name: str
@@ -51,6 +53,12 @@ class Derived:
     kinds: frozenset[EventKind]
     reads: tuple[str, ...]
     identity: bool = False
+    takes: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def needs(self) -> tuple[tuple[str, ...], ...]:
+        """Groups of columns: where all of one are missing in all of a log's events, it says nothing of that log."""
+        return self.takes or (self.reads,)
 
 
 _MAIL = frozenset({EventKind.MAIL})
@@ -85,15 +93,20 @@ _PAGE = (
     "http_response_bytes", "http_request_referrer", "event_action",
 )  # fmt: skip
 
+_FILED = ("url_domain", "destination_domain", "proxy_category")
+_ASKED = ("http_request_method", "url_original")
+_SORT = ("url_extension", "http_response_mime_type")
+_CAME = ("http_response_status_code", "http_response_bytes")
+
 DERIVED: tuple[Derived, ...] = (
     Derived("sender_address", ColumnType.TEXT, _MAIL, _SENT_BY),
     Derived("sender_internal", ColumnType.BOOL, _MAIL, _SENT_BY),
     Derived("sender_kind", ColumnType.TEXT, _MAIL, _SENT_BY),
     Derived("message_key", ColumnType.TEXT, _MAIL, _MESSAGE),
-    Derived("delivered_recipients", ColumnType.TEXTS, _MAIL, _DELIVERED),
-    Derived("mailed_recipients", ColumnType.TEXTS, _MAIL, _DELIVERED),
-    Derived("recipients_internal", ColumnType.NUMBER, _MAIL, _DELIVERED),
-    Derived("recipients_outside", ColumnType.NUMBER, _MAIL, _DELIVERED),
+    Derived("delivered_recipients", ColumnType.TEXTS, _MAIL, _DELIVERED, takes=(_TO,)),
+    Derived("mailed_recipients", ColumnType.TEXTS, _MAIL, _DELIVERED, takes=(_TO,)),
+    Derived("recipients_internal", ColumnType.NUMBER, _MAIL, _DELIVERED, takes=(_TO,)),
+    Derived("recipients_outside", ColumnType.NUMBER, _MAIL, _DELIVERED, takes=(_TO,)),
     Derived("email_reply", ColumnType.BOOL, _MAIL, ("email_subject",)),
     Derived("email_lists", ColumnType.TEXT, _MAIL, ("email_to_original_address", "email_to_address")),
     Derived("source_site", ColumnType.TEXT, _DEVICES, ("source_ip", "dhcp_relay_ip", "access_point", "nas_ip")),
@@ -105,16 +118,16 @@ DERIVED: tuple[Derived, ...] = (
     Derived("dhcp_server_known", ColumnType.BOOL, _DHCP, ("dhcp_server_ip",)),
     Derived("source_address_shared", ColumnType.BOOL, _DEVICES, ("source_ip", "dhcp_relay_ip")),
     Derived("recipient_person", ColumnType.TEXT, _MAIL, _TO),
-    Derived("untaught_student", ColumnType.TEXT, _MAIL, (*_TO, *_SENT_BY)),
+    Derived("untaught_student", ColumnType.TEXT, _MAIL, (*_TO, *_SENT_BY), takes=(_TO,)),
     Derived("outside_domain", ColumnType.TEXT, _MAIL, _TO),
     Derived("disclosed_recipients", ColumnType.TEXTS, _MAIL, _TO),
     Derived("public_domains", ColumnType.TEXTS, _MAIL, _TO),
     Derived("executable_attachment", ColumnType.TEXT, _MAIL, ("email_attachment_name",)),
-    Derived("url_categories", ColumnType.TEXTS, _PROXY, (*_PAGE, "url_original", "url_query")),
-    Derived("navigation", ColumnType.BOOL, _PROXY, (*_PAGE, "url_original", "url_query")),
+    Derived("url_categories", ColumnType.TEXTS, _PROXY, (*_PAGE, "url_original", "url_query"), takes=(_FILED,)),
+    Derived("navigation", ColumnType.BOOL, _PROXY, (*_PAGE, "url_original", "url_query"), takes=(_ASKED,)),
     Derived("visit", ColumnType.TEXT, _PROXY, (*_PAGE, "url_original", "url_query", "timestamp", "event_id")),
     Derived("page_view", ColumnType.TEXT, _PROXY, (*_PAGE, "url_original", "url_query", "timestamp", "event_id")),
-    Derived("download_kind", ColumnType.TEXT, _PROXY, _PAGE),
+    Derived("download_kind", ColumnType.TEXT, _PROXY, _PAGE, takes=(_SORT, _CAME)),
     Derived("downloaded_file", ColumnType.TEXT, _PROXY, (*_SITE, "url_extension", "url_original")),
     Derived("active_minute", ColumnType.TEXT, _PROXY, (*_PAGE, "url_original", "url_query", "timestamp")),
     Derived("person", ColumnType.TEXT, _ALL, _WHO, identity=True),

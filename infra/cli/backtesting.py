@@ -24,6 +24,7 @@ from agents.privacy.keys import ensure
 from agents.privacy.pseudonyms import Pseudonymiser
 from agents.privacy.records import violation
 from agents.rules.loader import POLICY_FOLDER, load_rules
+from agents.rules.model import RuleSet
 from agents.rules.reading import Beside
 from agents.rules.shadow import in_shadow
 from agents.settings import DistrictSettings
@@ -36,6 +37,7 @@ from infra.cli.output import Advance, file_size, progress, talk, warn
 from infra.cli.reading import need_stdin, zone_of
 from infra.cli.records import has_violation, show, shown
 from infra.cli.rulefiles import not_empty
+from infra.coverage.measured import Measured
 from infra.permits.keeping import recorded
 from schemas.errors import ConfigError, InputError
 from schemas.kinds import DEAD_LETTERS, LEDGER, EventKind
@@ -78,15 +80,17 @@ def run(asked: Asked, *, fail: bool, fail_on_difference: bool = False) -> None:
     if fail_on_difference and not asked.against:
         hint = "name the other rules with --against"
         raise ConfigError("--fail-on-difference compares with nothing", where="backtest", hint=hint)
-    pipelines = [_pipeline(chosen, asked, asked.rules)]
+    rules = _rules(chosen, asked.rules)
+    pipelines = [_pipeline(chosen, asked, rules)]
     if asked.against:
-        pipelines.append(_pipeline(chosen, asked, asked.against))
+        pipelines.append(_pipeline(chosen, asked, _rules(chosen, asked.against)))
     events = event_sources([s for s in asked.sources if is_events(s)], chosen, asked.start, asked.end)
     sources = _sources(chosen, asked) if len(events) < len(asked.sources) or not events else []
     check_files(sources)
     for source in events:
         source.check()
-    reading = Reading(sources, events)
+    measured = Measured(rules)
+    reading = Reading(sources, events, measured)
     found = [last_versions(records) for records in reading.judge(pipelines)]
     if asked.pseudonyms or chosen.config.privacy.pseudonyms or _unsealed(events):
         names = _names(chosen, asked)
@@ -99,7 +103,7 @@ def run(asked: Asked, *, fail: bool, fail_on_difference: bool = False) -> None:
     else:
         show(violations, as_json=False)
     reading.sum_up()
-    _sum_up(violations)
+    _sum_up(violations, measured)
     _left_out(pipelines[0])
     if reading.damage:
         raise reading.damage[0]
@@ -107,13 +111,16 @@ def run(asked: Asked, *, fail: bool, fail_on_difference: bool = False) -> None:
         raise typer.Exit(FINDINGS)
 
 
-def _pipeline(chosen: Chosen, asked: Asked, named_rules: tuple[Path, ...]) -> Pipeline:
-    district = _district(chosen, asked)
+def _rules(chosen: Chosen, named_rules: tuple[Path, ...]) -> RuleSet:
     paths = named_rules or chosen.config.rules.paths or (POLICY_FOLDER,)
     beside = chosen.config.rules.beside
     beside = Beside(pipelines=beside.pipelines) if named_rules else beside
     shadow = () if named_rules else chosen.config.rules.shadow
-    rules = in_shadow(not_empty(load_rules(paths, beside), paths), shadow)
+    return in_shadow(not_empty(load_rules(paths, beside), paths), shadow)
+
+
+def _pipeline(chosen: Chosen, asked: Asked, rules: RuleSet) -> Pipeline:
+    district = _district(chosen, asked)
     made = district_of(district)
     judge = judge_of(district, made, recorded(chosen.config.permit_log))
     return Pipeline(rules, made, inventory_of(district), judge)
@@ -168,11 +175,12 @@ class Reading:
     Args:
         sources: Logs.
         events: Events that are there already.
+        measured: Is told of all events, too.
     """
 
-    def __init__(self, sources: Sequence[SourceConfig], events: Sequence[EventSource] = ()) -> None:
+    def __init__(self, sources: Sequence[SourceConfig], events: Sequence[EventSource], measured: Measured) -> None:
         self.damage: list[InputError] = []
-        self._sources, self._events = sources, events
+        self._sources, self._events, self._measured = sources, events, measured
         self._read: Counter[str] = Counter()
         self._ids: set[int] = set()
         self._repeats = 0
@@ -195,6 +203,7 @@ class Reading:
                     new = self._new(frame)
                     self._read[source.name] += new.height
                     self._repeats += frame.height - new.height
+                    self._measured.take(kind, new)
                     for pipeline in pipelines:
                         pipeline.take(kind, new)
         self.damage = [s.damage for s in self._opened if s.damage is not None]
@@ -228,6 +237,7 @@ class Reading:
             if message.topic == DEAD_LETTERS:
                 self._counts[headers.source].reasons.update(frame["reason"].to_list())
             else:
+                self._measured.take(_KINDS[message.topic], frame)
                 for pipeline in pipelines:
                     pipeline.take(_KINDS[message.topic], frame, earliest=headers.earliest)
 
@@ -250,11 +260,17 @@ class Reading:
                 warn(f"{log.name}: not one event; is it a log of type {log.type}?")
 
 
-def _sum_up(violations: Sequence[dict[str, object]]) -> None:
+def _sum_up(violations: Sequence[dict[str, object]], measured: Measured) -> None:
     by_rule = Counter((str(v["rule_id"]), str(v["status"])) for v in violations)
     talk(f"{len(violations)} found" + (":" if violations else ""))
     for (rule, status), number in sorted(by_rule.items()):
         talk(f"  {number} {rule}: {status}")
+    blind: dict[str, list[str]] = {}
+    for rule, lacks in measured.blind_spots().items():
+        for text in lacks:
+            blind.setdefault(text, []).append(rule)
+    for text, some in blind.items():
+        talk(f"not to be seen there: {', '.join(some)}; {text}")
 
 
 def _left_out(pipeline: Pipeline) -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 from agents.build import district_of
 from agents.rules.loader import POLICY_FOLDER, load_rules
-from agents.rules.model import Rule
+from agents.rules.model import RuleSet
+from agents.rules.needs import stored_needs
 from infra.cli.configuration import Chosen, choose
 from infra.cli.output import json_line, table, warn
 from infra.cli.store import Store, dsn_of
-from infra.coverage.figures import NEEDED_FOR, ClauseDay, Filled, Hour, clause_days, days_between, source_days
+from infra.coverage.figures import AT_LEAST, ClauseDay, Filled, Hour, clause_days, days_between, source_days
 from schemas.errors import ConfigError
 from schemas.kinds import EventKind
 from schemas.registry import column_names
@@ -87,7 +88,7 @@ def covered(store: Store, chosen: Chosen, first: date | None = None, last: date 
     letters = {(r["log_source"], r["day"]): int(r["letters"]) for r in store.rows(_LETTERS, {"zone": zone.key})}
     unread = {r["source"]: _undated(r, letters) for r in read}
     sources = _kinds(chosen, {r["source"]: r["type"] for r in read})
-    rules = load_rules(chosen.config.rules.paths or (POLICY_FOLDER,), chosen.config.rules.beside).rules
+    rules = load_rules(chosen.config.rules.paths or (POLICY_FOLDER,), chosen.config.rules.beside)
     found = source_days(hours, sources, days, district.calendar, unread, before, letters)
     return clause_days(rules, found, days, _filled(store, rules, zone.key, (days[0], last)))
 
@@ -98,18 +99,23 @@ def _undated(read: Mapping[str, Any], letters: Mapping[tuple[str, date], int]) -
     return float(max(0, read["dead_letters"] - dated) / read["lines"])
 
 
-def _filled(store: Store, rules: Sequence[Rule], zone: str, between: tuple[date, date]) -> Filled:
-    """Share of the stored events of a kind and a local day that have a column that rules are kept by."""
-    made: dict[tuple[EventKind, date], dict[str, float]] = {}
-    asked = {c for r in rules for c in (*r.group_by, *r.value_columns)} | {*NEEDED_FOR.values(), "user_name"}
+def _filled(store: Store, ruleset: RuleSet, zone: str, between: tuple[date, date]) -> Filled:
+    """Share of the stored events of a source and a local day that have a column that rules cannot do without."""
+    made: dict[tuple[str, date], dict[str, float]] = {}
     for kind in EventKind:
+        asked = {c for rule, base in ruleset.feeds(kind) for c in stored_needs(rule, base)} | {"user_name"}
         names = sorted(asked & set(column_names(kind.value)))
-        shares = ", ".join(f"avg(ifNull(toString({n}) NOT IN ('', '[]'), false)) AS has_{n}" for n in names)
-        query = f"SELECT toDate(timestamp, %(zone)s) AS day, {shares} FROM events_{kind.value} FINAL "  # noqa: S608 - ours
-        query += "WHERE day >= %(first)s AND day <= %(last)s GROUP BY day"
+        shares = ", ".join(f"avg(ifNull({_there(n)}, false)) AS has_{n}" for n in names)
+        query = f"SELECT log_source, toDate(timestamp, %(zone)s) AS day, {shares} "
+        query += f"FROM events_{kind.value} FINAL WHERE day >= %(first)s AND day <= %(last)s GROUP BY log_source, day"
         for row in store.rows(query, {"zone": zone, "first": between[0], "last": between[1]}):
-            made[kind, row["day"]] = {n: float(row[f"has_{n}"]) for n in names}
+            made[row["log_source"], row["day"]] = {n: float(row[f"has_{n}"]) for n in names}
     return made
+
+
+def _there(column: str) -> str:
+    least = AT_LEAST.get(column)
+    return f"toString({column}) NOT IN ('', '[]')" if least is None else f"{column} >= {least}"
 
 
 def summary(store: Store, chosen: Chosen) -> str:

@@ -8,8 +8,8 @@ it is the mean of its sources, of a rule the least of the kinds that it reads, o
 without any source is 0: nothing is seen there.
 
 A rule about a person or a device sees no more than the share of events that name one themselves, or than the sources of
-DHCP, which name the others. A rule that is kept by a column, or counts it, is blind on a day none of whose events has
-it.
+DHCP, which name the others. In a source none of whose events of a day has what a rule cannot do without (see
+`agents.rules.needs`), such as the status of a response or a subject, the rule is blind on that day.
 """
 
 from __future__ import annotations
@@ -21,13 +21,18 @@ from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from agents.context.calendar import Calendar
-from agents.rules.model import Rule
+from agents.engine.enrich_web import LEAST_ALONE
+from agents.rules.model import Rule, RuleSet
+from agents.rules.needs import Group, lacking
 from schemas.kinds import EventKind
 
 LEASED = frozenset({EventKind.PROXY, EventKind.LOGIN})  # kinds whose events leases say the device of
-NEEDED_FOR = {"executable_attachment": "email_attachment_name"}  # computed columns that are nothing without another
+AT_LEAST = {
+    "http_response_bytes": LEAST_ALONE
+}  # less, such as a firewall counts when it rates an address, says nothing
+_EVERY = ("temporal", "temporal_ordered", "sequence")  # none of their parts can be done without
 _BY_LEASES = {"person": "user_name", "source_mac": "source_mac"}
-Filled = Mapping[tuple[EventKind, date], Mapping[str, float]]
+Filled = Mapping[tuple[str, date], Mapping[str, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,49 +166,107 @@ def _usual(
 
 
 def clause_days(
-    rules: Iterable[Rule], found: Iterable[SourceDay], days: Sequence[date], filled: Filled = MappingProxyType({})
+    ruleset: RuleSet, found: Iterable[SourceDay], days: Sequence[date], filled: Filled = MappingProxyType({})
 ) -> list[ClauseDay]:
     """Every clause on every day, by clause and day.
 
     Args:
-        rules: Those in force, parts of chains too.
+        ruleset: Rules in force, parts of chains too.
         found: Sources by day.
         days: Local days.
-        filled: By kind and day the share of the stored events that have a column, by column; none: not known.
+        filled: By source and day the share of the stored events that have a column, by column; none: not known.
     """
-    by_kind: dict[tuple[EventKind, date], list[SourceDay]] = {}
-    for one in found:
-        by_kind.setdefault((one.kind, one.day), []).append(one)
-    known = {rule.id: rule for rule in rules}
+    seen = _Seen(ruleset, found, filled)
     by_clause: dict[int, list[Rule]] = {}
-    for rule in known.values():
+    for rule in ruleset.rules:
         if not rule.silent:
             by_clause.setdefault(rule.clause, []).append(rule)
-    made = []
-    for clause, listed in sorted(by_clause.items()):
-        dhcp = {EventKind.DHCP} if any(_named_by(rule) for rule in listed) else set()
-        for day in days:
-            named = dhcp if (EventKind.DHCP, day) in by_kind else set()
-            kinds = {kind for rule in listed for kind in rule.kinds} | named
-            needs = sorted(kinds, key=lambda kind: kind.value)
-            lacks = [f"no source of {kind.value} logs" for kind in needs if (kind, day) not in by_kind]
-            lacks += [s.lacks for kind in needs for s in by_kind.get((kind, day), []) if s.lacks]
-            blind = {rule.id: _missing(rule, known, day, filled) for rule in listed}
-            lacks += dict.fromkeys(text for texts in blind.values() for text in texts)
-            figure = _mean([0.0 if blind[r.id] else _figure(r, day, by_kind, filled) for r in listed])
-            made.append(ClauseDay(clause, day, figure, tuple(k.value for k in needs), tuple(lacks)))
-    return made
+    return [seen.clause(clause, listed, day) for clause, listed in sorted(by_clause.items()) for day in days]
 
 
-def _figure(rule: Rule, day: date, by_kind: Mapping[tuple[EventKind, date], list[SourceDay]], filled: Filled) -> float:
-    """The least of what a rule reads."""
-    figures = {kind: _mean([s.figure for s in by_kind.get((kind, day), [])]) for kind in (*rule.kinds, EventKind.DHCP)}
-    least = min(figures[kind] for kind in rule.kinds)
-    column = _named_by(rule)
-    if not column or (EventKind.DHCP, day) not in by_kind:
-        return least
-    names = min((filled.get((kind, day), {}).get(column, 0.0) for kind in rule.kinds & LEASED), default=1.0)
-    return min(least, max(names, figures[EventKind.DHCP]))
+def blind_spots(ruleset: RuleSet, found: Iterable[SourceDay], filled: Filled) -> dict[str, list[str]]:
+    """By rule what it cannot see, and in which source, of those that see nothing in one; see `clause_days`."""
+    days = list(found)
+    seen = _Seen(ruleset, days, filled)
+    told = {rule.id: [text for s in days for text in seen.blind(rule, s)] for rule in ruleset.rules if not rule.silent}
+    return {rule_id: texts for rule_id, texts in told.items() if texts}
+
+
+class _Seen:
+    """What could be seen of rules, by day."""
+
+    def __init__(self, ruleset: RuleSet, found: Iterable[SourceDay], filled: Filled) -> None:
+        self._known = {rule.id: rule for rule in ruleset.rules}
+        self._detections = {detection.name: detection for detection in ruleset.detections}
+        self._filled = filled
+        self._sources: dict[tuple[EventKind, date], list[SourceDay]] = {}
+        for one in found:
+            self._sources.setdefault((one.kind, one.day), []).append(one)
+
+    def clause(self, clause: int, rules: Sequence[Rule], day: date) -> ClauseDay:
+        """One clause on one day."""
+        dhcp = any(_named_by(rule) for rule in rules) and (EventKind.DHCP, day) in self._sources
+        kinds = {kind for rule in rules for kind in rule.kinds} | ({EventKind.DHCP} if dhcp else set())
+        needs = sorted(kinds, key=lambda kind: kind.value)
+        lacks = [f"no source of {kind.value} logs" for kind in needs if (kind, day) not in self._sources]
+        there = [s for kind in needs for s in self._sources.get((kind, day), [])]
+        lacks += [s.lacks for s in there if s.lacks]
+        lacks += [text for s in there for text in self._blind_texts(s, rules)]
+        figure = _mean([self._figure(rule, day) for rule in rules])
+        return ClauseDay(clause, day, figure, tuple(k.value for k in needs), tuple(lacks))
+
+    def _blind_texts(self, source: SourceDay, rules: Sequence[Rule]) -> list[str]:
+        """What no event of a source has, with the rules that see nothing there for want of it."""
+        blind: dict[Group, list[str]] = {}
+        for rule in rules:
+            for group in self._blind(rule, source):
+                blind.setdefault(group, []).append(rule.id)
+        return [f"{_without(source, group)} (for {', '.join(names)})" for group, names in blind.items()]
+
+    def blind(self, rule: Rule, source: SourceDay) -> list[str]:
+        """What no event of a source has that a rule cannot do without, for a person."""
+        return [_without(source, group) for group in self._blind(rule, source)]
+
+    def _blind(self, rule: Rule, source: SourceDay) -> tuple[Group, ...]:
+        """What a rule lacks to see anything in a source; empty where it may."""
+        parts = {base: self._part(rule, base, source) for base in rule.bases if source.kind in self._kinds(base)}
+        for base, groups in parts.items():
+            others = self._sources[source.kind, source.day]
+            if rule.kind in _EVERY and rule.presence is None and all(self._part(rule, base, s) for s in others):
+                return groups  # what no source shows the others need not wait for
+        return next(iter(parts.values()), ()) if all(parts.values()) else ()
+
+    def _kinds(self, base: str) -> frozenset[EventKind]:
+        return frozenset({self._detections[base].kind}) if base in self._detections else self._known[base].kinds
+
+    def _part(self, rule: Rule, base: str, source: SourceDay) -> tuple[Group, ...]:
+        """What one part of a rule lacks there."""
+        if base in rule.inner:
+            return self._blind(self._known[base], source)
+        shares = self._filled.get((source.source, source.day), {})
+        empty = {column for column, share in shares.items() if share == 0.0} - {_named_by(rule)}
+        return lacking(rule, self._detections[base], empty)
+
+    def _figure(self, rule: Rule, day: date) -> float:
+        """The least of what a rule reads."""
+        figures = {kind: self._of_kind(kind, day, rule) for kind in rule.kinds}
+        least = min(figures.values())
+        column = _named_by(rule)
+        if not column or (EventKind.DHCP, day) not in self._sources:
+            return least
+        names = min((self._share(kind, day, column) for kind in rule.kinds & LEASED), default=1.0)
+        leases = _mean([s.figure for s in self._sources[EventKind.DHCP, day]])
+        return min(least, max(names, leases))
+
+    def _of_kind(self, kind: EventKind, day: date, rule: Rule) -> float:
+        there = self._sources.get((kind, day), [])
+        return _mean([0.0 if self._blind(rule, s) else s.figure for s in there])
+
+    def _share(self, kind: EventKind, day: date, column: str) -> float:
+        """Share of a kind's events that have a column."""
+        there = self._sources.get((kind, day), [])
+        have = sum(s.events * self._filled.get((s.source, day), {}).get(column, 0.0) for s in there)
+        return have / max(1, sum(s.events for s in there))
 
 
 def _named_by(rule: Rule) -> str:
@@ -213,15 +276,9 @@ def _named_by(rule: Rule) -> str:
     return next((column for name, column in _BY_LEASES.items() if name in rule.group_by), "")
 
 
-def _missing(rule: Rule, known: Mapping[str, Rule], day: date, filled: Filled) -> list[str]:
-    """Columns that no event of a day has, without which neither a rule nor what it is a chain over can hold."""
-    inner = [text for base in sorted(rule.inner) for text in _missing(known[base], known, day, filled)]
-    if len(rule.kinds) != 1 or rule.inner:
-        return inner
-    (kind,) = rule.kinds
-    shares = filled.get((kind, day), {})
-    wanted = {NEEDED_FOR.get(name, name) for name in (*rule.group_by, *rule.value_columns)} - {_named_by(rule)}
-    return [f"no event of {kind.value} logs has {name}" for name in sorted(wanted) if shares.get(name) == 0.0]
+def _without(source: SourceDay, group: Group) -> str:
+    said = (f"{name} of {AT_LEAST[name]} or more" if name in AT_LEAST else name for name in group)
+    return f"{source.source}: no event has {' or '.join(said)}"
 
 
 def days_between(first: date, last: date) -> list[date]:
