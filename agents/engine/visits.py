@@ -14,7 +14,8 @@ A value is counted by itself, as any distinct value is, unless it has a time: `P
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from agents.engine.rows import Row
@@ -34,11 +35,11 @@ MAX_PLACES = 2_000  # of a period; further ones are not counted: the value can o
 class Place:
     """Connections to one place, told in the order of their times."""
 
-    __slots__ = ("counted", "last", "odd", "pauses", "present", "start")
+    __slots__ = ("counted", "last", "odd", "pauses", "present", "start", "visits")
 
     def __init__(self, at: int) -> None:
         self.start = self.last = self.counted = at
-        self.odd = 0  # pauses unlike those before
+        self.odd = self.visits = 0  # pauses unlike those before, and what they came to
         self.pauses: list[int] = []
         self.present = at
 
@@ -55,13 +56,13 @@ class Place:
 
     def to_state(self) -> list[Any]:
         """Plain values."""
-        return [self.start, self.last, self.counted, self.odd, self.pauses, self.present]
+        return [self.start, self.last, self.counted, self.odd, self.pauses, self.present, self.visits]
 
     @staticmethod
     def from_state(state: list[Any]) -> Place:
         """Take back what `to_state` gave."""
         place = Place(state[0])
-        place.last, place.counted, place.odd, pauses, place.present = state[1:]
+        place.last, place.counted, place.odd, pauses, place.present, place.visits = state[1:]
         place.pauses = list(pauses)
         return place
 
@@ -96,10 +97,22 @@ class Visits:
     def add(self, value: str) -> None:
         """Count a value."""
         name, timed, seconds = value.rpartition(VALUE_SEPARATOR)
-        if not timed:
+        if timed:
+            self._take(name, int(seconds))
+        else:
             self.plain.add(value)
-            return
-        at, place = int(seconds), self.places.get(name)
+
+    def again(self, name: str, bursts: Iterable[Sequence[int]]) -> None:
+        """Count the visits of one place anew, of the times of each moment; not for minutes, which places share."""
+        old = self.places.pop(name, None)
+        self.count -= old.visits if old is not None else 0
+        for burst in bursts:
+            for at in burst if self._every else (burst[0],):
+                self._take(name, at)
+            self.places[name].last = burst[-1]
+
+    def _take(self, name: str, at: int) -> None:
+        place = self.places.get(name)
         if place is None:
             self.places[name] = place = Place(at)
             came = True
@@ -114,42 +127,63 @@ class Visits:
             self.plain.add(str(at // 60))
         elif came:
             place.counted = at
+            place.visits += 1
             self.count += 1
 
 
 class VisitCount(ValueCount):
-    """Visits within a window. What left it is forgotten: the pauses of the rest are looked at anew."""
+    """Visits within a window. What left it is forgotten: the pauses of the rest of its place are looked at anew."""
 
-    __slots__ = ("_stale", "_visits")
+    __slots__ = ("_bursts", "_minutes", "_stale", "_visits")
 
     def __init__(self, rule: Rule) -> None:
         super().__init__(rule)
-        self._visits = Visits(rule)
-        self._stale = False
+        self._visits, self._minutes = Visits(rule), rule.value_field in MINUTES
+        self._bursts: dict[str, deque[deque[int]]] = {}  # times inside by place, those of one moment together
+        self._stale: set[str] = set()  # places
 
     def _enter(self, row: Row) -> None:
         new = [value for value in row.values if value not in self.seen]
         super()._enter(row)
-        for value in new if not self._stale else ():
-            self._visits.add(value)
+        for value in new:
+            name, timed, seconds = value.rpartition(VALUE_SEPARATOR)
+            if timed:
+                bursts, at = self._bursts.setdefault(name, deque()), int(seconds)
+                if not bursts or at - bursts[-1][-1] > BURST:
+                    bursts.append(deque())
+                bursts[-1].append(at)
+            if not timed or name not in self._stale:
+                self._visits.add(value)
 
     def _leave(self, row: Row) -> None:
         super()._leave(row)
-        self._stale = self._stale or any(value not in self.seen for value in row.values)
+        for value in row.values:
+            if value in self.seen:
+                continue
+            name, timed, _ = value.rpartition(VALUE_SEPARATOR)
+            if not timed:
+                self._visits.plain.discard(value)
+                self._stale |= self._bursts.keys() if self._minutes else set()  # it may be a minute of theirs, too
+                continue
+            bursts = self._bursts[name]
+            bursts[0].popleft()
+            if not bursts[0]:
+                bursts.popleft()
+            if not bursts:
+                del self._bursts[name]
+            self._stale |= self._bursts.keys() | {name} if self._minutes else {name}
 
     @property
     def value(self) -> float:
         """Visits inside."""
-        if self._stale:
-            self._visits, self._stale = _counted(self.rule, self.seen), False
+        if self._stale and self._minutes:
+            self._visits = Visits(self.rule)
+            for value in self.seen:  # in the order in which they came in, which is that of their times
+                self._visits.add(value)
+        for name in () if self._minutes else self._stale:
+            self._visits.again(name, self._bursts.get(name, ()))
+        self._stale.clear()
         return float(self._visits.value)
-
-
-def _counted(rule: Rule, values: Iterable[str]) -> Visits:
-    visits = Visits(rule)
-    for value in values:  # a dictionary's, in the order in which they came in, which is that of their times
-        visits.add(value)
-    return visits
 
 
 class VisitTally(Tally):

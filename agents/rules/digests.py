@@ -63,7 +63,10 @@ def condition_of(data: Mapping[str, Any], leans_on: str) -> str:
 
 def condition_of_rule(rule: Rule) -> str:
     """Checksum of when a rule's episodes open: what the rows are of a rule over it."""
-    return digest(_plain({f.name: getattr(rule, f.name) for f in fields(rule) if f.name not in _OF_NO_EFFECT}))
+    said = {f.name: getattr(rule, f.name) for f in fields(rule) if f.name not in _OF_NO_EFFECT}
+    if not rule.visits:
+        del said["visits"]  # the release before did not know it: its chains are the same
+    return digest(_plain(said))
 
 
 def asked_of(rule: Rule, bases: Sequence[Detection | Rule]) -> str:

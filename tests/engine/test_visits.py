@@ -82,17 +82,20 @@ def test_minutes_count_for_five_minutes_after_an_uneven_pause() -> None:
     assert _counted(HOURS, [*pages, *_at("a.example", [0])]) == 3, "a minute counts once"
 
 
-def test_a_window_forgets_what_left_it_and_counts_the_rest_anew() -> None:
-    rng = random.Random(7)
-    times = _sums(rng.randint(1, 120) for _ in range(300))
-    window = VisitCount(PAGES)
+@pytest.mark.parametrize("rule", [PAGES, MINERS, replace(PAGES, value_field="active_minute")])
+@pytest.mark.parametrize("longest", [4, 20, 120])
+def test_a_window_forgets_what_left_it_and_counts_the_rest_anew(rule: Rule, longest: int) -> None:
+    rng = random.Random(longest)
+    window = VisitCount(rule)
     kept: list[Row] = []
-    for t, value in zip(times, (f"{rng.choice('ab')}\x1f{START + t}" for t in times), strict=True):
-        row = _row(START + t, value)
+    for t in _sums(rng.randint(0, longest) for _ in range(400)):
+        place = rng.choice(["a", "a", "", "c"])
+        row = _row(START + t, str((START + t) // 60) if place == "c" else f"{place}\x1f{START + t}")
         window.expire(row.t)
         window.add(row)
-        kept = [one for one in [*kept, row] if one.t > row.t - PAGES.timespan_us]
-        assert window.value == _counted(PAGES, [one.values[0] for one in kept])
+        kept = [one for one in [*kept, row] if one.t > row.t - rule.timespan_us]
+        if rng.random() < 0.7:
+            assert window.value == _counted(rule, list(dict.fromkeys(one.values[0] for one in kept)))
 
 
 def test_a_period_goes_on_from_what_was_saved_also_by_the_release_before() -> None:
