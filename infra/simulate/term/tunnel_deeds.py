@@ -12,7 +12,7 @@ from infra.simulate.term.pen import Page, Pen
 from infra.simulate.term.town import Member
 
 _LONG = LATEST - 3 * 3600
-_PAUSES = (12, 16, 21, 26, 37, 49, 58, 65, 86, 114, 50)  # seconds between connections within ten minutes
+_PAUSES = (12, 16, 21, 26, 37, 49, 58, 65, 86, 114, 50)  # seconds between connections of nine minutes
 
 
 def _who(pen: Pen) -> Member:
@@ -33,6 +33,16 @@ def _tunnels(pen: Pen, who: Member, category: str, at: int, count: int, longest:
         at += 9 + pen.draw.below(longest) * pen.draw.below(longest) // longest
 
 
+def _nine_minutes(pen: Pen, who: Member, category: str, at: int) -> None:
+    """Connections of somebody for nine minutes, each after another pause."""
+    hosts, host = LISTS[category], 0
+    _connect(pen, who, at, hosts[host])
+    for n in pen.draw.sample(len(_PAUSES), len(_PAUSES)):
+        at += _PAUSES[n] + pen.draw.below(3)
+        host += pen.draw.chance(30)
+        _connect(pen, who, at, hosts[host % len(hosts)])
+
+
 def _beat(pen: Pen, who: Member, host: str, at: int, count: int, gap: int) -> None:
     """So many connections of a programme, or of a page that stands open."""
     for i in range(count):
@@ -47,18 +57,13 @@ def _adult(pen: Pen) -> None:
 
 def _bypass(pen: Pen) -> None:
     who, at = _who(pen), pen.start()
-    when, host, hosts = at, 0, LISTS["bypass"]
-    for n in pen.draw.sample(len(_PAUSES), len(_PAUSES)):
-        _connect(pen, who, when, hosts[host % len(hosts)])
-        host += pen.draw.chance(30)
-        when += _PAUSES[n] + pen.draw.below(3)
-    _connect(pen, who, when, hosts[host % len(hosts)])
+    _nine_minutes(pen, who, "bypass", at)
     pen.expect("filter-bypass", who, at, "encrypted ways around the filter, again and again within nine minutes")
 
 
 def _sharing(pen: Pen) -> None:
     who, at = _who(pen), pen.start()
-    _tunnels(pen, who, "filesharing", at, 20, 150)
+    _nine_minutes(pen, who, "filesharing", at)
     pen.expect("file-sharing", who, at, "encrypted pages of file sharing within ten minutes")
 
 
