@@ -2,11 +2,14 @@
 
 A programme, or a page left open, opens a connection of its own at a steady beat, and nobody need be there. What a
 person does has pauses that are not alike. So of each *place*, such as a domain, the first connection is a visit; a
-later one is another where the pause before it is unlike the newest pauses there before it (a beat that is missed
-once, or waits twice as long each time, is alike, too). The first such pause of a place tells nothing: it may be the
-beat itself. Visits of one place are a minute apart at least, since a page that was opened goes on opening
-connections. So a beat is one visit for as long as it goes on, whatever proxy or firewall tells of it, and visits can
-only be too few.
+later one is another where the pause before it is unlike the two pauses there before it. The first such pause of a
+place may be the beat itself: it counts once there is a second. Visits of one place are a minute apart at least, since a
+page that was opened goes on opening connections. So a beat is one visit for as long as it goes on, whatever proxy or
+firewall tells of it.
+
+Pauses are alike that differ by two seconds or by three parts in a hundred: of a person's, that last from half a
+minute to two, one in ten is so by chance. Wider bounds would let more programmes pass, those that wait a while by
+chance; and most of what people do.
 
 A value is counted by itself, as any distinct value is, unless it has a time: `PLACE`, `VALUE_SEPARATOR`, seconds since
 1970 UTC.
@@ -26,8 +29,8 @@ from agents.rules.model import EVERY_VISIT, VALUE_SEPARATOR, Rule
 
 BURST = 10  # seconds: connections to a place that are no further apart are of one moment
 APART = 60  # seconds between two visits of one place, at least
-ALIKE, ALIKE_SHARE = 3, 10  # pauses are alike that differ by so many seconds, or by that part of the longer
-REMEMBERED = 8  # newest pauses of a place that one is compared with
+ALIKE, ALIKE_PERCENT = 2, 3  # pauses are alike that differ by so many seconds, or by such a part of the longer
+REMEMBERED = 2  # newest pauses of a place that one is compared with
 PRESENT = 300  # seconds for which somebody who did something is taken to be there
 MAX_PLACES = 2_000  # of a period; further ones are not counted: the value can only be too low
 
@@ -35,11 +38,12 @@ MAX_PLACES = 2_000  # of a period; further ones are not counted: the value can o
 class Place:
     """Connections to one place, told in the order of their times."""
 
-    __slots__ = ("counted", "last", "odd", "pauses", "present", "start", "visits")
+    __slots__ = ("counted", "held", "last", "odd", "pauses", "present", "start", "visits")
 
     def __init__(self, at: int) -> None:
         self.start = self.last = self.counted = at
         self.odd = self.visits = 0  # pauses unlike those before, and what they came to
+        self.held = False  # the first of these may be a visit
         self.pauses: list[int] = []
         self.present = at
 
@@ -52,26 +56,35 @@ class Place:
         unlike = not any(_alike(pause, before) for before in self.pauses)
         self.pauses = [*self.pauses[1 - REMEMBERED :], pause]
         self.odd += unlike
-        return unlike and self.odd > 1
+        return unlike
+
+    def visited(self, at: int) -> int:
+        """Visits that are known now of a connection that may be one, the one that was held among them."""
+        known = int(self.held and self.odd > 1)
+        self.held = self.held and not known
+        if at - self.counted < APART:
+            return known
+        self.counted = at
+        if self.odd > 1:
+            return known + 1
+        self.held = True
+        return known
 
     def to_state(self) -> list[Any]:
         """Plain values."""
-        return [self.start, self.last, self.counted, self.odd, self.pauses, self.present, self.visits]
+        return [self.start, self.last, self.counted, self.odd, self.held, self.pauses, self.present, self.visits]
 
     @staticmethod
     def from_state(state: list[Any]) -> Place:
         """Take back what `to_state` gave."""
         place = Place(state[0])
-        place.last, place.counted, place.odd, pauses, place.present, place.visits = state[1:]
+        place.last, place.counted, place.odd, place.held, pauses, place.present, place.visits = state[1:]
         place.pauses = list(pauses)
         return place
 
 
 def _alike(pause: int, other: int) -> bool:
-    """The same pause, or one twice as long."""
-    short, long = sorted((pause, other))
-    near = max(ALIKE, long // ALIKE_SHARE)
-    return long - short <= near or abs(long - 2 * short) <= near // 2
+    return abs(pause - other) <= max(ALIKE, max(pause, other) * ALIKE_PERCENT // 100)
 
 
 class Visits:
@@ -114,21 +127,26 @@ class Visits:
     def _take(self, name: str, at: int) -> None:
         place = self.places.get(name)
         if place is None:
-            self.places[name] = place = Place(at)
-            came = True
-        else:
-            came = place.goes_on(at)
-            if self._minutes:
-                place.present = at + PRESENT if came else place.present
-                came = at < place.present
-            else:
-                came = (came or self._every) and at - place.counted >= APART
-        if came and self._minutes:
+            place = self.places[name] = Place(at)
+            self._count(place, at, 1)
+            return
+        unlike = place.goes_on(at)
+        if self._minutes:
+            place.present = at + PRESENT if unlike and place.odd > 1 else place.present
+            self._count(place, at, int(at < place.present))
+        elif self._every:
+            due = at - place.counted >= APART
+            place.counted = at if due else place.counted
+            self._count(place, at, int(due))
+        elif unlike:
+            self._count(place, at, place.visited(at))
+
+    def _count(self, place: Place, at: int, visits: int) -> None:
+        if self._minutes and visits:
             self.plain.add(str(at // 60))
-        elif came:
-            place.counted = at
-            place.visits += 1
-            self.count += 1
+        elif visits:
+            place.visits += visits
+            self.count += visits
 
 
 class VisitCount(ValueCount):

@@ -51,8 +51,8 @@ def _beat(pen: Pen, who: Member, host: str, at: int, count: int, gap: int) -> No
 
 def _adult(pen: Pen) -> None:
     who, at = _who(pen), pen.start()
-    _tunnels(pen, who, "adult", at, 40, 280)
-    pen.expect("adult-pages", who, at, "encrypted pages of sexual content for three quarters of an hour")
+    _tunnels(pen, who, "adult", at, 20, 280)
+    pen.expect("adult-pages", who, at, "encrypted pages of sexual content for half an hour")
 
 
 def _bypass(pen: Pen) -> None:
