@@ -8,8 +8,8 @@ page that was opened goes on opening connections. So a beat is one visit for as 
 firewall tells of it.
 
 Pauses are alike that differ by two seconds or by three parts in a hundred: of a person's, that last from half a
-minute to two, one in ten is so by chance. Wider bounds would let more programmes pass, those that wait a while by
-chance; and most of what people do.
+minute to two, one in ten is so by chance. A wider bound would let more programmes pass, those that wait a while by
+chance, and most of what people do. Where minutes are counted it is wider: one uneven pause in five minutes is enough.
 
 A value is counted by itself, as any distinct value is, unless it has a time: `PLACE`, `VALUE_SEPARATOR`, seconds since
 1970 UTC.
@@ -29,7 +29,8 @@ from agents.rules.model import EVERY_VISIT, VALUE_SEPARATOR, Rule
 
 BURST = 10  # seconds: connections to a place that are no further apart are of one moment
 APART = 60  # seconds between two visits of one place, at least
-ALIKE, ALIKE_PERCENT = 2, 3  # pauses are alike that differ by so many seconds, or by such a part of the longer
+ALIKE = 2  # seconds by which pauses may differ and are alike
+OF_VISITS, OF_MINUTES = 3, 12  # or parts in a hundred of the longer one
 REMEMBERED = 2  # newest pauses of a place that one is compared with
 PRESENT = 300  # seconds for which somebody who did something is taken to be there
 MAX_PLACES = 2_000  # of a period; further ones are not counted: the value can only be too low
@@ -47,13 +48,13 @@ class Place:
         self.pauses: list[int] = []
         self.present = at
 
-    def goes_on(self, at: int) -> bool:
+    def goes_on(self, at: int, percent: int) -> bool:
         """Take the next connection; True where somebody did something, as far as its pause tells."""
         apart, self.last = at - self.last, at
         if apart <= BURST:
             return False
         pause, self.start = at - self.start, at
-        unlike = not any(_alike(pause, before) for before in self.pauses)
+        unlike = not any(_alike(pause, before, percent) for before in self.pauses)
         self.pauses = [*self.pauses[1 - REMEMBERED :], pause]
         self.odd += unlike
         return unlike
@@ -83,8 +84,8 @@ class Place:
         return place
 
 
-def _alike(pause: int, other: int) -> bool:
-    return abs(pause - other) <= max(ALIKE, max(pause, other) * ALIKE_PERCENT // 100)
+def _alike(pause: int, other: int, percent: int) -> bool:
+    return abs(pause - other) <= max(ALIKE, max(pause, other) * percent // 100)
 
 
 class Visits:
@@ -130,7 +131,7 @@ class Visits:
             place = self.places[name] = Place(at)
             self._count(place, at, 1)
             return
-        unlike = place.goes_on(at)
+        unlike = place.goes_on(at, OF_MINUTES if self._minutes else OF_VISITS)
         if self._minutes:
             place.present = at + PRESENT if unlike and place.odd > 1 else place.present
             self._count(place, at, int(at < place.present))

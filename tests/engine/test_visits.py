@@ -79,6 +79,9 @@ def test_minutes_count_for_five_minutes_after_an_uneven_pause() -> None:
     assert _counted(HOURS, _at("a.example", range(0, 36_000, 60))) == 1
     alone = _at("a.example", _sums([60] * 9 + [200] + [60] * 60))
     assert _counted(HOURS, alone) == 1 + 5, "nobody was there before, nor after"
+    waits = random.Random(1)
+    assert _counted(HOURS, _at("a.example", _sums(waits.randint(58, 62) for _ in range(600)))) == 1
+    assert _counted(HOURS, _at("a.example", _sums(waits.randint(20, 120) for _ in range(120)))) > 90, "a person's"
     pages = [str((START + 60 * n) // 60) for n in range(3)]
     assert _counted(HOURS, [*pages, *_at("a.example", [0])]) == 3, "a minute counts once"
 
