@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -137,3 +138,15 @@ def test_too_many_logins_at_once_are_a_failure_with_and_without_multilink() -> N
     rows = radius(f"Multiple logins (max 1) : {rest}", f"Multiple logins (max 1) [MPP attempt]: {rest}")
     assert [(row["user_name"], row["event_outcome"]) for row in rows] == [("jdoe", "failure")] * 2
     assert [row["event_reason"] for row in rows] == ["Multiple logins (max 1)", "Multiple logins (max 1) [MPP attempt]"]
+
+
+@pytest.mark.parametrize("level", ["none", "hidden", None, "low"])
+@pytest.mark.parametrize("kinds", [["anonymizedIPAddress"], '["unfamiliarFeatures","anonymizedIPAddress"]', ["x"], []])
+def test_an_address_that_hides_who_it_is_stands_with_and_without_a_level_of_risk(level: str | None, kinds: Any) -> None:
+    record = {"createdDateTime": "2026-03-02T09:00:00Z", "userPrincipalName": "anna@school.example", "id": "1",
+              "ipAddress": "203.0.113.9", "status": {"errorCode": 0}, "isInteractive": True,
+              "riskLevelDuringSignIn": level, "riskEventTypes_v2": kinds}  # fmt: skip
+    made = make("entra_signin", SETTINGS).normalise(LineChunk([json.dumps(record).encode()], range(1)))
+    row = made.events.to_dicts()[0]
+    assert row["source_is_proxy"] == (True if "anonymizedIPAddress" in kinds else None)
+    assert bool(row["event_reason"]) == (level == "low")

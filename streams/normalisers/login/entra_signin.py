@@ -196,7 +196,8 @@ def _signin(outer: dict[str, Any], record: dict[str, Any], when: int | None = No
     kind = _login_type(outer, record)
     method, factor = _methods(record, code)
     ip, port = cloud.address(record.get("ipAddress") or outer.get("callerIpAddress"))
-    risks = _risks(record)
+    kinds = _risk_kinds(record)
+    risks = _risks(record, kinds)
     action, outcome = _judged(code, kind, record)
     fact: Fact = {
         "timestamp": when,
@@ -213,7 +214,7 @@ def _signin(outer: dict[str, Any], record: dict[str, Any], when: int | None = No
         "session_id": cloud.stated(record.get("sessionId")),
         "application_name": cloud.stated(record.get("appDisplayName"))
         or cloud.stated(record.get("resourceDisplayName")),
-        "source_is_proxy": True if risks and any(name in risks for name in _PROXY_RISKS) else None,
+        "source_is_proxy": True if any(name in kinds for name in _PROXY_RISKS) else None,
     }
     name = cloud.stated(record.get("userPrincipalName"))
     if name is None:
@@ -324,13 +325,17 @@ def _methods(record: dict[str, Any], code: int) -> tuple[str | None, str | None]
     return method, second or cloud.lower(mfa.get("authMethod"))
 
 
-def _risks(record: dict[str, Any]) -> str | None:
+def _risk_kinds(record: dict[str, Any]) -> str:
+    """What the service detected, parted by commas; it names that also where it tells no level, or found it harmless."""
+    kinds = record.get("riskEventTypes_v2") or record.get("riskEventTypes")
+    return ", ".join(str(kind) for kind in kinds) if isinstance(kinds, list) else _SIGNS.sub("", str(kinds or ""))
+
+
+def _risks(record: dict[str, Any], named: str) -> str | None:
     """`risk high: anonymizedIPAddress` where the service saw a risk; None where it saw none."""
     level = record.get("riskLevelDuringSignIn")
     if level not in ("low", "medium", "high"):
         return None
-    kinds = record.get("riskEventTypes_v2") or record.get("riskEventTypes")
-    named = ", ".join(str(kind) for kind in kinds) if isinstance(kinds, list) else _SIGNS.sub("", str(kinds or ""))
     return f"risk {level}: {named}"[:200] if named else f"risk {level}"
 
 
