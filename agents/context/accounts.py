@@ -8,7 +8,7 @@ from functools import lru_cache
 from agents.context.mac import normalise_mac
 
 MASKED_USER = "(masked)"  # what a normaliser writes where a password was typed as the user name: nobody
-_HIDDEN = ("", "anonymous", "anon", "eduroam", MASKED_USER)
+HIDDEN = ("", "anonymous", "anon", "eduroam", MASKED_USER)
 _SEPARATED = re.compile(r"[:.-]")
 
 
@@ -24,7 +24,7 @@ def is_hidden(name: str) -> bool:
     RFC 7542, section 2.4: what stands before the @ may be left out, or be `anonymous`. Set-up programmes of roaming
     networks write `anon` and `eduroam`, too.
     """
-    return name.strip().lower().rpartition("\\")[2].partition("@")[0] in _HIDDEN
+    return name.strip().lower().rpartition("\\")[2].partition("@")[0] in HIDDEN
 
 
 def is_device(name: str, mac: str | None = None) -> bool:

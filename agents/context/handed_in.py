@@ -9,8 +9,11 @@ from __future__ import annotations
 import polars as pl
 
 from agents.context.district import District
+from agents.context.maillogins import mail_login
 
+PERSON = "person"  # of `sender_kind`, as `District.sender_kind` says it
 OUTSIDE = "outside"  # of `sender_kind`: an address of the district in mail that came from outside
+RELAYED = "relayed"  # of `sender_kind`: a person's address, by what a service said that logged in to send the message
 INBOUND = "inbound"
 # Their client is who handed the message in to a server of the district's own. A gateway before a mail service in the
 # cloud has that service as its client, and tells the direction instead.
@@ -22,12 +25,14 @@ NO_LOGINS = ("authentication_failed", "released")  # who lets a message out of q
 SERVICES = ("google.com", "googlemail.com", "mimecast.com", "office365.us", "outlook.com", "pphosted.com")
 
 
-def logins(frame: pl.DataFrame) -> pl.Series:
-    """Name that the client of each message logged in with, as logged; null for none."""
+def logins(frame: pl.DataFrame, district: District) -> pl.Series:
+    """Name that the client of each message logged in with, as logged; null for none, and for a login of nobody's."""
     local = _is(frame, "event_dataset", LOCAL_USERS) & _text(frame, "login_method").is_null()
     name = _text(frame, "user_name")
     said = (name != "") & ~local & ~_is(frame, "event_action", NO_LOGINS)
-    return frame.select(login=pl.when(said).then(name)).to_series()
+    names = frame.select(login=pl.when(said).then(name)).to_series()
+    nobodys = [one for one in names.drop_nulls().unique().to_list() if not mail_login(district, one)]
+    return names.to_frame().select(pl.when(~pl.col("login").is_in(nobodys)).then("login")).to_series()
 
 
 def from_outside(frame: pl.DataFrame, district: District) -> pl.Series:
@@ -40,7 +45,7 @@ def from_outside(frame: pl.DataFrame, district: District) -> pl.Series:
     away = pl.Series([False] * frame.height, dtype=pl.Boolean)
     if district.own_index and known["client"].any():
         away = known["client"] & district.own_index.names_of(known["address"]).is_null()
-    return (known["stated"] | away) & logins(frame).is_null()
+    return (known["stated"] | away) & logins(frame, district).is_null()
 
 
 def _text(frame: pl.DataFrame, column: str) -> pl.Expr:

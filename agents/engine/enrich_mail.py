@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import polars as pl
 
 from agents.context.district import District
-from agents.context.handed_in import OUTSIDE, from_outside, logins
-from agents.context.senders import names_of, sender_address
+from agents.context.handed_in import OUTSIDE, PERSON, RELAYED, from_outside, logins
+from agents.context.senders import names_of, sender_of
 from agents.context.subjects import ANSWER, FEW_OUTSIDE
 from agents.engine.lookups import looked_up
 from agents.rules.model import VALUE_SEPARATOR
@@ -20,6 +20,7 @@ _VALUES = ("delivered_recipients", "mailed_recipients")
 _COUNTED = (*_VALUES, "recipients_internal", "recipients_outside")
 _PARALLEL = ("email_to_status", "email_to_filter")
 _BEHIND = pl.Schema({"_recipient": pl.String(), "_behind": pl.List(pl.String)})
+_SENT = pl.Schema({"address": pl.String, "account": pl.String, "logged_in": pl.Boolean, "relayed": pl.Boolean})
 _OWN = pl.Schema({"_sender": pl.String, "_to": pl.String, "_own": pl.Boolean})
 
 
@@ -74,33 +75,46 @@ def mail_columns(frame: pl.DataFrame, wanted: Sequence[str], district: District)
 
 
 def senders(frame: pl.DataFrame, district: District) -> pl.Series:
-    """Address of who sent each message, as `sender_address` spells it; null where nothing says who did."""
-    pairs = frame.select("email_from_address").with_columns(login=logins(frame))
+    """Address of who sent each message, as `sender_of` spells it; null where nothing says who did."""
+    return who_sent(frame, district)["address"]
+
+
+def who_sent(frame: pl.DataFrame, district: District) -> pl.DataFrame:
+    """`agents.context.senders.Sender` of each message, a column for each of what it says; its address null for none."""
+    pairs = frame.select("email_from_address").with_columns(login=logins(frame, district))
     distinct = pairs.unique()
-    found = [sender_address(district, envelope, login) or None for envelope, login in distinct.iter_rows()]
-    known = distinct.with_columns(pl.Series("sender", found, dtype=pl.String))
-    return pairs.join(known, on=pairs.columns, how="left", nulls_equal=True, maintain_order="left")["sender"]
+    found = [sender_of(district, envelope, login) for envelope, login in distinct.iter_rows()]
+    said = [(one.address or None, one.account, one.logged_in, one.relayed) for one in found]
+    known = distinct.hstack(pl.DataFrame(said, _SENT, orient="row"))
+    joined = pairs.join(known, on=pairs.columns, how="left", nulls_equal=True, maintain_order="left")
+    return joined.select(_SENT.names())
 
 
 def _sender_columns(frame: pl.DataFrame, wanted: Sequence[str], district: District) -> pl.DataFrame:
     if not wanted:
         return frame
-    sender = senders(frame, district)
+    sent = who_sent(frame, district)
+    sender = sent["address"]
     inside = internal_address(pl.col("s"), district).fill_null(value=False)
     made = {
         "sender_address": lambda: sender,
         "sender_internal": lambda: sender.to_frame("s").select(inside).to_series(),
-        "sender_kind": lambda: _sender_kind(frame, sender, district),
+        "sender_kind": lambda: _sender_kind(frame, sent, district),
     }
     return frame.with_columns(made[name]().alias(name) for name in wanted)
 
 
-def _sender_kind(frame: pl.DataFrame, sender: pl.Series, district: District) -> pl.Series:
-    """What sends, for senders of the district; `outside` where somebody outside gave such an address as theirs."""
-    kind = looked_up(sender, district.sender_kind)
-    made = pl.DataFrame({"kind": kind, "outside": from_outside(frame, district)})
+def _sender_kind(frame: pl.DataFrame, sent: pl.DataFrame, district: District) -> pl.Series:
+    """What sends, for senders of the district; `outside` where somebody outside gave such an address as theirs.
+
+    Where a service gave it, and it is no service's or list's, nobody knows whether that person wrote: `relayed`.
+    """
+    kind = looked_up(sent["address"], district.sender_kind)
+    made = pl.DataFrame({"kind": kind, "outside": from_outside(frame, district), "relayed": sent["relayed"]})
     forged = pl.col("kind").is_not_null() & pl.col("outside")
-    return made.select(pl.when(forged).then(pl.lit(OUTSIDE)).otherwise("kind").alias("sender_kind")).to_series()
+    relayed = (pl.col("kind") == PERSON) & pl.col("relayed")
+    told = pl.when(forged).then(pl.lit(OUTSIDE)).when(relayed).then(pl.lit(RELAYED)).otherwise("kind")
+    return made.select(sender_kind=told).to_series()
 
 
 def _lists(frame: pl.DataFrame, district: District) -> pl.Series:

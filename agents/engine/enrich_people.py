@@ -15,11 +15,11 @@ import polars as pl
 
 from agents.context.accounts import MASKED_USER, is_nobody
 from agents.context.district import District
-from agents.context.handed_in import from_outside, logins
+from agents.context.handed_in import from_outside
 from agents.context.inventory import Device, Inventory
-from agents.engine.enrich_mail import internal_address
+from agents.engine.enrich_mail import internal_address, who_sent
 from agents.engine.identity import LEFT, SEVERAL
-from agents.engine.lookups import text_lists
+from agents.engine.lookups import looked_up, text_lists
 from schemas.kinds import EventKind
 
 COLUMNS = ("source_address_shared", "person", "person_roles", "person_site", "subject")
@@ -95,31 +95,23 @@ def _subject(frame: pl.DataFrame, person: pl.Series, shared: pl.Series) -> pl.Se
 
 def _mail_subject(frame: pl.DataFrame, spelling: Spelling, person: pl.Series) -> pl.Series:
     """Who sent a mail, else the account that was logged in with, else its address, unless that came from outside."""
-    named = frame.select(
-        pl.col("email_from_address").str.to_lowercase().alias("address"),
-        _logged_in(logins(frame), spelling).alias("account"),
-        from_outside(frame, spelling.district).alias("outside"),
-        person.alias("person"),
+    named = who_sent(frame, spelling.district).with_columns(
+        envelope=frame["email_from_address"].str.to_lowercase(),
+        outside=from_outside(frame, spelling.district),
+        person=person,
     )
-    forged = pl.col("outside") & internal_address(pl.col("address"), spelling.district).fill_null(value=False)
-    found = named.select(s=pl.coalesce("person", "account", pl.when(~forged).then("address")))
+    forged = pl.col("outside") & internal_address(pl.col("envelope"), spelling.district).fill_null(value=False)
+    account = pl.when("logged_in").then("account")
+    found = named.select(s=pl.coalesce("person", account, pl.when(~forged).then("envelope")))
     return found.select(pl.when(pl.col("s") != "").then("s")).to_series()
 
 
 def _sender(frame: pl.DataFrame, spelling: Spelling) -> pl.Series:
-    """Account that was logged in with to send, else of the envelope sender, where it is the district's."""
+    """Who logged in to send, else the envelope sender, where it is the district's; see `agents.context.senders`."""
     district = spelling.district
-    accounts = _logged_in(logins(frame), spelling).to_list()
-    address = frame["email_from_address"].str.to_lowercase()
-    inside = address.to_frame("a").select(internal_address(pl.col("a"), district)).to_series()
-    ours = inside.fill_null(value=False) & ~from_outside(frame, district)
-    senders = {one: district.account_of(one) for one in address.filter(ours).unique().to_list()}
-    found = [
-        account if account is not None else senders[one] if mine else None
-        for account, one, mine in zip(accounts, address.to_list(), ours.to_list(), strict=True)
-    ]
-    humans = {name: _human(name, district) for name in {*found} if name is not None}
-    return pl.Series([None if name is None else humans[name] for name in found], dtype=pl.String)
+    sent = who_sent(frame, district).with_columns(outside=from_outside(frame, district))
+    sender = sent.select(pl.when(pl.col("logged_in") | ~pl.col("outside")).then("account")).to_series()
+    return looked_up(sender, lambda name: _human(name, district))
 
 
 def _logged_in(names: pl.Series, spelling: Spelling) -> pl.Series:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from agents.context.district import District
-from agents.context.handed_in import OUTSIDE
+from agents.context.handed_in import OUTSIDE, PERSON, RELAYED
 from agents.context.maillists import OF_A_LIST
 from agents.context.subjects import ANSWER, FEW_OUTSIDE
-from agents.rules.convert_senders import SENT_BY, among, array, at_home, from_outside, let
+from agents.rules.convert_senders import RELAYED_BY, SENT_BY, among, array, at_home, from_outside, let
 from agents.rules.convert_values import quoted
 from agents.rules.model import VALUE_SEPARATOR
 
@@ -16,6 +16,7 @@ MAX_PEOPLE = 20_000  # of a roster that is written into a query; with more what 
 MAX_MEMBERS = 20_000  # of mailing lists that are written into a query; with more what needs them cannot be said
 _SEPARATOR = quoted(VALUE_SEPARATOR)
 _SLOW = "ifNull(dateDiff('microsecond', timestamp_first, timestamp) >= 3600000000, false)"
+_PERSON = f"if({RELAYED_BY}, {quoted(RELAYED)}, {quoted(PERSON)})"
 _REPLY = f"if(isNull(email_subject), NULL, match(assumeNotNull(email_subject), {quoted(ANSWER)}))"
 _DELIVERED = (
     "arrayFilter(i -> email_to_address[i] != '' AND email_to_status[i] = 'sent' AND NOT email_to_filter[i], "
@@ -111,10 +112,10 @@ def _sender_kind(district: District, internal: Callable[[str], str]) -> str:
         domains = {address.partition("@")[2] for address in lists.lists}
         alike = [p.account for p in people if any(map(lists.sends, (*p.mail, *(f"{p.account}@{d}" for d in domains))))]
         made = f"replaceRegexpOne({SENT_BY}, {quoted(OF_A_LIST)}, {quoted(chr(92) + '1@' + chr(92) + '2')})"
-        tests += [_sent_by(alike, district, internal), "'person'"] if alike else []
+        tests += [_sent_by(alike, district, internal), _PERSON] if alike else []
         tests += [f"{SENT_BY} IN {among(lists.lists)} OR {made} IN {among(lists.lists)}", "'list'"]
     tests = [from_outside(district), quoted(OUTSIDE), *tests]
-    found = f"multiIf({', '.join([*tests, chr(39) + 'person' + chr(39)])})"
+    found = f"multiIf({', '.join([*tests, _PERSON])})"
     return f"if(ifNull({internal(SENT_BY)}, false), {found}, NULL)"
 
 

@@ -61,9 +61,14 @@ def quoted(text: str) -> str:
     return "'" + "".join(c if c >= " " or c == "\n" else f"\\x{ord(c):02x}" for c in escaped) + "'"
 
 
+def trimmed(text: str) -> str:
+    """A text without white space around it, as Python's `strip` takes it away."""
+    return f"replaceRegexpAll({text}, {quoted(f'^{SPACES}+|{SPACES}+$')}, '')"
+
+
 def bare_account(text: str) -> str:
     """An account as logged, lower case, without the Windows domain before it."""
-    whole = f"lowerUTF8(replaceRegexpAll({text}, {quoted(f'^{SPACES}+|{SPACES}+$')}, ''))"
+    whole = f"lowerUTF8({trimmed(text)})"
     domain = quoted(r"^[^\n]*\\")
     return f"if(match({whole}, {quoted(ESCAPED.pattern)}), {whole}, replaceRegexpOne({whole}, {domain}, ''))"
 

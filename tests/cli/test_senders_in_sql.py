@@ -19,7 +19,7 @@ from agents.rules.examples import frame_of
 from agents.sinks.avro_columns import clickhouse_columns
 from schemas.codec import encode
 from schemas.kinds import EventKind
-from tests.detect.test_senders import DISTRICT, FORGED, PLAIN, POSTFIX, ROSTER, SASL
+from tests.detect.test_senders import DISTRICT, FORGED, NOBODYS, PLAIN, POSTFIX, ROSTER, SASL
 from tests.embedded.databases import events_database
 from tests.embedded.servers_fixture import RunningServers
 
@@ -65,7 +65,9 @@ def _mails() -> Iterator[dict[str, Any]]:
     logins = (None, "", "anna", " SCHOOL\\Ben", "js@staff.school.example", "lms", "cleo@mail.school.example", "home",
               "x@shop.example", "john.smith", "jsmith@mailhost", "m\\xfcller",
               "anna@staff.school.example", "jsmith@school.example", "kai+x@school.example", "anna@ad.local",
-              "jsmith@ad.local")  # fmt: skip
+              "jsmith@ad.local", "lms@school.example.", "SCHOOL\\post@staff.school.example", "post", "SCHOOLS/Ben",
+              "SCHOOLS\\x/ben", "uid= anna ,dc=x", "UID=kim+sn=k", "cn=ben,dc=x", "samaccountname=lms",
+              "11-22-33-44-55-66@x", "123456789012", "scan1$", "other$", *NOBODYS)  # fmt: skip
     written = (
         None,
         "",

@@ -9,7 +9,7 @@ import pytest
 from agents.context.district import District, Site
 from agents.context.inventory import Inventory
 from agents.context.roster import Roster
-from agents.context.senders import names_of, sender_address
+from agents.context.senders import Sender, names_of, sender_of
 from agents.engine.enrich import Enricher
 from agents.rules.examples import frame_of
 from schemas.kinds import EventKind
@@ -18,7 +18,7 @@ ROSTER = Roster.parse(
     "account,roles,mail\n"
     "anna,teacher,anna@school.example\nben,teacher,ben@school.example\ncleo,teacher,\n"
     "jsmith,teacher,john.smith@school.example;js@staff.school.example\nhome,substitute,home@elsewhere.example\n"
-    "lms,service,\n",
+    "lms,service,\npost,service,mailer@school.example\nscan1$,service,\n",
     "roster.csv",
 )
 PLAIN = District.of("d", "UTC", ["school.example", "staff.school.example"], [Site("north", ("198.51.100.0/24",))])
@@ -78,10 +78,6 @@ def test_a_sender_that_somebody_outside_gave_as_theirs_is_nobody(mail: dict[str,
 
 def test_senders_of_elsewhere_stay_who_they_are() -> None:
     assert _sent({**FORGED, "email_from_address": "x@shop.example"}) == (None, "x@shop.example", None)
-
-
-def test_a_service_that_logs_in_accuses_nobody_whose_address_it_gives() -> None:
-    assert _sent({**SASL, "user_name": "lms"})[:2] == (None, "lms")
 
 
 def test_where_the_district_names_no_network_no_client_is_known_to_be_outside() -> None:
@@ -154,6 +150,14 @@ def test_a_name_that_somebody_logs_in_with_is_of_an_account(name: str, account: 
         ("anna@EXAMPLE.LOCAL", "anna@school.example", "anna@school.example"),
         ("jsmith@example.local", "js@staff.school.example", "john.smith@school.example"),
         ("ben@example.local", "anna@school.example", "ben@example.local"),
+        ("SCHOOLS/anna", "ben@school.example", "anna@school.example"),
+        ("uid=Anna,ou=people,dc=school,dc=example", "ben@school.example", "anna@school.example"),
+        ("uid=kim+sn=Kim,dc=example", "ben@school.example", "kim@school.example"),
+        ("sAMAccountName=anna", "ben@school.example", "anna@school.example"),
+        ("CN=anna,OU=Staff,DC=example", "ben@school.example", "anna@school.example"),
+        ("lms", "Ben+x@school.example", "ben@school.example"),  # a service says who wrote
+        ("lms", None, "lms@school.example"),
+        ("lms@school.example.", "x@shop.example", "x@shop.example"),
         ("john.smith", "anna@school.example", "john.smith"),  # an account whose name is in another's address
         (None, "Anna+x@School.example", "anna@school.example"),
         (None, "js+x@staff.school.example", "john.smith@school.example"),
@@ -163,12 +167,58 @@ def test_a_name_that_somebody_logs_in_with_is_of_an_account(name: str, account: 
     ],
 )
 def test_a_sender_has_one_address_whatever_a_message_says(login: str | None, written: str | None, address: str) -> None:
-    assert sender_address(DISTRICT, written, login) == address
+    assert sender_of(DISTRICT, written, login).address == address
+
+
+NOBODYS = ("ws1$", "SCHOOLS\\WS1$", "ws1$@school.example", "host/print.school.example", "anonymous@",
+           "anonymous@lab.example", "3c:52:82:01:02:03", "(masked)", "\\", "smtp/anna", "anna/admin", "cleo/anna",
+           "SCHOOLS/kim", "smtp/mail@example.local", "cn=Anna Lind,ou=people,dc=example", "cn=Lind\\, Anna,dc=example",
+           "uid=a\\2cb,dc=example", "ou=people,dc=example", "/o=School/ou=x/cn=Recipients/cn=anna")  # fmt: skip
+
+
+@pytest.mark.parametrize("login", NOBODYS)
+def test_a_login_that_is_nobodys_is_none(login: str) -> None:
+    assert sender_of(DISTRICT, "anna+x@school.example", login) == Sender("anna@school.example", "anna")
+    assert _sent({**SASL, "user_name": login}) == (None, None, "outside")  # as without a login
+    assert _sent({**POSTFIX, "source_ip": "10.3.0.4", "user_name": login}) == ("anna", "anna", "person")
+
+
+def test_a_machine_that_the_roster_has_is_itself() -> None:
+    roster = Roster.parse("account,roles\nscan1$,service\nhttp/x,teacher\n", "roster.csv")
+    district = PLAIN.knowing(roster)
+    assert sender_of(district, "", "scan1$") == Sender("scan1$@school.example", "scan1$", logged_in=True)
+    assert sender_of(district, "", "http/x").account == "http/x"
+
+
+@pytest.mark.parametrize(
+    ("login", "person"),
+    [
+        ("anna@example.local", "anna"),
+        ("jsmith@mailhost", "jsmith"),
+        ("anna@staff.school.example", "anna@staff.school.example"),  # a namesake's
+        ("kai+x@school.example", "kai"),
+        ("john.smith", "john.smith"),
+        ("x@shop.example", "x@shop.example"),
+        ("uid=ben,dc=example", "ben"),
+    ],
+)
+def test_a_person_is_whom_the_address_of_the_sender_is_of(login: str, person: str) -> None:
+    sent = sender_of(DISTRICT, "anna@school.example", login)
+    assert DISTRICT.account_of(sent.address) == sent.account == person
+    assert _sent({**SASL, "user_name": login})[0] == person
+
+
+def test_a_service_says_who_wrote_and_nobody_is_accused_by_that() -> None:
+    relayed = {**SASL, "user_name": "SCHOOL\\lms"}
+    assert _sent(relayed) == (None, "lms", "relayed")
+    assert _sent({**relayed, "email_from_address": "lms@school.example"}) == (None, "lms", "service")
+    assert _sent({**relayed, "email_from_address": "x@shop.example"}) == (None, "lms", None)
+    assert _sent({**relayed, "email_from_address": None}) == (None, "lms", "service")
 
 
 def test_without_a_mail_domain_a_login_says_nothing_of_addresses() -> None:
-    assert sender_address(District(), "anna@school.example", "ben") == "anna@school.example"
-    assert sender_address(District(), None, "ben") == "ben"
+    assert sender_of(District(), "anna@school.example", "ben").address == "anna@school.example"
+    assert sender_of(District(), None, "ben").address == "ben"
 
 
 def test_all_addresses_of_a_sender_speak_in_their_favour() -> None:
