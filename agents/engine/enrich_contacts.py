@@ -14,8 +14,8 @@ from agents.context.roster import STUDENT
 from agents.context.whose import person_of
 from agents.engine.lookups import looked_up
 
-COLUMNS = ("recipient_person", "untaught_student", "outside_domain", "disclosed_recipients", "public_domains",
-           "executable_attachment")  # fmt: skip
+COLUMNS = ("recipient_person", "untaught_student", "outside_domain", "addressed_outside", "disclosed_recipients",
+           "public_domains", "executable_attachment")  # fmt: skip
 PUBLIC = frozenset({"news", "legislature"})
 _EXECUTABLE = r"(?i)\.(?:exe|scr|bat|cmd|com|pif|js|jse|vbs|vbe|wsf|hta|ps1|msi|jar|lnk|iso|img)$"
 
@@ -51,7 +51,7 @@ class _Mails:
         found = self._each.group_by("n", maintain_order=True).agg(one.alias(name) for name, one in said.items())
         whole = pl.select(n=pl.int_range(self._frame.height, dtype=pl.UInt32))
         made = whole.join(found, on="n", how="left", maintain_order="left")
-        made = made.with_columns(pl.col(pl.List(pl.String)).fill_null([]))
+        made = made.with_columns(pl.col(pl.List(pl.String)).fill_null([]), pl.col(pl.Int64).fill_null(0))
         return [self._student(made[n]) if n == "untaught_student" else self._account(made[n], n) for n in names]
 
     def _account(self, column: pl.Series, name: str) -> pl.Series:
@@ -76,6 +76,10 @@ class _Mails:
     def outside(self) -> pl.Expr:
         """The outside domain that a message went to, the first by name where there are several."""
         return pl.col("domain").filter(~pl.col("inside")).min()
+
+    def addressed(self) -> pl.Expr:
+        """How many outside a message was written to, whether it has reached them or not."""
+        return (~pl.col("inside")).sum().cast(pl.Int64)
 
     def disclosed(self) -> pl.Expr:
         """The district's addresses in a message that went outside, too: its readers there see them."""
@@ -102,6 +106,7 @@ _MADE: dict[str, Callable[[_Mails], pl.Expr]] = {
     "recipient_person": _Mails.only,
     "untaught_student": _Mails.only,
     "outside_domain": _Mails.outside,
+    "addressed_outside": _Mails.addressed,
     "disclosed_recipients": _Mails.disclosed,
     "public_domains": _Mails.public,
 }

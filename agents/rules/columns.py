@@ -120,6 +120,7 @@ DERIVED: tuple[Derived, ...] = (
     Derived("recipient_person", ColumnType.TEXT, _MAIL, _TO),
     Derived("untaught_student", ColumnType.TEXT, _MAIL, (*_TO, *_SENT_BY), takes=(_TO,)),
     Derived("outside_domain", ColumnType.TEXT, _MAIL, _TO),
+    Derived("addressed_outside", ColumnType.NUMBER, _MAIL, _TO),
     Derived("disclosed_recipients", ColumnType.TEXTS, _MAIL, _TO),
     Derived("public_domains", ColumnType.TEXTS, _MAIL, _TO),
     Derived("executable_attachment", ColumnType.TEXT, _MAIL, ("email_attachment_name",)),

@@ -161,7 +161,8 @@ def test_computed_columns_count_as_names_unless_they_are_known_not_to_be() -> No
     assert told <= {
         "sender_internal", "recipients_internal", "recipients_outside", "source_site", "source_device_kind",
         "source_mac_known", "source_mac_random", "source_address_shared", "source_mac_vendor", "sender_kind",
-        "dhcp_server_known", "outside_domain", "public_domains", "url_categories", "navigation", "download_kind",
+        "dhcp_server_known", "outside_domain", "addressed_outside",
+        "public_domains", "url_categories", "navigation", "download_kind",
         "active_minute", "person_roles", "person_site", "user_roles",
         "message_key", "executable_attachment",  # free text: scrubbed
     }  # fmt: skip
