@@ -20,6 +20,7 @@ _VALUES = ("delivered_recipients", "mailed_recipients")
 _COUNTED = (*_VALUES, "recipients_internal", "recipients_outside")
 _PARALLEL = ("email_to_status", "email_to_filter")
 _BEHIND = pl.Schema({"_recipient": pl.String(), "_behind": pl.List(pl.String)})
+SENT = "_sent"  # column of what `who_sent` says
 _SENT = pl.Schema({"address": pl.String, "account": pl.String, "logged_in": pl.Boolean, "relayed": pl.Boolean})
 _OWN = pl.Schema({"_sender": pl.String, "_to": pl.String, "_own": pl.Boolean})
 
@@ -55,6 +56,8 @@ def reply() -> pl.Expr:
 
 def mail_columns(frame: pl.DataFrame, wanted: Sequence[str], district: District) -> pl.DataFrame:
     """The frame with the derived mail columns named (see `agents.rules.columns.DERIVED`)."""
+    if any(w.startswith("sender_") or w in _COUNTED for w in wanted):
+        frame = with_senders(frame, district)
     frame = _sender_columns(frame, [w for w in wanted if w.startswith("sender_")], district)
     if "message_key" in wanted:
         frame = frame.with_columns(message_key=message_key())
@@ -79,15 +82,25 @@ def senders(frame: pl.DataFrame, district: District) -> pl.Series:
     return who_sent(frame, district)["address"]
 
 
+def with_senders(frame: pl.DataFrame, district: District) -> pl.DataFrame:
+    """The frame with what `who_sent` says, for whoever asks that of it or of a part of it."""
+    return frame if SENT in frame.columns else frame.with_columns(who_sent(frame, district).to_struct(SENT))
+
+
 def who_sent(frame: pl.DataFrame, district: District) -> pl.DataFrame:
-    """`agents.context.senders.Sender` of each message, a column for each of what it says; its address null for none."""
+    """`agents.context.senders.Sender` of each message, a column for each of what it says; its address null for none.
+
+    Beside them `outside`: see `from_outside`.
+    """
+    if SENT in frame.columns:
+        return frame.select(SENT).unnest(SENT)
     pairs = frame.select("email_from_address").with_columns(login=logins(frame, district))
     distinct = pairs.unique()
     found = [sender_of(district, envelope, login) for envelope, login in distinct.iter_rows()]
     said = [(one.address or None, one.account, one.logged_in, one.relayed) for one in found]
     known = distinct.hstack(pl.DataFrame(said, _SENT, orient="row"))
     joined = pairs.join(known, on=pairs.columns, how="left", nulls_equal=True, maintain_order="left")
-    return joined.select(_SENT.names())
+    return joined.select(*_SENT.names(), outside=from_outside(frame, district))
 
 
 def _sender_columns(frame: pl.DataFrame, wanted: Sequence[str], district: District) -> pl.DataFrame:
@@ -99,18 +112,18 @@ def _sender_columns(frame: pl.DataFrame, wanted: Sequence[str], district: Distri
     made = {
         "sender_address": lambda: sender,
         "sender_internal": lambda: sender.to_frame("s").select(inside).to_series(),
-        "sender_kind": lambda: _sender_kind(frame, sent, district),
+        "sender_kind": lambda: _sender_kind(sent, district),
     }
     return frame.with_columns(made[name]().alias(name) for name in wanted)
 
 
-def _sender_kind(frame: pl.DataFrame, sent: pl.DataFrame, district: District) -> pl.Series:
+def _sender_kind(sent: pl.DataFrame, district: District) -> pl.Series:
     """What sends, for senders of the district; `outside` where somebody outside gave such an address as theirs.
 
     Where a service gave it, and it is no service's or list's, nobody knows whether that person wrote: `relayed`.
     """
     kind = looked_up(sent["address"], district.sender_kind)
-    made = pl.DataFrame({"kind": kind, "outside": from_outside(frame, district), "relayed": sent["relayed"]})
+    made = pl.DataFrame({"kind": kind, "outside": sent["outside"], "relayed": sent["relayed"]})
     forged = pl.col("kind").is_not_null() & pl.col("outside")
     relayed = (pl.col("kind") == PERSON) & pl.col("relayed")
     told = pl.when(forged).then(pl.lit(OUTSIDE)).when(relayed).then(pl.lit(RELAYED)).otherwise("kind")

@@ -15,7 +15,6 @@ import polars as pl
 
 from agents.context.accounts import MASKED_USER, is_nobody
 from agents.context.district import District
-from agents.context.handed_in import from_outside
 from agents.context.inventory import Device, Inventory
 from agents.engine.enrich_mail import internal_address, who_sent
 from agents.engine.identity import LEFT, SEVERAL
@@ -97,7 +96,6 @@ def _mail_subject(frame: pl.DataFrame, spelling: Spelling, person: pl.Series) ->
     """Who sent a mail, else the account that was logged in with, else its address, unless that came from outside."""
     named = who_sent(frame, spelling.district).with_columns(
         envelope=frame["email_from_address"].str.to_lowercase(),
-        outside=from_outside(frame, spelling.district),
         person=person,
     )
     forged = pl.col("outside") & internal_address(pl.col("envelope"), spelling.district).fill_null(value=False)
@@ -109,8 +107,8 @@ def _mail_subject(frame: pl.DataFrame, spelling: Spelling, person: pl.Series) ->
 def _sender(frame: pl.DataFrame, spelling: Spelling) -> pl.Series:
     """Who logged in to send, else the envelope sender, where it is the district's; see `agents.context.senders`."""
     district = spelling.district
-    sent = who_sent(frame, district).with_columns(outside=from_outside(frame, district))
-    sender = sent.select(pl.when(pl.col("logged_in") | ~pl.col("outside")).then("account")).to_series()
+    theirs = pl.when(pl.col("logged_in") | ~pl.col("outside")).then("account")
+    sender = who_sent(frame, district).select(theirs).to_series()
     return looked_up(sender, lambda name: _human(name, district))
 
 
