@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 __all__ = ["Collector", "CollectorSettings", "MakeNormaliser"]
 
 IDLE_US = SECOND  # a log without new lines for so long is idle
+CATCH_UP = 9  # so many times faster a quiet log covers time in which nobody read: senders may have kept lines of it
 COVER_STEP_US = 5 * SECOND  # an idle log's covered time moves in such steps, each saved before it is told
 
 MakeNormaliser = Callable[[NormaliserSettings], Normaliser]
@@ -105,6 +106,8 @@ class Collector:
         self.done = False  # the content has ended, or `stop` was asked for, and everything is safe
         self._quiet_us: int | None = None
         self._anchor: tuple[int | None, int] | None = None  # maximum and wall clock at the last line
+        self._heard_us: int | None = None  # wall clock that the maximum stands for
+        self._away_us = 0  # for so long nobody read
         if state:
             self._resume(state)
         self._save(self._out.resumed(state) if state else self._state(clean=False))
@@ -192,7 +195,7 @@ class Collector:
             before = self._intake.offset if chunk.generation == self._intake.generation else 0
             self._bytes += chunk.end_offset - before
             self._emit(self._intake.take(chunk), now_us)
-            self._anchor = (self._intake.stamps.maximum, now_us)
+            self._anchor, self._heard_us, self._away_us = (self._intake.stamps.maximum, now_us), now_us, 0
             self._maybe_capture(now_us)
         return True
 
@@ -266,6 +269,7 @@ class Collector:
         wait = self.config.idle_covers_s
         if self._anchor is None or now_us < self._anchor[1]:
             self._anchor = (self._intake.stamps.maximum, now_us)
+            self._away_us = 0 if self._heard_us is None else max(0, now_us - self._heard_us)
         maximum, since = self._anchor
         quiet = (now_us - since) // COVER_STEP_US * COVER_STEP_US
         if wait is None or quiet < wait * SECOND:
@@ -273,8 +277,10 @@ class Collector:
         stamps = self._intake.stamps
         # A log without any event has no time of its own: the wall clock at the start of the silence stands for it.
         covered = StampState(since, None) if maximum is None else stamps
-        covered = cover(covered, (since if maximum is None else maximum) + quiet)
+        caught_up = 0 if maximum is None else min(self._away_us, CATCH_UP * quiet)
+        covered = cover(covered, (since if maximum is None else maximum) + quiet + caught_up)
         if covered != stamps:
+            self._heard_us = since + quiet - self._away_us + caught_up
             self._intake.stamps = covered
             self._out.events.state.maximum = covered.maximum
             self._save(self._state(clean=False))
@@ -325,6 +331,7 @@ class Collector:
             "ledger": self._ledger.save(),
             "source_state": self._source.save(),
             "finished": self.finished,
+            "heard": self._heard_us,
             "clean": clean,
         }
 
@@ -366,6 +373,7 @@ class Collector:
         self._ledger.load(state["ledger"])
         self._source.load(state["source_state"])
         self.finished = bool(state["finished"])
+        self._heard_us = state.get("heard")  # the first releases did not say it
         if not self.finished and self._intake.generation:
             start = self._ledger.rehash_from
             found = self._source.seek(self._intake.generation, self._intake.offset if start is None else start)

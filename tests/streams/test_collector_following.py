@@ -71,6 +71,35 @@ def test_a_log_that_stays_quiet_covers_the_time_that_passes_and_later_old_rows_a
     assert log.world.events(EventKind.LOGIN)["late"].to_list() == [False, True, False]
 
 
+def test_a_quiet_log_catches_up_with_the_time_in_which_nobody_read_it(tmp_path: Path) -> None:
+    log = Followed(tmp_path, idle_covers_s=30.0)
+    log.write(b"1000 ev")
+    assert log.run(60)[-1][0] > 1_040 * SECOND
+    log.collector.close()
+    log.now += 3_600 * SECOND
+    log.start()
+    behind = [log.now - log.run(60)[-1][0] for _ in range(10)]
+    assert behind[0] > 2_900 * SECOND, "bit by bit: senders may have kept lines"
+    assert behind == sorted(behind, reverse=True)
+    assert behind[-1] == behind[-2] < 20 * SECOND
+    log.collector.close()
+    log.now += 600 * SECOND
+    log.start()
+    log.write(b"%d ev" % (log.now // SECOND - 500))
+    log.run(3)
+    assert log.world.events(EventKind.LOGIN)["late"].to_list() == [False, False], "one that a sender had kept"
+
+
+def test_a_log_of_old_times_stays_as_far_behind_as_it_is(tmp_path: Path) -> None:
+    log = Followed(tmp_path, idle_covers_s=30.0)
+    log.write(b"100 ev")
+    log.run(60)
+    log.collector.close()
+    log.now += 100 * SECOND
+    log.start()
+    assert 240 * SECOND < log.run(100)[-1][0] < 370 * SECOND
+
+
 def test_a_quiet_log_can_be_told_to_cover_nothing(tmp_path: Path) -> None:
     log = Followed(tmp_path, idle_covers_s=None)
     log.write(b"100 ev")
