@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import re
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -26,12 +27,14 @@ MAX_PART = 4_000_000  # bytes of one record; a longer part is cut
 UPDATE = "run the release that wrote it, or a newer one"
 META = "meta"
 _KEY = re.compile(rb"(?P<place>[\w.-]+/\d+)/(?P<epoch>\d{1,15})/(?P<tag>[\w.-]+#\d+/\d+)", re.ASCII)
+CHECKSUM = "crc32"
 LAYOUT = 1  # of the plain values in parts
 
 
 def pack(**values: object) -> bytes:
-    """A part of plain values."""
-    return msgspec.msgpack.encode({"v": LAYOUT, **values})
+    """A part of plain values. Its last bytes are the checksum of all before, in a key that other releases pass over."""
+    body = msgspec.msgpack.encode({"v": LAYOUT, **values, CHECKSUM: bytes(4)})[:-4]
+    return body + zlib.crc32(body).to_bytes(4, "big")
 
 
 def unpack(part: bytes) -> dict[str, Any]:
@@ -43,7 +46,7 @@ def unpack(part: bytes) -> dict[str, Any]:
     """
     try:
         plain = msgspec.msgpack.decode(part)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StateError(f"the saved state cannot be read: {error}", hint="see the state topic") from error
     if not isinstance(plain, dict):
         raise StateError("the saved state is no table of values")
@@ -52,6 +55,9 @@ def unpack(part: bytes) -> dict[str, Any]:
         raise NewerReleaseError(f"the saved state has layout {layout}, this release knows {LAYOUT}", hint=UPDATE)
     if layout != LAYOUT:
         raise StateError("the saved state has no layout that is known")
+    checksum = plain.pop(CHECKSUM, None)  # the first releases wrote none
+    if checksum is not None and checksum != zlib.crc32(part[:-4]).to_bytes(4, "big"):
+        raise StateError("the saved state is damaged: its checksum is another", hint="see the state topic")
     return plain
 
 

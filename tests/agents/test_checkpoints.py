@@ -238,6 +238,15 @@ def test_a_part_that_is_missing_or_another_is_named_and_nothing_is_restored_from
             _stage().restore(parts | {tag: other})
 
 
+def test_a_byte_that_is_another_anywhere_in_a_part_is_noticed() -> None:
+    part = pack(told={"live": 1_772_467_200_000_000}, buckets=[[1, 0, 7]], name="text")
+    assert unpack(part) == {"v": 1, "told": {"live": 1_772_467_200_000_000}, "buckets": [[1, 0, 7]], "name": "text"}
+    name = part.rindex(b"crc32")
+    for place in {*range(len(part))} - {*range(name, name + 5)}:  # a checksum of another name is none
+        with pytest.raises(StateError):
+            unpack(part[:place] + bytes([part[place] ^ 1]) + part[place + 1 :])
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_state_of_the_release_before_is_read_and_it_refuses_ours(seed: int) -> None:
     rng = random.Random(seed)
