@@ -136,7 +136,7 @@ class NotifySettings(BaseModel):
     webhook: str | None = None
     mail: MailSettings | None = None
     timeout_s: float = 10.0
-    tries: int = 5
+    tries: int = 25  # some five minutes: whoever is told may be restarting
     routes: tuple[RouteSettings, ...] = ()
     teams: TeamSettings = TeamSettings()
     names: bool = False  # accounts and addresses in place of pseudonyms; a student's name never

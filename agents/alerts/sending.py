@@ -67,8 +67,22 @@ def alert_of(violation: Mapping[str, Any], wording: Wording) -> dict[str, Any]:
     }
 
 
+FEW = 5  # tries, some four seconds
+
+
+def _retrying(tries: int, stop: threading.Event) -> Retrying:
+    return Retrying(
+        retry=retry_if_exception(lambda error: isinstance(error, UndeliveredError) and not error.for_good),
+        wait=wait_random_exponential(multiplier=0.5, max=30),
+        stop=stop_after_attempt(tries) | stop_when_event_set(stop),
+    )
+
+
 class Alerts:
     """Sends alerts. One that cannot be delivered after all tries is logged and given up: the violation itself stays.
+
+    A receiver that restarts is waited for. Once it was in vain, the next alerts by the same channel are tried `FEW`
+    times until one arrives: the ones by other channels must not wait for hours.
 
     Args:
         channels: By which people are told; none: log lines only.
@@ -87,11 +101,8 @@ class Alerts:
         metrics: Metrics | None = None,
     ) -> None:
         self._channels, self._wording = channels, wording
-        self._retrying = Retrying(
-            retry=retry_if_exception(lambda error: isinstance(error, UndeliveredError) and not error.for_good),
-            wait=wait_random_exponential(multiplier=0.5, max=30),
-            stop=stop_after_attempt(tries) | stop_when_event_set(stop),
-        )
+        self._patient, self._short = (_retrying(most, stop) for most in (tries, min(tries, FEW)))
+        self._in_vain = set[str]()  # channels by which an alert was given up and none was delivered since
         self._metrics = metrics or Metrics()
         self.sent = 0
         self.failed = 0
@@ -115,14 +126,17 @@ class Alerts:
     def _deliver(self, channel: str, violation: str, delivery: Callable[[], None]) -> None:
         try:
             with patience.waiting():
-                self._retrying(delivery)
+                (self._short if channel in self._in_vain else self._patient)(delivery)
         except (RetryError, UndeliveredError) as error:
+            if isinstance(error, RetryError):
+                self._in_vain.add(channel)
             self.failed += 1
             self._metrics.add(names.ALERTS_FAILED, channel=channel)
             why = error.last_attempt.exception() if isinstance(error, RetryError) else error
             # No fault of ours, so without a trace of the program.
             log.error("alert %s was not delivered to the %s: %s", violation, channel, why)  # noqa: TRY400
         else:
+            self._in_vain.discard(channel)
             self.sent += 1
             self._metrics.add(names.ALERTS_SENT, channel=channel)
 

@@ -21,6 +21,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from pydantic import ValidationError
 
+from agents.alerts import sending
 from agents.alerts.mail import Mail, MailServer
 from agents.alerts.sending import Alerts
 from agents.alerts.wording import Wording
@@ -203,6 +204,20 @@ def test_a_server_that_is_away_is_tried_so_many_times(tmp_path: Path, caplog: py
     assert "ConnectionRefusedError" in caplog.text
     with pytest.raises(OSError, match="refused"):
         smtplib.SMTP(server.host, server.port, timeout=1)
+
+
+def test_after_one_in_vain_the_next_are_tried_a_few_times_until_one_arrives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "FEW", 2)
+    office, later = Office(), "451 later"
+    with _open(office, tmp_path) as server:
+        alerts = _alerts(server, tries=3)
+        for refusals in ([later] * 3, [later] * 2, [], [later] * 3):
+            office.refusals = {HEAD: list(refusals)}
+            alerts.send(_violation(), [HEAD])
+    assert len(office.asked) == 3 + 2 + 1 + 3
+    assert (alerts.sent, alerts.failed) == (1, 3)
 
 
 @pytest.mark.parametrize(
