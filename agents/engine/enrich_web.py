@@ -3,9 +3,10 @@
 `navigation` is a page that somebody went to, as far as a log can tell: a document and none of the parts, beacons and
 adverts that pages load by themselves, nor what programmes fetch. Of an encrypted connection only the host is known: it
 counts unless the host is one of those. A denied page counts, too; a redirect is none, since what it leads to is asked
-for by itself. What a path calls a beacon is a page all the same where a document of some size came back, or anything of
-that size by a log without types: `/events/` of a school. So is what has a name of its own there, `/events/fair`, in a
-log that knows no sizes.
+for by itself. A log without types tells a page by its path: any ending but those of parts, feeds, media and files is
+one, `.html`, `.php` and `thread.4821` alike. What a path calls a beacon is a page all the same where a document of some
+size came back, or anything of that size by a log without types: `/events/` of a school. So is what has a name of its
+own there, `/events/fair`, in a log that knows no sizes.
 
 How often somebody went somewhere is counted by `visit`, `page_view` and `active_minute`, not by rows. What may be a
 beat of nobody's has a place and a time there, of which `agents.engine.visits` makes visits: the domain of a tunnel, or
@@ -14,7 +15,8 @@ tunnels are one place of `page_view`. A programme asks again and again for what 
 one `visit` and one `page_view`, however often and with whatever query it is asked for, and of tunnels a denied domain
 is. Firewalls and web filters log no method, and of an encrypted connection a URL of nothing but the host: that is a
 tunnel by another name, whose page is the host's first. A name without any URL, as a server of names logs it, is no
-page.
+page. Where they read what is encrypted, a URL with a path is a page as a GET is, unless another site led to it or its
+path says that a programme calls: without a method pictures and calls look alike. So its minutes count as a tunnel's do.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ from collections.abc import Sequence
 import polars as pl
 
 from agents.context.categories import Categories
+from agents.engine import web_referrers
+from agents.engine.web_referrers import domain, host
 from agents.rules.model import VALUE_SEPARATOR
 
 COLUMNS = ("url_categories", "navigation", "visit", "page_view", "download_kind", "downloaded_file",
@@ -40,14 +44,26 @@ _BEACONS = (
     r"(?:[/.?]|$)"
 )
 _BELOW = r"(?i)/(?:collect|track(?:ing)?|events?|log)/[^/.]+/?$"  # what has a name of its own below such a word
-# The domain that somebody registered, roughly: where it takes in more, visits can only be too few.
-_REGISTERED = r"([^.]+\.(?:(?:ac|co|com|edu|gov|net|org)\.[a-z]{2}|[^.0-9][^.]*))$"
+_CALLS = (
+    r"(?i)(?:/(?:api|graphql|ajax|xhr|rpc|oauth2?)(?:[/.?]|$)"
+    r"|/(?:admin-ajax|xmlrpc|wp-cron|update|version)\.[^/]+$)"
+)
 _QUERY = r"(?s)[?#].*"
 _EXTENSIONS = {
     "executable": "exe msi msix msixbundle appx dmg pkg deb rpm crx xpi apk jar scr bat cmd ps1 vbs com appimage",
     "torrent": "torrent",
     "archive": "zip 7z rar gz tgz tar bz2 xz iso",
 }
+_PARTS = (  # endings of what is no page: parts of pages, data and feeds, media, documents
+    "js mjs cjs map css scss less wasm woff woff2 ttf otf eot axd ashx asmx svc swf "
+    "json jsonp json5 ndjson xml xsl xsd wsdl rss atom ics vcf csv tsv txt yaml yml webmanifest appcache proto pbf "
+    "png jpg jpeg jpe jfif gif svg svgz webp avif apng ico cur bmp tif tiff heic "
+    "mp4 m4v m4s m4a mp3 mp2 mpg mpeg mpd m3u m3u8 ts webm ogg oga ogv opus wav flac aac avi mov mkv "
+    "flv f4v wmv wma vtt srt "
+    "pdf doc docx docm dot dotx xls xlsx xlsm ppt pptx pps ppsx odt ods odp rtf epub mobi psd ai "
+    "cab dat bin db dll sys msu mui pak img vhd nupkg whl lzma zst br z sig asc crl crt cer der p7b p7c pem ocsp "
+    "pac dict idx manifest cfg conf ini plist ipa aab dex sh py lua sql log bak tmp md5 sha1 sha256"
+).split()
 _TYPES = {
     "executable": "application/x-msdownload application/x-msdos-program application/x-dosexec application/x-msi "
     "application/vnd.microsoft.portable-executable application/x-apple-diskimage application/x-debian-package "
@@ -112,15 +128,39 @@ def _navigation(frame: pl.DataFrame, listed: pl.Series) -> pl.Series:
     mime = pl.col("http_response_mime_type").str.to_lowercase()
     answered = status.is_null() | status.is_between(200, 299) & (status != 204) | (status == NOT_MODIFIED)
     document = mime.str.starts_with("text/html") | mime.str.starts_with("application/xhtml")
-    shown = document.fill_null(value=False) | mime.is_null() & pl.col("url_extension").is_null()
-    page = (_method() == "GET") & shown
-    read = (page & (pl.col("http_response_bytes") >= LEAST_PAGE)).fill_null(value=False)
+    shown = document.fill_null(value=False) | mime.is_null() & ~_file() & ~(_ending().is_not_null() & _call())
+    page = ((_method() == "GET") | _decrypted()) & shown
+    sized = _method().is_not_null() | mime.is_not_null()  # without both it may be the size of a whole connection
+    read = (page & sized & (pl.col("http_response_bytes") >= LEAST_PAGE)).fill_null(value=False)
     unsized = pl.col("http_response_bytes").fill_null(0) == 0  # a firewall rates a page before anything came back
     below = unsized & pl.col("url_path").str.contains(_BELOW)
     beacon = (pl.col("url_path").str.contains(_BEACONS) & ~below).fill_null(value=False) & ~read
     own = pl.col("_listed").list.eval(pl.element().is_in(list(BACKGROUND))).list.any().fill_null(value=False)
     asked = (page & ~beacon | _tunnel()).fill_null(value=False) & (answered | _denied()) & ~own
-    return frame.with_columns(_listed=listed).select(asked).to_series()
+    found = frame.with_columns(_listed=listed).select(asked).to_series()
+    alone = frame.select(_method().is_null() & ~_tunnel()).to_series()
+    return found & ~(alone & web_referrers.elsewhere(frame, found & alone).is_not_null())
+
+
+def _ending() -> pl.Expr:
+    return pl.col("url_extension").str.to_lowercase().str.strip_chars(".")
+
+
+def _file() -> pl.Expr:
+    """By its ending no page, in a log that knows no types."""
+    files = [*_PARTS, *" ".join(_EXTENSIONS.values()).split()]
+    return _ending().is_in(files).fill_null(value=False)
+
+
+def _call() -> pl.Expr:
+    """By its path what a programme or a script asks for."""
+    return pl.col("url_path").str.contains(_CALLS).fill_null(value=False)
+
+
+def _decrypted() -> pl.Expr:
+    """A page by the log of a firewall or web filter, which names no method."""
+    whole = pl.col("url_original").str.contains(r"^(?i)https?://").fill_null(value=False)
+    return _method().is_null() & whole & ~_tunnel() & ~_call()
 
 
 def _second() -> pl.Expr:
@@ -133,8 +173,8 @@ def _timed(place: pl.Expr) -> pl.Expr:
 
 
 def _active() -> pl.Expr:
-    """Of a page the minute, since 1970 UTC; of a tunnel, which may be nobody's, the domain and the time."""
-    return pl.when(_tunnel()).then(_timed(_domain())).otherwise((_second() // 60).cast(pl.String))
+    """Of a page the minute, since 1970 UTC; of what may be nobody's, a tunnel for one, the domain and the time."""
+    return pl.when(_tunnel() | _method().is_null()).then(_timed(_domain())).otherwise((_second() // 60).cast(pl.String))
 
 
 def _method() -> pl.Expr:
@@ -152,16 +192,12 @@ def _name_alone() -> pl.Expr:
     return _method().is_null() & no_page & pl.col("url_extension").is_null()
 
 
-def _host() -> pl.Expr:
-    return pl.coalesce("url_domain", "destination_domain").str.to_lowercase()
-
-
 def _address() -> pl.Expr:
-    return pl.coalesce("url_original", pl.concat_str(_host(), pl.col("url_path").fill_null("")))
+    return pl.coalesce("url_original", pl.concat_str(host(), pl.col("url_path").fill_null("")))
 
 
 def _domain() -> pl.Expr:
-    return pl.coalesce(_host().str.extract(_REGISTERED), _host())
+    return domain(host())
 
 
 def _denied() -> pl.Expr:
@@ -195,7 +231,7 @@ def _download() -> pl.Expr:
 
     Of a log without a status only what is too large for a page that says so is known to have come.
     """
-    extension = pl.col("url_extension").str.to_lowercase().str.strip_chars(".")
+    extension = _ending()
     mime = pl.col("http_response_mime_type").str.to_lowercase().str.split(";").list.first().str.strip_chars()
     status, size = pl.col("http_response_status_code"), pl.col("http_response_bytes")
     loaded = (status.is_in([200, 206]) | status.is_null() & (size >= LEAST_ALONE)) & ~_denied()
@@ -213,6 +249,6 @@ def _download() -> pl.Expr:
 def _downloaded_file() -> pl.Expr:
     """The address of what was loaded; without its query where the path names a file: signed ones change it."""
     files = " ".join(_EXTENSIONS.values()).split()
-    named = pl.col("url_extension").str.to_lowercase().str.strip_chars(".").is_in(files)
+    named = _ending().is_in(files)
     address = _address()
     return pl.when(named).then(address.str.replace(_QUERY, "")).otherwise(address)

@@ -8,6 +8,9 @@ profiles refused or found in a web request, which no record of the web filter sa
 else `allowed`: `passthrough`, `pass`, `exempt`, `filtered` (parts were taken out), `monitored`, `detected`.
 `event_outcome` is `failure` for what was denied; FortiOS logs no status, so that it is `unknown` for what was not.
 
+What led to a page is `referralurl`, where `reqtype` is `referral`; `direct` is asked for without a referrer. Without
+reading what is encrypted, all is `direct` and the URL is the host.
+
 The time is `eventtime` (seconds, later nanoseconds since 1970), else `date`, `time` and `tz`.
 
 Facts: Fortinet, "FortiOS Log Message Reference" 5.0 to 7.6 (web filter, application control, antivirus, file filter,
