@@ -17,6 +17,9 @@ is. Firewalls and web filters log no method, and of an encrypted connection a UR
 tunnel by another name, whose page is the host's first. A name without any URL, as a server of names logs it, is no
 page. Where they read what is encrypted, a URL with a path is a page as a GET is, unless another site led to it or its
 path says that a programme calls: without a method pictures and calls look alike. So its minutes count as a tunnel's do.
+
+A page that another site led to may be a part of that site's page, a frame with an advert or a player, that loads with
+each page there: of `page_view` all that one other site led to is one (see `agents.engine.web_referrers`).
 """
 
 from __future__ import annotations
@@ -82,6 +85,8 @@ def web_columns(frame: pl.DataFrame, wanted: Sequence[str], categories: Categori
             made.append(listed.alias("url_categories"))
         if _SEEN & set(wanted):
             seen = frame.with_columns(navigation=_navigation(frame, listed))
+            if "page_view" in wanted:
+                seen = seen.with_columns(_elsewhere=web_referrers.unlike(frame, seen["navigation"], listed, categories))
             told = {"navigation": pl.col("navigation"), "visit": _visit(), "page_view": _page_view()}
             made += seen.select(told[name].alias(name) for name in wanted if name in told).get_columns()
     if "download_kind" in wanted:
@@ -217,12 +222,15 @@ def _visit() -> pl.Expr:
 
 
 def _page_view() -> pl.Expr:
-    """A page, or the time of any tunnel: they hide how many pages there were. Else the event itself.
+    """A page, or the time of any tunnel: they hide how many pages there were; or the other site that led there.
+
+    Else the event itself.
 
     Of what was denied the address, or the domain of a tunnel: nothing was shown that could have led to further ones.
     """
     seen = pl.when(_tunnel()).then(_timed(pl.lit(""))).otherwise(_address())
-    view = pl.when(_denied()).then(_asked_again(_address())).otherwise(seen)
+    own = pl.when(_denied()).then(_asked_again(_address())).otherwise(seen)
+    view = pl.coalesce("_elsewhere", own)
     return pl.coalesce(pl.when("navigation").then(view), "event_id")
 
 

@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 import polars as pl
 
+from agents.context.categories import Categories
+
 # The domain that somebody registered, roughly: where it takes in more, visits can only be too few.
 _REGISTERED = r"([^.]+\.(?:(?:ac|co|com|edu|gov|net|org)\.[a-z]{2}|[^.0-9][^.]*))$"
 _REFERRER = r"^(?i)https?://(?:[^/?#@]*@)?([^/:?#]+)"
@@ -33,6 +35,24 @@ def domain(of: pl.Expr) -> pl.Expr:
 def elsewhere(frame: pl.DataFrame, asked: pl.Series) -> pl.Series:
     """The domain of another site that led to each row asked about, and may show it within its own pages; else null."""
     return _scattered(frame, asked, lambda rows: rows.select(_elsewhere()).to_series())
+
+
+def unlike(frame: pl.DataFrame, asked: pl.Series, listed: pl.Series, categories: Categories) -> pl.Series:
+    """`elsewhere`, but null where the other site is of the same sort: its pages are such pages, too."""
+
+    def found(rows: pl.DataFrame) -> pl.Series:
+        led = rows.select(_referrer().alias("host"), _elsewhere().alias("elsewhere"), "listed")
+        hosts = led.filter(pl.col("elsewhere").is_not_null())["host"].unique().to_list()
+        of_host = {name: sorted(sorts) for name, sorts in categories.of_hosts(hosts).items()}
+        sorts = pl.DataFrame(
+            {"host": list(of_host), "sorts": list(of_host.values())},
+            schema={"host": pl.String, "sorts": pl.List(pl.String)},
+        )
+        led = led.join(sorts, on="host", how="left", maintain_order="left")
+        same = pl.col("sorts").list.set_intersection("listed").list.len() > 0
+        return led.select(pl.when(~same.fill_null(value=False)).then("elsewhere")).to_series()
+
+    return _scattered(frame.with_columns(listed=listed), asked, found)
 
 
 def _scattered(frame: pl.DataFrame, asked: pl.Series, found: Callable[[pl.DataFrame], pl.Series]) -> pl.Series:

@@ -72,3 +72,20 @@ def test_a_firewall_tells_of_a_page_that_no_other_site_led_to(url: str, referrer
 def test_nobody_need_be_there_in_the_minute_of_a_page_that_a_firewall_logs() -> None:
     second = int(AT.timestamp())
     assert _column("active_minute", _asked("https://www.a.example/1")) == [f"a.example\x1f{second}"]
+
+
+@pytest.mark.parametrize(
+    ("referrer", "action", "view"),
+    [
+        (None, "allowed", "{url}"), ("-", "allowed", "{url}"), ("https://bare.example/", "allowed", "{url}"),
+        ("https://films.example/1", "allowed", "films.example"), ("https://FILMS.example/", "denied", "films.example"),
+        ("https://www.google.com/", "allowed", "{url}"), ("https://search.brave.com/", "allowed", "{url}"),
+        ("https://google.films.example/", "allowed", "films.example"),
+        ("https://m.bare2.example/list", "allowed", "{url}"), ("https://198.51.100.7/", "allowed", "198.51.100.7"),
+    ],
+)  # fmt: skip
+def test_all_pages_that_another_site_led_to_are_one(referrer: str | None, action: str, view: str) -> None:
+    url = "https://www.bare.example/in/7"
+    row = _asked(url, referrer) | {"http_request_method": "GET", "event_action": action}
+    picture = row | {"http_response_mime_type": "image/png"}
+    assert _column("page_view", row, picture) == [view.format(url=url), "e1"]
