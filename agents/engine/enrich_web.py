@@ -163,9 +163,10 @@ def _call() -> pl.Expr:
 
 
 def _decrypted() -> pl.Expr:
-    """A page by the log of a firewall or web filter, which names no method."""
+    """A page by the log of a firewall or web filter, which names no method. A host alone says too little."""
     whole = pl.col("url_original").str.contains(r"^(?i)https?://").fill_null(value=False)
-    return _method().is_null() & whole & ~_tunnel() & ~_call()
+    named = ~_name_alone() | pl.col("http_request_referrer").is_not_null()
+    return _method().is_null() & whole & named & ~_call()
 
 
 def _second() -> pl.Expr:

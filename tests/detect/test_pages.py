@@ -55,7 +55,8 @@ def test_a_log_without_types_tells_a_page_by_how_its_path_ends(path: str, page: 
     ("url", "referrer", "page"),
     [
         ("https://www.a.example/1", None, True), ("http://www.a.example/1?q=2", None, True),
-        ("http://www.a.example/", None, True), ("https://www.a.example/", None, True),
+        ("http://www.a.example/", None, False), ("https://www.a.example/", None, True),
+        ("https://www.a.example/", "https://www.bing.com/", True),
         ("https://www.a.example/1", "https://a.example/", True),
         ("https://www.a.example/1", "https://www.google.com/", True),
         ("https://www.a.example/1", "https://user@Other.example:443/x", False),
