@@ -71,7 +71,7 @@ def test_the_rules_that_come_with_aupstream_have_no_errors() -> None:
         "file-sharing", "filter-bypass", "guessed-password", "illegal-pages", "impossible-travel", "loaded-programs",
         "mail-to-media", "many-devices-on-a-port", "mass-mail", "mass-mail-relayed", "network-hardware", "new-device",
         "own-printer", "peer-fan-out", "personal-time", "personal-volume", "private-mail-to-student", "reply-all",
-        "rogue-dhcp-server", "same-subject-to-many", "selling", "shared-device", "soliciting", "two-sites",
+        "rogue-dhcp-server", "same-subject-to-many", "scanning", "selling", "shared-device", "soliciting", "two-sites",
     ]  # fmt: skip
 
 

@@ -77,6 +77,7 @@ CLAUSES = {
     "reply-all": 11,
     "filter-bypass": 12,
     "crypto-mining": 12,
+    "scanning": 12,
     "guessed-password": 13,
     "impossible-travel": 13,
     "shared-device": 13,

@@ -6,9 +6,12 @@ beat.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from infra.simulate.scene import LATEST
 from infra.simulate.term.hosts import LISTS
 from infra.simulate.term.pen import Page, Pen
+from infra.simulate.term.sites import FIREWALL, proxy_of
 from infra.simulate.term.town import Member
 
 _LONG = LATEST - 3 * 3600
@@ -114,5 +117,31 @@ def _open_pages(pen: Pen) -> None:
         pen.innocent("open-page", rule, who, why)
 
 
-DEEDS = (_adult, _bypass, _sharing, _selling, _private_hour)
-LOOKALIKES = (_one_page_many_hosts, _an_app, _denied_app, _open_pages)
+def _doors(pen: Pen, kind: str, ports: Sequence[int], count: int, gap: int, status: int, why: str) -> None:
+    """Computers of a private network, each asked for by its address; a firewall's log of pages shows none."""
+    who, at = pen.staff(site=pen.draw.choice([s for s in pen.town.sites if proxy_of(s) != FIREWALL])), pen.start()
+    for i in range(count):
+        door = f"192.168.77.{i % 30 + 1}:{ports[i % len(ports)]}"
+        pen.visit(who, at + gap * i, Page(door, method="CONNECT", mime="-", status=status, size=3_900))
+    if kind:
+        pen.innocent(kind, "scanning", who, why)
+    else:
+        pen.expect("scanning", who, at, why)
+
+
+def _scan(pen: Pen) -> None:
+    _doors(pen, "", (22, 23, 445, 3389, 8080), pen.draw.between(40, 90), 2, 403, "doors tried one by one, all refused")
+
+
+def _not_quite_a_scan(pen: Pen) -> None:
+    for kind, port, count, gap, status, why in (
+        ("just-below", 22, 19, 12, 403, "nineteen doors in ten minutes, all refused"),
+        ("across-the-edge", 22, 30, 35, 403, "thirty doors in seventeen minutes, at most eighteen in ten"),
+        ("cameras", 554, 30, 4, 200, "a wall of cameras, each by its address, which let in"),
+        ("printers", 631, 30, 4, 403, "a programme that looks for printers and is refused"),
+    ):
+        _doors(pen, kind, (port,), count, gap, status, why)
+
+
+DEEDS = (_adult, _bypass, _sharing, _selling, _private_hour, _scan)
+LOOKALIKES = (_one_page_many_hosts, _an_app, _denied_app, _open_pages, _not_quite_a_scan)
