@@ -109,6 +109,12 @@ class Enricher:
         devices = self.inventory.devices
         return pl.Series([None if m is None else m in devices for m in frame["source_mac"].to_list()], dtype=pl.Boolean)
 
+    def named(self, frame: pl.DataFrame) -> pl.Series:
+        """True where the row's device gives the name of one device of the inventory; null where it gives none."""
+        names = frame["host_name"].to_list()
+        known = [None if n is None else self.inventory.mac_of(None, n) is not None for n in names]
+        return pl.Series(known, dtype=pl.Boolean)
+
     def key(self, column: str, columns: Iterable[str]) -> pl.Expr:
         """A column as it goes into a group key or a counted value: text, one spelling for one thing, null for none.
 
@@ -201,6 +207,7 @@ _DEVICE_COLUMNS: dict[str, Callable[[Enricher, pl.DataFrame], pl.Series]] = {
     "source_device_kind": lambda e, f: e.device(f, "kind"),
     "source_device_owner": lambda e, f: e.device(f, "owner"),
     "source_mac_known": Enricher.known,
+    "host_name_known": Enricher.named,
     "source_mac_random": _random,
     "source_mac_vendor": lambda _, f: looked_up(f["source_mac"], vendor_of),
     "user_roles": Enricher.roles,

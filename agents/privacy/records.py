@@ -21,7 +21,7 @@ _COMPUTED = frozenset(
     "sender_internal sender_kind recipients_internal recipients_outside source_site source_device_kind "
     "source_mac_known source_mac_random source_mac_vendor source_address_shared outside_domain public_domains "
     "addressed_outside dhcp_server_known url_categories navigation download_kind active_minute person_roles "
-    "person_site user_roles".split()
+    "person_site user_roles host_name_known".split()
 )
 _PLAIN = (_STORED | _COMPUTED) - KINDS.keys() - TEXTS
 # Of a permit: what is permitted and when. Everything else in it is somebody's name or somebody's words.

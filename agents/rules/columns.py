@@ -113,6 +113,7 @@ DERIVED: tuple[Derived, ...] = (
     Derived("source_device_kind", ColumnType.TEXT, _DEVICES, _DEVICE, identity=True),
     Derived("source_device_owner", ColumnType.TEXT, _DEVICES, _DEVICE, identity=True),
     Derived("source_mac_known", ColumnType.BOOL, _DEVICES, _DEVICE, identity=True),
+    Derived("host_name_known", ColumnType.BOOL, _DHCP, ("host_name",)),
     Derived("source_mac_random", ColumnType.BOOL, _DEVICES, _DEVICE, identity=True),
     Derived("source_mac_vendor", ColumnType.TEXT, _DEVICES, _DEVICE, identity=True),
     Derived("dhcp_server_known", ColumnType.BOOL, _DHCP, ("dhcp_server_ip",)),

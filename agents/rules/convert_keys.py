@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import translate
@@ -48,6 +49,9 @@ class Keys:
             return made
         listed = ", ".join(quoted(mac) for mac in sorted(devices)) or "''"
         made["source_mac_known"] = f"if(isNull(source_mac), NULL, source_mac IN ({listed}))"
+        names = Counter(d.host for d in devices.values() if d.host)
+        once = ", ".join(quoted(name) for name in sorted(names) if names[name] == 1) or "''"
+        made["host_name_known"] = f"if(isNull(host_name), NULL, splitByChar('.', lower(host_name))[1] IN ({once}))"
         for attribute in ("kind", "owner"):
             known = {mac: value for mac, d in sorted(devices.items()) if (value := getattr(d, attribute))}
             macs = "[" + ", ".join(map(quoted, known)) + "]"

@@ -197,7 +197,8 @@ def _inventory(rows: Sequence[Mapping[str, str]] | None, place: str) -> Inventor
         mac = normalise_mac(str(row.get("mac", "")))
         if mac is None:
             raise RuleError(f"{row.get('mac')!r} is no MAC address", where=place)
-        devices.append(Device(mac, row.get("owner", ""), row.get("kind", "").lower(), row.get("site", "")))
+        host = row.get("host", "").lower().partition(".")[0]
+        devices.append(Device(mac, row.get("owner", ""), row.get("kind", "").lower(), row.get("site", ""), host))
     return Inventory.of(devices)
 
 

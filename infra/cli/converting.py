@@ -18,7 +18,8 @@ from infra.cli.standing import since
 _BY_NAME = frozenset(
     "sender_address sender_internal sender_kind recipients_internal recipients_outside delivered_recipients "
     "mailed_recipients "
-    "source_site source_device_kind source_device_owner source_mac_known source_mac_random user_roles".split()
+    "source_site source_device_kind source_device_owner source_mac_known source_mac_random user_roles "
+    "host_name_known".split()
 )
 
 

@@ -154,6 +154,14 @@ def test_a_relay_tells_the_site_of_a_device_without_an_address() -> None:
     assert ENRICHER.add(frame, EventKind.DHCP, ["source_site"])["source_site"].to_list() == ["north", "south"]
 
 
+def test_a_name_is_known_where_one_device_of_the_inventory_has_it() -> None:
+    twins = [Device(f"3c:52:82:00:00:1{i}", host="twin") for i in range(2)]
+    inventory = Inventory.of([Device("3c:52:82:00:00:01", host="north-7"), *twins])
+    frame = frame_of(EventKind.DHCP, [{"host_name": n} for n in ("NORTH-7.school.example", "twin", "own", None)])
+    added = Enricher(DISTRICT, inventory).add(frame, EventKind.DHCP, ["host_name_known"])
+    assert added["host_name_known"].to_list() == [True, False, False, None]
+
+
 def test_what_the_inventory_says_of_a_device() -> None:
     macs = ["3c:52:82:00:00:01", "3c:52:82:00:00:02", "da:a1:19:00:00:03", None]
     names = ["source_mac_known", "source_device_kind", "source_device_owner", "source_mac_random"]

@@ -163,7 +163,7 @@ def test_computed_columns_count_as_names_unless_they_are_known_not_to_be() -> No
         "source_mac_known", "source_mac_random", "source_address_shared", "source_mac_vendor", "sender_kind",
         "dhcp_server_known", "outside_domain", "addressed_outside",
         "public_domains", "url_categories", "navigation", "download_kind",
-        "active_minute", "person_roles", "person_site", "user_roles",
+        "active_minute", "person_roles", "person_site", "user_roles", "host_name_known",
         "message_key", "executable_attachment",  # free text: scrubbed
     }  # fmt: skip
     kinds = {"ada": "user", "aa:bb:cc:dd:ee:ff": "device", "10.9.8.7": "address", "ada@gmail.example": "mail"}
