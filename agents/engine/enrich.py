@@ -16,6 +16,7 @@ from agents.context.district import ESCAPED, District
 from agents.context.inventory import Inventory
 from agents.context.vendors import vendor_of
 from agents.engine import enrich_contacts, enrich_people, enrich_web
+from agents.engine.enrich_logins import login_source, own_device
 from agents.engine.enrich_mail import internal_address, mail_columns
 from agents.engine.lookups import looked_up, text_lists
 from agents.rules.columns import derived_columns
@@ -210,6 +211,8 @@ _DEVICE_COLUMNS: dict[str, Callable[[Enricher, pl.DataFrame], pl.Series]] = {
     "host_name_known": Enricher.named,
     "source_mac_random": _random,
     "source_mac_vendor": lambda _, f: looked_up(f["source_mac"], vendor_of),
+    "source_device_own": lambda e, f: own_device(e.keys("user_name", f), f["source_mac"], e.inventory, e.district),
+    "login_source": lambda _, f: login_source(f),
     "user_roles": Enricher.roles,
     "dhcp_server_known": lambda e, f: _known_server(e.district, f),
 }

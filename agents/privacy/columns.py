@@ -25,7 +25,7 @@ KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("email_from_address", "email_header_from_address"), Kind.MAIL),
     **dict.fromkeys(("email_to_address", "email_to_original_address"), Kind.MAIL),
     **dict.fromkeys(("delivered_recipients", "mailed_recipients", "disclosed_recipients"), Kind.MAIL),
-    **dict.fromkeys(("source_mac", "host_name", "device_id", "key_fingerprint"), Kind.DEVICE),
+    **dict.fromkeys(("source_mac", "login_source", "host_name", "device_id", "key_fingerprint"), Kind.DEVICE),
     **dict.fromkeys(("dhcp_client_id", "dhcp_duid", "source_domain", "email_helo"), Kind.DEVICE),
     **dict.fromkeys(("source_ip", "dhcp_requested_ip", "assigned_ip"), Kind.ADDRESS),
 }

@@ -116,6 +116,8 @@ DERIVED: tuple[Derived, ...] = (
     Derived("host_name_known", ColumnType.BOOL, _DHCP, ("host_name",)),
     Derived("source_mac_random", ColumnType.BOOL, _DEVICES, _DEVICE, identity=True),
     Derived("source_mac_vendor", ColumnType.TEXT, _DEVICES, _DEVICE, identity=True),
+    Derived("source_device_own", ColumnType.BOOL, _LOGIN, (*_DEVICE, "user_name", "user_domain"), identity=True),
+    Derived("login_source", ColumnType.TEXT, _LOGIN, _DEVICE, identity=True),
     Derived("dhcp_server_known", ColumnType.BOOL, _DHCP, ("dhcp_server_ip",)),
     Derived("source_address_shared", ColumnType.BOOL, _DEVICES, ("source_ip", "dhcp_relay_ip")),
     Derived("recipient_person", ColumnType.TEXT, _MAIL, _TO),

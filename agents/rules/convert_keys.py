@@ -10,6 +10,7 @@ from fnmatch import translate
 from agents.context.district import District
 from agents.context.inventory import Inventory
 from agents.rules.columns import ColumnType, column_types
+from agents.rules.convert_logins import login_source, own_device
 from agents.rules.convert_mail import mail_columns
 from agents.rules.convert_values import Unsayable, bare_account, in_network, quoted
 from schemas.kinds import EventKind
@@ -39,7 +40,7 @@ class Keys:
             EventKind.LOGIN: self._login_site(),
         }.get(kind, self._site("source_ip"))
         shared = self._shared("coalesce(source_ip, dhcp_relay_ip)" if kind is EventKind.DHCP else "source_ip")
-        more = self._roles() if kind is EventKind.LOGIN else {}
+        more = {**self._roles(), **self._logins()} if kind is EventKind.LOGIN else {}
         return {"source_site": site, "source_address_shared": shared, **self._devices(), **more}
 
     def _devices(self) -> dict[str, str]:
@@ -58,6 +59,14 @@ class Keys:
             values = "[" + ", ".join(map(quoted, known.values())) + "]"
             found = f"transform(ifNull(source_mac, ''), {macs}, {values}, '')" if known else "''"
             made[f"source_device_{attribute}"] = f"nullIf({found}, '')"
+        return made
+
+    def _logins(self) -> dict[str, str]:
+        """Where a login came from, and whether on the account's own device."""
+        made = {"login_source": login_source()}
+        if len(self.inventory.devices) <= MAX_DEVICES:
+            account = self.of(EventKind.LOGIN, "user_name", "user_name")
+            made["source_device_own"] = own_device(account, self.inventory, self.district)
         return made
 
     def _roles(self) -> dict[str, str]:

@@ -110,8 +110,8 @@ def _watch(system: System, result: Path) -> tuple[Mapping[_Key, float], dict[str
         while time.monotonic() < deadline:
             rows = client.execute("SELECT rule_id, group_key FROM violations WHERE version = 1")
             now = time.time()
-            for rule, group_key in rows:
-                seen.setdefault((rule, next(iter(group_key.values()))), now)
+            for rule, value in ((rule, value) for rule, group_key in rows for value in group_key.values()):
+                seen.setdefault((rule, value), now)
             if written is None and result.exists():
                 written, deadline = json.loads(result.read_text()), time.monotonic() + GIVE_UP_S
             if written is not None and all((rule, key) in seen for rule, key, _ in written["injected"]):

@@ -44,7 +44,7 @@ class NaiveRules:
         self._counts: dict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
         self._users: dict[str, deque[tuple[float, str]]] = defaultdict(deque)
         self._sites: dict[str, deque[tuple[float, str]]] = defaultdict(deque)
-        self._failures: dict[str, deque[float]] = defaultdict(deque)
+        self._failures: dict[tuple[str, str], deque[float]] = defaultdict(deque)
         self._by_kind: dict[str, Callable[[Event, float], list[Found]]] = {
             EventKind.PROXY.value: lambda _event, _t: [],
             EventKind.DHCP.value: self._dhcp,
@@ -121,11 +121,14 @@ class NaiveRules:
         method = event.get("login_method") or ""
         if method in _NO_PASSWORD or method.startswith("gssapi"):
             return []
-        failures = self._failures[user]
+        mac = event.get("source_mac") or self._leases.get(event.get("source_ip") or "")
+        device = self._inventory.devices.get(mac) if mac else None
+        failures = self._failures[user, mac or event.get("source_ip") or ""]
         while failures and failures[0] <= t - 5 * MINUTE:
             failures.popleft()
         if not success:
-            failures.append(t)
+            if device is None or device.owner != user:
+                failures.append(t)
             return []
         return self._begins("guessed-password", user, t, holds=len(failures) >= 8)
 

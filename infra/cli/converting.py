@@ -19,7 +19,7 @@ _BY_NAME = frozenset(
     "sender_address sender_internal sender_kind recipients_internal recipients_outside delivered_recipients "
     "mailed_recipients "
     "source_site source_device_kind source_device_owner source_mac_known source_mac_random user_roles "
-    "host_name_known".split()
+    "host_name_known source_device_own login_source".split()
 )
 
 

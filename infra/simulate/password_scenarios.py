@@ -44,20 +44,23 @@ def _by_ssh_repeated(scene: Scene) -> None:
 def _by_radius(scene: Scene) -> None:
     person, at = _somebody(scene), scene.start()
     point = scene.point(person.site)
+    device = scene.world.hire(person.site).device
     for i in range(10):
-        scene.radius.fail(at + 20 * i, person.user, person.device, point)
-    scene.radius.accept(at + 230, person.user, person.device, point)
-    scene.expect(GUESSED, person.user, at, "10 failures and then a login by 802.1X")
+        scene.radius.fail(at + 20 * i, person.user, device, point)
+    scene.radius.accept(at + 230, person.user, device, point)
+    scene.expect(GUESSED, person.user, at, "10 failures and then a login by 802.1X on somebody else's laptop")
 
 
 def _by_both(scene: Scene) -> None:
-    person, at, ip = _somebody(scene), scene.start(), scene.outside_ip()
-    point = scene.point(person.site)
+    person, at = _somebody(scene), scene.start()
+    point, device = scene.point(person.site), scene.world.hire(person.site).device
+    scene.online(device, at)
     for i in range(5):
-        scene.radius.fail(at + 12 * i, person.user, person.device, point)
-    _fail(scene, person, ip, [at + 70 + 20 * i for i in range(4)])
-    scene.sshd.accept(at + 170, person.user, ip)
-    scene.expect(GUESSED, person.user, at, "5 failures by 802.1X and 4 by ssh, and then a login by ssh")
+        scene.radius.fail(at + 12 * i, person.user, device, point)
+    _fail(scene, person, device.ip, [at + 70 + 20 * i for i in range(4)])
+    scene.sshd.accept(at + 170, person.user, device.ip)
+    why = "5 failures by 802.1X and 4 by ssh, and then a login by ssh, all on somebody else's laptop"
+    scene.expect(GUESSED, person.user, at, why)
 
 
 def _seven(scene: Scene) -> None:
@@ -98,7 +101,7 @@ def _never_in(scene: Scene) -> None:
 
 def _login_before(scene: Scene) -> None:
     person, at, ip = _somebody(scene), scene.start(), scene.outside_ip()
-    scene.sshd.accept(at, person.user, person.device.ip)
+    scene.sshd.accept(at, person.user, ip)
     _fail(scene, person, ip, [at + 10 + 15 * i for i in range(9)])
     scene.innocent("login-before-failures", GUESSED, person.user, "9 failures, but the login came before them")
 

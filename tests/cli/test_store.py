@@ -250,13 +250,13 @@ def test_sql_gives_lines_with_tabs_or_json(stored: Stored) -> None:
     query = "SELECT rule_id, first_seen, group_key, permit FROM violations_now"
     assert aupstream("sql", "-c", stored.config, query).out.splitlines() == [
         "rule_id\tfirst_seen\tgroup_key\tpermit",
-        'guessed-password\t2026-03-25T10:00:00Z\t{"user_name": "ada"}\t',
+        'guessed-password\t2026-03-25T10:00:00Z\t{"login_source": "10.0.0.9", "user_name": "ada"}\t',
     ]
     assert aupstream("sql", "-c", stored.config, "--json", query).objects == [
         {
             "rule_id": "guessed-password",
             "first_seen": "2026-03-25T10:00:00Z",
-            "group_key": {"user_name": "ada"},
+            "group_key": {"login_source": "10.0.0.9", "user_name": "ada"},
             "permit": None,
         }
     ]

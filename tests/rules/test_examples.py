@@ -91,7 +91,8 @@ def _text(rule: str) -> str:
         ("guessed-password", "timespan: 5m", "timespan: 4m"),
         ("guessed-password", "failed and not (no_password or", "failed and not ("),
         ("guessed-password", "succeeded and not (no_password or", "succeeded and not ("),
-        ("guessed-password", "[user_name]", "[source_ip]"),
+        ("guessed-password", "[user_name, login_source]", "[login_source]"),
+        ("guessed-password", "[user_name, login_source]", "[user_name]"),
     ],
 )
 def test_a_rule_tuned_otherwise_fails_its_examples(rule: str, was: str, becomes: str) -> None:

@@ -100,6 +100,7 @@ class Logs:
         self.files = {s["type"] if s["name"] != "proxy-branch" else "branch": s for s in self.config["sources"]}
         self.unread: dict[str, list[int]] = defaultdict(list)
         self.kinds = {r["mac"].lower().replace("-", ":"): r["kind"] for r in self._csv("inventory")}
+        self.owners = {r["mac"].lower().replace("-", ":"): r["owner"] for r in self._csv("inventory")}
         self.permits = list(self._csv("permits"))
         self.leases = list(self._dhcp())
         self.leases_of: dict[str, list[Lease]] = defaultdict(list)
@@ -242,6 +243,12 @@ def guessed(rows: Sequence[Login]) -> bool:
     return bool(good) and sum(not r.good for r in rows[: good[-1]]) >= 8
 
 
+def source(login: Login) -> str:
+    """Device of a login, else the network of its address."""
+    local = login.ip and ip_address(login.ip) in ip_network("10.0.0.0/8")
+    return login.mac or (login.ip if local or not login.ip else str(ip_network(f"{login.ip}/24", strict=False)))
+
+
 def episodes(rows: Sequence[Any], length: int, holds: Callable[[list[Any]], bool]) -> list[int]:
     """Time of the oldest row in the window at the start of every episode; rows of an episode start no other."""
     found, open_now, used = [], False, -1
@@ -276,8 +283,10 @@ def judge(logs: Logs) -> list[Found]:
     for user, rows in by_key((x for x in good if logs.site(x)), lambda x: x.user).items():
         starts = episodes(rows, TEN_MINUTES, lambda w: len({logs.site(r) for r in w}) >= 2)
         found += [Found("two-sites", user, at, "violation") for at in starts]
-    for user, rows in by_key(logs.logins, lambda x: x.user).items():
-        found += [Found("guessed-password", user, at, "violation") for at in episodes(rows, FIVE_MINUTES, guessed)]
+    tried = [x for x in logs.logins if x.good or not x.mac or logs.owners.get(x.mac) != x.user]
+    for key, rows in by_key(tried, lambda x: f"{x.user} {source(x)}").items():
+        starts = episodes(rows, FIVE_MINUTES, guessed)
+        found += [Found("guessed-password", key.partition(" ")[0], at, "violation") for at in starts]
     return found
 
 

@@ -198,58 +198,76 @@ def _by_vpn(pen: Pen) -> None:
 WAYS = ("shell", "files", "wireless", "cloud")
 
 
-def with_password(pen: Pen, way: str, at: int, who: Member, ip: str, *, good: bool) -> None:
-    """A login with a password, right or wrong, by one of `WAYS`; over the air on the account's own laptop."""
+def with_password(pen: Pen, way: str, at: int, who: Member, ip: str, device: Device, *, good: bool) -> None:
+    """A login with a password, right or wrong, by one of `WAYS`: over the air on a device, else from an address."""
     if way == "shell":
         sshd = _sshd(pen)
         (sshd.accept if good else sshd.fail)(at, who.user, ip)
     elif way == "files":
         pen.windows.logon(at, who.user, ip, good=good)
     elif way == "wireless":
-        pen.sign_on(at, who.user, pen.here(who.device), good=good)
+        pen.sign_on(at, who.user, pen.here(device), good=good)
     else:
         pen.cloud(at, who, HOME, ip, good=good)
 
 
-def tries(pen: Pen, way: str, who: Member, at: int, count: int, ip: str, *, gap: int = 20) -> int:
+def tries(pen: Pen, way: str, who: Member, at: int, count: int, ip: str, device: Device, *, gap: int = 20) -> int:
     """So many wrong passwords; returns the second of the next try."""
     for i in range(count):
-        with_password(pen, way, at + gap * i, who, ip, good=False)
+        with_password(pen, way, at + gap * i, who, ip, device, good=False)
     return at + gap * count
 
 
 def _guessed(pen: Pen) -> None:
     who, at, way = pen.anybody(), pen.start(), pen.draw.choice(WAYS)
-    end = tries(pen, way, who, at, pen.draw.between(8, 11), pen.outside_ip())
-    with_password(pen, way, end, who, pen.outside_ip(), good=True)
+    ip, device = pen.outside_ip(), pen.staff(site=who.site).device
+    end = tries(pen, way, who, at, pen.draw.between(8, 11), ip, device)
+    with_password(pen, way, end, who, ip, device, good=True)
     pen.expect("guessed-password", who, at, "many wrong passwords, then the right one")
 
 
 def _guessed_everywhere(pen: Pen) -> None:
-    who, at = pen.anybody(), pen.start()
+    who, at, ip = pen.anybody(), pen.start(), pen.outside_ip()
+    ways = [way for way in WAYS if way != "wireless"]
     for i in range(9):
-        with_password(pen, WAYS[i % 4], at + 25 * i, who, pen.outside_ip(), good=False)
-    with_password(pen, pen.draw.choice(WAYS), at + 225, who, pen.outside_ip(), good=True)
-    pen.expect("guessed-password", who, at, "nine wrong passwords, wherever one logs in, then the right one")
+        with_password(pen, ways[i % 3], at + 25 * i, who, ip, who.device, good=False)
+    with_password(pen, pen.draw.choice(ways), at + 225, who, ip, who.device, good=True)
+    pen.expect(
+        "guessed-password", who, at, "nine wrong passwords, wherever one logs in from outside, then the right one"
+    )
+
+
+def _old_password(pen: Pen) -> None:
+    who, at = pen.staff(), pen.start()
+    end = tries(pen, "wireless", who, at, 25, "", who.device, gap=9)
+    with_password(pen, "wireless", end, who, "", who.device, good=True)
+    pen.innocent("old-password", "guessed-password", who, "one's own laptop, which tries an old password by itself")
+
+
+def _meanwhile(pen: Pen) -> None:
+    who, at, way = pen.staff(), pen.start(), pen.draw.choice(("shell", "files", "cloud"))
+    end = tries(pen, way, who, at, 10, pen.outside_ip(), who.device)
+    with_password(pen, way, end, who, pen.outside_ip(), who.device, good=True)
+    pen.innocent("meanwhile", "guessed-password", who, "strangers who try in vain, and the holder elsewhere meanwhile")
 
 
 def _forgotten(pen: Pen) -> None:
     who, way, ip = pen.staff(), pen.draw.choice(WAYS), pen.outside_ip()
-    end = tries(pen, way, who, pen.start(), 5, ip)
-    with_password(pen, way, end, who, ip, good=True)
+    end = tries(pen, way, who, pen.start(), 5, ip, who.device)
+    with_password(pen, way, end, who, ip, who.device, good=True)
     pen.innocent("forgotten", "guessed-password", who, "five wrong passwords, then the right one")
 
 
 def _in_vain(pen: Pen) -> None:
     who, at = pen.staff(), pen.start(13 * 3600)
-    tries(pen, "shell", who, at, 14, pen.outside_ip())
+    tries(pen, "shell", who, at, 14, pen.outside_ip(), who.device)
     _sshd(pen).accept(at + 1800, who.user, pen.here(who.device).ip)
     pen.innocent("in-vain", "guessed-password", who, "fourteen wrong passwords, and the holder half an hour later")
 
 
 def _by_key(pen: Pen) -> None:
     who, at = pen.staff("it"), pen.start()
-    end = tries(pen, "shell", who, at, 9, pen.outside_ip())
+    end = tries(pen, "shell", who, at, 9, pen.outside_ip(), who.device)
     _sshd(pen).accept(end, who.user, pen.here(who.device).ip, key=True)
     pen.innocent("by-key", "guessed-password", who, "a stranger's tries, and the holder's own login with a key")
 
@@ -309,6 +327,8 @@ LOOKALIKES = (
     _phone_too,
     _by_vpn,
     _forgotten,
+    _old_password,
+    _meanwhile,
     _in_vain,
     _by_key,
     _exit_elsewhere,

@@ -158,7 +158,8 @@ def _mistyped(pen: Pen) -> None:
         (_EDGE, 14, 50, "fourteen wrong passwords, at most seven in five minutes, then the right one"),
     ):
         who, at, way, ip = pen.anybody(), pen.start(), pen.draw.choice(WAYS), pen.outside_ip()
-        with_password(pen, way, tries(pen, way, who, at, count, ip, gap=gap), who, ip, good=True)
+        device = pen.staff(site=who.site).device
+        with_password(pen, way, tries(pen, way, who, at, count, ip, device, gap=gap), who, ip, device, good=True)
         pen.innocent(kind, "guessed-password", who, why)
 
 
