@@ -134,4 +134,4 @@ def test_the_rules_that_come_along_give_no_warning_and_say_what_they_wait_for() 
     ran = aupstream("rules", "lint", "--strict", POLICY_FOLDER)
     assert (ran.code, ran.out) == (0, "")
     assert "shared-device waits until it is known whose device an address was" in ran.err
-    assert "two-sites waits" not in ran.err
+    assert "mass-mail waits" not in ran.err
