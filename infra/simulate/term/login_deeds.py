@@ -211,17 +211,17 @@ def with_password(pen: Pen, way: str, at: int, who: Member, ip: str, device: Dev
         pen.cloud(at, who, HOME, ip, good=good)
 
 
-def tries(pen: Pen, way: str, who: Member, at: int, count: int, ip: str, device: Device, *, gap: int = 20) -> int:
-    """So many wrong passwords; returns the second of the next try."""
+def tries(pen: Pen, way: str, who: Member, at: int, count: int, place: tuple[str, Device], *, gap: int = 20) -> int:
+    """So many wrong passwords from an address or a device; returns the second of the next try."""
     for i in range(count):
-        with_password(pen, way, at + gap * i, who, ip, device, good=False)
+        with_password(pen, way, at + gap * i, who, *place, good=False)
     return at + gap * count
 
 
 def _guessed(pen: Pen) -> None:
     who, at, way = pen.anybody(), pen.start(), pen.draw.choice(WAYS)
     ip, device = pen.outside_ip(), pen.staff(site=who.site).device
-    end = tries(pen, way, who, at, pen.draw.between(8, 11), ip, device)
+    end = tries(pen, way, who, at, pen.draw.between(8, 11), (ip, device))
     with_password(pen, way, end, who, ip, device, good=True)
     pen.expect("guessed-password", who, at, "many wrong passwords, then the right one")
 
@@ -239,35 +239,35 @@ def _guessed_everywhere(pen: Pen) -> None:
 
 def _old_password(pen: Pen) -> None:
     who, at = pen.staff(), pen.start()
-    end = tries(pen, "wireless", who, at, 25, "", who.device, gap=9)
+    end = tries(pen, "wireless", who, at, 25, ("", who.device), gap=9)
     with_password(pen, "wireless", end, who, "", who.device, good=True)
     pen.innocent("old-password", "guessed-password", who, "one's own laptop, which tries an old password by itself")
 
 
 def _meanwhile(pen: Pen) -> None:
     who, at, way = pen.staff(), pen.start(), pen.draw.choice(("shell", "files", "cloud"))
-    end = tries(pen, way, who, at, 10, pen.outside_ip(), who.device)
+    end = tries(pen, way, who, at, 10, (pen.outside_ip(), who.device))
     with_password(pen, way, end, who, pen.outside_ip(), who.device, good=True)
     pen.innocent("meanwhile", "guessed-password", who, "strangers who try in vain, and the holder elsewhere meanwhile")
 
 
 def _forgotten(pen: Pen) -> None:
     who, way, ip = pen.staff(), pen.draw.choice(WAYS), pen.outside_ip()
-    end = tries(pen, way, who, pen.start(), 5, ip, who.device)
+    end = tries(pen, way, who, pen.start(), 5, (ip, who.device))
     with_password(pen, way, end, who, ip, who.device, good=True)
     pen.innocent("forgotten", "guessed-password", who, "five wrong passwords, then the right one")
 
 
 def _in_vain(pen: Pen) -> None:
     who, at = pen.staff(), pen.start(13 * 3600)
-    tries(pen, "shell", who, at, 14, pen.outside_ip(), who.device)
+    tries(pen, "shell", who, at, 14, (pen.outside_ip(), who.device))
     _sshd(pen).accept(at + 1800, who.user, pen.here(who.device).ip)
     pen.innocent("in-vain", "guessed-password", who, "fourteen wrong passwords, and the holder half an hour later")
 
 
 def _by_key(pen: Pen) -> None:
     who, at = pen.staff("it"), pen.start()
-    end = tries(pen, "shell", who, at, 9, pen.outside_ip(), who.device)
+    end = tries(pen, "shell", who, at, 9, (pen.outside_ip(), who.device))
     _sshd(pen).accept(end, who.user, pen.here(who.device).ip, key=True)
     pen.innocent("by-key", "guessed-password", who, "a stranger's tries, and the holder's own login with a key")
 

@@ -159,7 +159,7 @@ def _mistyped(pen: Pen) -> None:
     ):
         who, at, way, ip = pen.anybody(), pen.start(), pen.draw.choice(WAYS), pen.outside_ip()
         device = pen.staff(site=who.site).device
-        with_password(pen, way, tries(pen, way, who, at, count, ip, device, gap=gap), who, ip, device, good=True)
+        with_password(pen, way, tries(pen, way, who, at, count, (ip, device), gap=gap), who, ip, device, good=True)
         pen.innocent(kind, "guessed-password", who, why)
 
 
