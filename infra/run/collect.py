@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -92,7 +93,8 @@ class _Status(threading.Thread):
     def run(self) -> None:
         """Write until the process ends."""
         while not self._over.wait(STATUS_S):
-            self.write()
+            with suppress(OSError):  # a disk that is full for a while must not end the thread: it is told again after
+                self.write()
 
     def write(self) -> None:
         """Replace the file."""

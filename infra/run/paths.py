@@ -36,6 +36,10 @@ class DataPaths:
         """One status file a process, replaced every half second."""
         return self.folder / "status"
 
+    def status_of(self, name: str) -> Path:
+        """Status file of one process."""
+        return self.status / f"{name}.json"
+
     @property
     def settings(self) -> Path:
         """What worker processes are told; has the ClickHouse password: mode 0600."""

@@ -21,6 +21,10 @@ LONGEST_PAUSE_S = 15.0
 STEADY_S = 30.0  # a process that ran so long starts again at once, with the first pause
 LOG_BYTES = 20_000_000  # a process log over this is moved aside, while the process goes on; one older is kept
 LOOK_AT_LOGS_S = 10.0
+# A worker's loop that stood still for 0.7 of its session ends it from within, so this is for what cannot end itself: a
+# process that was stopped as a whole, that waits for a disk, or in which one thread lets no other run.
+SILENT_S = 60.0
+_LOOK_S = 5.0  # a longer pause between two looks is one of this process, or of the machine, and counts as so much
 _PR_SET_PDEATHSIG = 1
 
 
@@ -35,6 +39,8 @@ class Spec:
         cwd: Working directory.
         final: Exit codes after which it is not started again; not 0 for what runs until it is stopped from here, which
             somebody else has ended then.
+        status: A file that it replaces every second or so. One that has done so since its start, and then not for
+            `SILENT_S`, is killed and started again.
     """
 
     name: str
@@ -42,6 +48,7 @@ class Spec:
     env: Mapping[str, str] = field(default_factory=dict)
     cwd: Path | None = None
     final: frozenset[int] = frozenset()
+    status: Path | None = None
 
 
 @dataclass(slots=True)
@@ -53,6 +60,26 @@ class _Child:
     again_s: float = 0.0
     starts: int = 0
     code: int | None = None
+    told: tuple[int, int] | None = None  # which status it wrote last
+    silent_s: float | None = None  # since then; None: it has written none since its start
+
+    def told_now(self) -> tuple[int, int] | None:
+        """Which status stands there; None where none does."""
+        try:
+            found = None if self.spec.status is None else self.spec.status.stat()
+        except OSError:
+            return None
+        return None if found is None else (found.st_ino, found.st_mtime_ns)
+
+    def is_silent(self, passed_s: float) -> bool:
+        """Whether it has not told of itself for too long, once for a silence; `passed_s` since the last look."""
+        now = self.told_now()
+        if now is not None and now != self.told:
+            self.told, self.silent_s = now, 0.0
+        elif self.silent_s is not None:
+            before, self.silent_s = self.silent_s, self.silent_s + passed_s
+            return before <= SILENT_S < self.silent_s
+        return False
 
 
 class Supervisor:
@@ -68,6 +95,7 @@ class Supervisor:
         self._logs = logs
         self._children: dict[str, _Child] = {}
         self._looked_s = 0.0
+        self._polled_s = time.monotonic()
         logs.mkdir(parents=True, exist_ok=True)
 
     def start(self, spec: Spec) -> None:
@@ -79,6 +107,7 @@ class Supervisor:
         """Start again what ended; what happened, as sentences. One that ended with a final code is left alone."""
         happened = []
         now = time.monotonic()
+        passed_s, self._polled_s = min(now - self._polled_s, _LOOK_S), now
         self._bound_logs(now)
         for child in self._children.values():
             if child.process is None:
@@ -88,6 +117,9 @@ class Supervisor:
                 continue
             code = child.process.poll()
             if code is None:
+                if child.is_silent(passed_s):
+                    child.process.kill()  # a stopped process takes no other signal
+                    happened.append(f"{child.spec.name} has not told of itself for {child.silent_s:.0f} s: killed")
                 continue
             child.process = None
             if code in child.spec.final:
@@ -152,6 +184,7 @@ class Supervisor:
     def _spawn(self, child: _Child) -> None:
         child.starts += 1
         child.started_s = time.monotonic()
+        child.told, child.silent_s = child.told_now(), None
         with self._open_log(child.spec.name) as log:
             child.process = subprocess.Popen(
                 child.spec.argv,

@@ -274,7 +274,8 @@ class System:
         """Start one worker of an agent."""
         name = f"{agent}-{number}"
         argv = [sys.executable, "-m", "agents.worker", agent, str(number), str(self.paths.settings)]
-        self.processes.start(Spec(name, [*argv, str(self.paths.faust / name)], {"POLARS_MAX_THREADS": "1"}, ROOT))
+        argv.append(str(self.paths.faust / name))
+        self.processes.start(Spec(name, argv, {"POLARS_MAX_THREADS": "1"}, ROOT, status=self.paths.status_of(name)))
 
     def start_collectors(self) -> None:
         """Start the process that reads all sources."""
@@ -287,14 +288,15 @@ class System:
             "POLARS_MAX_THREADS": "1",
         }
         ends = all(s.mode == "once" for s in self._config.collectors())
-        self.processes.start(Spec(COLLECT, argv, env, ROOT, frozenset({0, 2, 4} if ends else {2, 4})))
+        final = frozenset({0, 2, 4} if ends else {2, 4})
+        self.processes.start(Spec(COLLECT, argv, env, ROOT, final, self.paths.status_of(COLLECT)))
 
     def start_listeners(self) -> None:
         """Start the process that takes lines from the network; before the rest, since what is not heard is lost."""
         argv = [sys.executable, "-m", "infra.run.listen", "" if self._file is None else str(self._file.absolute())]
         env = {"AUPSTREAM_DATA": str(self.paths.folder), "AUPSTREAM_HEALTH__LISTEN": OFF}
         env |= self._config.logs.environment()
-        self.processes.start(Spec(LISTEN, argv, env, ROOT, frozenset({2})))
+        self.processes.start(Spec(LISTEN, argv, env, ROOT, frozenset({2}), self.paths.status_of(LISTEN)))
 
     def poll(self) -> list[str]:
         """Start again what ended; what happened, as sentences. Call about once a second."""

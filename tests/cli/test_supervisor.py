@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from infra.run import supervisor as module
 from infra.run.supervisor import Spec, Supervisor
 
 
@@ -36,4 +42,77 @@ def test_what_ends_by_itself_is_left_alone_after_its_final_code_and_no_other(tmp
         assert _after(supervisor, "reader", 3) == 2
         assert supervisor.exit_code("reader") == 0
     finally:
+        supervisor.stop()
+
+
+_TELLING = """\
+import pathlib, sys, time
+path = pathlib.Path(sys.argv[1])
+while True:
+    path.with_suffix(".tmp").write_text("{}")
+    path.with_suffix(".tmp").replace(path)
+    time.sleep(0.02)
+"""
+
+
+def _poll_until(supervisor: Supervisor, seen: Callable[[], object], within_s: float = 10.0) -> list[str]:
+    said, deadline = [], time.monotonic() + within_s
+    while not seen() and time.monotonic() < deadline:
+        said += supervisor.poll()
+        time.sleep(0.02)
+    return said
+
+
+def test_a_worker_that_is_stopped_as_a_whole_is_killed_and_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SILENT_S", 0.5)
+    supervisor, status = Supervisor(tmp_path), tmp_path / "worker.json"
+    supervisor.start(Spec("worker", [sys.executable, "-c", _TELLING, str(status)], status=status))
+    try:
+        _poll_until(supervisor, status.exists)
+        assert _poll_until(supervisor, lambda: False, within_s=1.0) == []  # it tells of itself
+        pid = supervisor.pid("worker")
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        said = _poll_until(supervisor, lambda: supervisor.starts["worker"] == 2)
+        assert supervisor.starts["worker"] == 2
+        assert sum("worker has not told of itself for" in sentence for sentence in said) == 1
+        assert f"worker ended with -{signal.SIGKILL:d}" in " ".join(said)
+    finally:
+        supervisor.stop()
+
+
+def test_a_worker_that_has_told_nothing_yet_is_left_time_to_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SILENT_S", 0.2)
+    supervisor, status = Supervisor(tmp_path), tmp_path / "worker.json"
+    status.write_text("{}")  # of the one before
+    supervisor.start(Spec("worker", [sys.executable, "-c", "import time; time.sleep(60)"], status=status))
+    try:
+        assert _poll_until(supervisor, lambda: False, within_s=0.8) == []
+    finally:
+        supervisor.stop()
+
+
+def test_a_supervisor_that_slept_itself_takes_nobody_for_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    supervisor, status = Supervisor(tmp_path), tmp_path / "worker.json"
+    supervisor.start(Spec("worker", [sys.executable, "-c", "import time; time.sleep(60)"], status=status))
+    try:
+        status.write_text("{}")
+        assert supervisor.poll() == []
+        now[0] += 3_600.0
+        assert supervisor.poll() == []
+        for _ in range(11):
+            now[0] += 5.0
+            assert supervisor.poll() == []
+        now[0] += 5.0
+        assert supervisor.poll() == ["worker has not told of itself for 65 s: killed"]
+    finally:
+        monkeypatch.undo()
         supervisor.stop()
