@@ -91,17 +91,24 @@ def show(*, config: ConfigOption = None, data: DataOption = None, as_json: JsonO
     run(config, data, as_json=as_json)
 
 
-def rotate(*, config: ConfigOption = None, data: DataOption = None) -> None:
+def rotate(
+    *,
+    new: Annotated[
+        bool, typer.Option("--new", help="Begin a new file of keys, since the one there was is lost for ever.")
+    ] = False,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
     """Make a new key: pseudonyms from now on are others, the old ones can still be unmasked.
 
     What runs takes the new key within seconds. A person's old and new pseudonyms are not the same text any more:
-    `aupstream privacy find` gives all of them.
+    `aupstream privacy find` gives all of them. With --new names that were sealed with lost keys stay sealed.
 
     Example: `aupstream privacy rotate`
     """
     from infra.cli.unmasking import rotate_keys  # noqa: PLC0415 - heavy
 
-    rotate_keys(config, data)
+    rotate_keys(config, data, new=new)
 
 
 def find(

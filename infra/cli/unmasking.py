@@ -8,7 +8,7 @@ from pathlib import Path
 
 from agents.build import district_of
 from agents.privacy.columns import Names
-from agents.privacy.keys import Keyring, read, rotate
+from agents.privacy.keys import Keyring, ensure, read, rotate
 from agents.privacy.pseudonyms import PATTERN, Kind, Pseudonymiser, guess, unseal
 from infra.cli.configuration import Chosen, choose
 from infra.cli.output import iso, json_line, line, printable, table, talk
@@ -116,11 +116,22 @@ def listing(config: Path | None, data: Path | None, *, as_json: bool) -> None:
     table(("number", "when", "who", "", "reason", "case", "what"), rows, empty="nobody was unmasked yet")
 
 
-def rotate_keys(config: Path | None, data: Path | None) -> None:
-    """Add a key. Raises `ConfigError` where there is no key file to add it to."""
+def rotate_keys(config: Path | None, data: Path | None, *, new: bool) -> None:
+    """Add a key.
+
+    Args:
+        config: Configuration file.
+        data: Data folder.
+        new: Make the file, whatever names are sealed with keys that were in another.
+
+    Raises:
+        ConfigError: there is no key file to add it to; or, for a new one, there is.
+    """
     chosen = choose(config, data)
     path = chosen.config.privacy.keys(chosen.config.data)
-    keyring = rotate(path)
+    if new and path.exists():
+        raise ConfigError("the keys are here", where=str(path), hint="leave --new out: it adds a key to them")
+    keyring = ensure(path) if new else rotate(path)
     line(keyring.newest.id)
     talk(f"new pseudonyms have key {keyring.newest.id}; {path} holds {len(keyring.keys)} keys: keep a copy of it")
 

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from kafka.errors import KafkaError
 
-from agents.privacy.keys import ensure
 from agents.rules.bundle import RuleSources, pack_rules
 from agents.settings import AGENTS
 from agents.sinks.clickhouse import ClickHouse
@@ -26,6 +25,7 @@ from infra.embedded import EmbeddedServers, read_endpoints
 from infra.permits.keeping import recorded
 from infra.permits.telling import tell
 from infra.privacy.versions import purge_context
+from infra.run import keyfile
 from infra.run.absences import Absences
 from infra.run.again import Again
 from infra.run.announcing import announce, periods, shown
@@ -36,7 +36,7 @@ from infra.run.paths import DataPaths
 from infra.run.retaining import Daily
 from infra.run.supervisor import Spec, Supervisor
 from infra.run.topics import Wanted, create, keep_for, wanted
-from schemas.errors import AupstreamError, ConfigError, ServerError
+from schemas.errors import AupstreamError, ServerError
 from schemas.headers import NEVER
 
 ROOT = Path(__file__).parents[2]
@@ -121,7 +121,7 @@ class System:
         """
         try:
             self.paths.make()
-            self.ensure_keys()
+            keyfile.look(self._config)
             self.start_servers()
             self._processes = Supervisor(self.paths.logs)
             if collectors and self._config.listeners:
@@ -136,23 +136,6 @@ class System:
         except BaseException:
             self.stop()
             raise
-
-    def ensure_keys(self) -> None:
-        """Make the keys of pseudonyms where there are none.
-
-        Raises:
-            ConfigError: they cannot be used: nothing is stored with names because of that.
-        """
-        privacy = self._config.privacy
-        if privacy.on:
-            path = privacy.keys(self._config.data)
-            new = not path.exists()
-            if new and self._config.agents.machine:
-                hint = f"copy {path.name} of the first machine: with other keys the same name is two pseudonyms"
-                raise ConfigError("the keys of pseudonyms are not here", where=str(path), hint=hint)
-            ensure(path)
-            if new:
-                self._say(f"made the keys of pseudonyms: {path}; keep a copy, names cannot be read without it")
 
     def start_servers(self) -> None:
         """Servers where embedded and not running yet, topics, tables."""
@@ -169,19 +152,9 @@ class System:
         store = ClickHouse(self.clickhouse, threading.Event())
         for name in migrate(store):
             self._say(f"ClickHouse: {name}")
-        self._check_keys(store)
+        keyfile.settle(self._config, store.execute, self._say)
         store.close()
         self._write_settings()
-
-    def _check_keys(self, store: ClickHouse) -> None:
-        """Say where stored names cannot be read with the keys that are here."""
-        if not self._config.privacy.on:
-            return
-        keyring = ensure(self._config.privacy.keys(self._config.data))
-        stored = store.execute("SELECT DISTINCT key_id FROM sealed_names ORDER BY key_id")
-        lost = [key_id for (key_id,) in stored if keyring.by_id(key_id) is None]
-        if lost:
-            self._say(f"names were sealed with keys that are not here ({', '.join(lost)}): they cannot be unmasked")
 
     def _embedded(self) -> None:
         running = read_endpoints(self.paths.servers)
