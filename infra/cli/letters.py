@@ -100,7 +100,8 @@ def show(event_id: str, why: tuple[str, str], config: Path | None, data: Path | 
 
     Raises:
         ConfigError: this is no id, or there are no keys.
-        InputError: there is none of this id, or several begin so; or the unmask log does not hold.
+        InputError: there is none of this id, or several begin so; or the unmask log does not hold. Or its line was
+            asked for and cannot be opened: the rest of it is printed before.
     """
     if not _ID.fullmatch(event_id):
         hint = "take one from `aupstream deadletters list`"
@@ -121,7 +122,20 @@ def show(event_id: str, why: tuple[str, str], config: Path | None, data: Path | 
             [raw] = opened(store, chosen, found, "read dead letter", why)
     finally:
         store.close()
-    shown = letter.shown(raw)
+    _print(letter.shown(raw), as_json=as_json)
+    if raw is None and why[0].strip():
+        raise _not_opened(letter, chosen)
+
+
+def _not_opened(letter: Letter, chosen: Chosen) -> InputError:
+    key, file = str(letter.told["sealed_with"]), chosen.config.privacy.keys(chosen.config.data)
+    if read(file).by_id(key) is not None:
+        return InputError("what the line is sealed as is damaged", where=letter.id, hint="take a copy of ClickHouse")
+    hint = f"bring back the keys that have {key}; they are read from {file}"
+    return InputError(f"the line is sealed with {key}, which is not here", where=letter.id, hint=hint)
+
+
+def _print(shown: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         json_line(shown)
         return

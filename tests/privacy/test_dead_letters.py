@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agents.privacy.keys import rotate
+from agents.privacy.keys import ensure, rotate
 from infra.cli.letters import letters
 from infra.cli.store import Store
 from tests.cli.command import aupstream
@@ -51,3 +51,12 @@ def test_it_opens_after_the_keys_were_changed_and_not_without_them(own: Stored) 
     without = aupstream(*show)
     assert (without.code, without.out) == (2, "")
     assert "there is no file with the keys" in without.err
+
+
+def test_a_line_whose_key_is_not_in_the_file_is_no_empty_line(own: Stored) -> None:
+    letter = letters(Store(own.dsn), limit=1)[0]
+    own.keys.unlink()
+    ensure(own.keys)
+    ran = aupstream("deadletters", "show", letter.id, "--reason", "x", "-c", own.config, "--json")
+    assert (ran.code, ran.objects[0]["raw"]) == (4, None)
+    assert f"sealed with {letter.told['sealed_with']}, which is not here" in ran.err
