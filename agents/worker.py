@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import sys
 from pathlib import Path
 
+from schemas.errors import AupstreamError
 from schemas.logs import configure
 from schemas.metrics import Metrics
 from schemas.traces import tracing
 
+log = logging.getLogger("aupstream.agent")
 # Rows make no cycles: looking for some after every 700 new objects cost a quarter of correlate's time.
 COLLECT = (50_000, 20, 50)  # for gc.set_threshold
 
 
-def main(argv: list[str]) -> None:
-    """Run one agent until SIGTERM."""
+def main(argv: list[str]) -> int:
+    """Run one agent until SIGTERM; the exit code where it cannot begin."""
+    try:
+        _run(argv)
+    except AupstreamError as error:
+        log.critical("%s", error)  # it names its place and what to do: a traceback would hide that
+        return error.exit_code
+    return 0
+
+
+def _run(argv: list[str]) -> None:
     agent, instance, settings_file, home = argv
     os.environ.setdefault("POLARS_MAX_THREADS", "1")  # more processes, not more threads
     gc.set_threshold(*COLLECT)
@@ -36,4 +48,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

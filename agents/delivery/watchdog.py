@@ -14,6 +14,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from schemas.errors import AupstreamError
+
 log = logging.getLogger("aupstream.agent")
 CRASHED = 70  # exit code after an error that only a restart can mend
 LOOK_S = 1.0
@@ -62,6 +64,8 @@ class Watchdog(threading.Thread):
 
 def crash(why: str, error: BaseException | None = None) -> None:
     """End the process now; the supervisor starts it again and it resumes from its last checkpoint."""
+    if isinstance(error, AupstreamError):  # it says what, where and what to do: a traceback would hide that
+        why, error = f"{why}: {error}", None
     log.critical("%s; the worker ends and is started again", why, exc_info=error)
     logging.shutdown()
     os._exit(CRASHED)

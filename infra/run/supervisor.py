@@ -9,12 +9,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from infra.embedded.logs import bound
+from infra.run.lastwords import last_error
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 15.0
@@ -60,6 +61,7 @@ class _Child:
     again_s: float = 0.0
     starts: int = 0
     code: int | None = None
+    log_at: int = 0  # where its part of the log begins
     told: tuple[int, int] | None = None  # which status it wrote last
     silent_s: float | None = None  # since then; None: it has written none since its start
 
@@ -121,21 +123,24 @@ class Supervisor:
                     child.process.kill()  # a stopped process takes no other signal
                     happened.append(f"{child.spec.name} has not told of itself for {child.silent_s:.0f} s: killed")
                 continue
-            child.process = None
-            if code in child.spec.final:
-                child.code = code
-                if code:
-                    happened.append(f"{child.spec.name} ended with {code} (log: {self.log_of(child.spec.name)})")
-                continue
-            if now - child.started_s > STEADY_S:
-                child.pause_s = FIRST_PAUSE_S
-            child.again_s = now + child.pause_s
-            happened.append(
-                f"{child.spec.name} ended with {code}; it starts again in {child.pause_s:.1f} s "
-                f"(log: {self.log_of(child.spec.name)})"
-            )
-            child.pause_s = min(child.pause_s * 2, LONGEST_PAUSE_S)
+            happened += self._ended(child, code, now)
         return happened
+
+    def _ended(self, child: _Child, code: int, now: float) -> Iterator[str]:
+        child.process = None
+        log = self.log_of(child.spec.name)
+        why = last_error(log, child.log_at) if code else ""
+        ended = f"{child.spec.name} ended with {code}{f': {why}' if why else ''}"
+        if code in child.spec.final:
+            child.code = code
+            if code:
+                yield f"{ended} (log: {log})"
+            return
+        if now - child.started_s > STEADY_S:
+            child.pause_s = FIRST_PAUSE_S
+        child.again_s = now + child.pause_s
+        yield f"{ended}; it starts again in {child.pause_s:.1f} s (log: {log})"
+        child.pause_s = min(child.pause_s * 2, LONGEST_PAUSE_S)
 
     def log_of(self, name: str) -> Path:
         """Log file of a process."""
@@ -186,6 +191,7 @@ class Supervisor:
         child.started_s = time.monotonic()
         child.told, child.silent_s = child.told_now(), None
         with self._open_log(child.spec.name) as log:
+            child.log_at = log.seek(0, os.SEEK_END)
             child.process = subprocess.Popen(
                 child.spec.argv,
                 stdin=subprocess.DEVNULL,

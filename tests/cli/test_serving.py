@@ -99,6 +99,9 @@ def test_a_hangup_reads_the_rules_again_and_wrong_ones_change_nothing(running: U
     config = tmp_path / "aupstream.toml"
     source = f'[[sources]]\nname = "hangup"\ntype = "squid"\npath = "{log}"\nmode = "follow"\n'
     config.write_text(f'[rules]\npaths = ["rules"]\n\n{source}')
+    assert (
+        aupstream("privacy", "rotate", "--new", "--config", config).code == 0
+    )  # names are sealed with those of others
     known = ("rules", "history", "--config", config, "--data", running.data, "--json")
     rules.write_text(RULES.format(title="First"))
     argv = [sys.executable, "-m", "infra.cli", "run", "--config", str(config), "--data", str(running.data)]

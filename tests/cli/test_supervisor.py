@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from infra.run import supervisor as module
+from infra.run.lastwords import last_error
 from infra.run.supervisor import Spec, Supervisor
 
 
@@ -116,3 +117,47 @@ def test_a_supervisor_that_slept_itself_takes_nobody_for_silent(
     finally:
         monkeypatch.undo()
         supervisor.stop()
+
+
+_FAILING = """\
+import logging
+from agents.delivery.watchdog import crash
+from schemas.errors import {kind}
+from schemas.logs import configure
+from schemas.logsettings import LogSettings
+configure("worker", LogSettings(format="{form}"))
+try:
+    raise {kind}("1000 messages in a row are refused", **{more})
+except Exception as error:
+    logging.getLogger("x").error("earlier")
+    crash("handling a message failed", error)
+"""
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_why_a_worker_ended_is_said_where_that_is_said(tmp_path: Path, form: str) -> None:
+    supervisor = Supervisor(tmp_path)
+    code = _FAILING.format(kind="StateError", form=form, more={"where": "aup.x/0/5", "hint": "find out who"})
+    supervisor.start(Spec("worker", [sys.executable, "-c", code], cwd=Path(__file__).parents[2]))
+    try:
+        said = _poll_until(supervisor, lambda: supervisor.pid("worker") is None)
+        said += supervisor.poll()
+    finally:
+        supervisor.stop()
+    why = "handling a message failed: aup.x/0/5: 1000 messages in a row are refused (find out who)"
+    assert said[0].startswith(f"worker ended with 70: {why}; it starts again in")
+    assert "Traceback" not in supervisor.log_of("worker").read_text()
+
+
+def test_of_an_error_of_others_only_its_kind_is_repeated(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    head = "2026-11-28 10:00:00,000"
+    log.write_text(
+        f"{head} ERROR aupstream.agent old\n{head} CRITICAL aupstream.agent a timed step failed; the worker ends "
+        "and is started again\nTraceback (most recent call last):\n  File 'x.py', line 3\nValueError: ada@s.example\n"
+        f"{head} INFO aupstream.agent gone\n"
+    )
+    assert last_error(log) == "a timed step failed: ValueError"
+    assert last_error(log, log.stat().st_size) == ""
+    assert last_error(log, 1 << 30) == "a timed step failed: ValueError"
+    assert last_error(tmp_path / "none") == ""
