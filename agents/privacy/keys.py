@@ -23,6 +23,10 @@ _LINE = re.compile(r"([0-9a-f]{4}) ([0-9a-f]{64}) (\S+)")
 _HEAD = "# Keys of aupstream's pseudonyms, the newest last. Keep this file secret, and keep a copy of it.\n"
 
 
+class KeysMissingError(ConfigError):
+    """There is no file of keys."""
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
     """One key.
@@ -75,14 +79,15 @@ def read(path: Path) -> Keyring:
     """Read a key file.
 
     Raises:
-        ConfigError: it is missing, others may read it, or a line is wrong.
+        KeysMissingError: it is missing.
+        ConfigError: others may read it, or a line is wrong.
     """
     where = str(path)
     try:
         text, mode = path.read_text("ascii"), path.stat().st_mode & 0o777
     except FileNotFoundError as error:
         hint = "bring back your copy of it, or set privacy.key_file; `aupstream run` and `up` make one where none was"
-        raise ConfigError("there is no file with the keys of pseudonyms", where=where, hint=hint) from error
+        raise KeysMissingError("there is no file with the keys of pseudonyms", where=where, hint=hint) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"the keys of pseudonyms cannot be read: {error}", where=where) from error
     if mode & 0o077:

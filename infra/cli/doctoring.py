@@ -31,9 +31,9 @@ from infra.run.checks import (
     recipients,
     secrets,
     sources,
-    workers,
     worst,
 )
+from infra.run.checks_here import listeners, positions, workers
 from infra.run.checks_kafka import Found, kafka, retention
 from schemas.errors import AupstreamError
 
@@ -63,6 +63,8 @@ def _checks(chosen: Chosen) -> Iterator[Check]:
     yield from disk(config)
     yield from secrets(config, chosen.file)
     yield from sources(config)
+    yield from positions(config)
+    yield from listeners(config)
     yield from mail(config)
     try:
         district = district_of(config.district)
@@ -117,6 +119,6 @@ def _clickhouse(chosen: Chosen) -> Iterator[Check]:
         return list(store.stream(query)[1])
 
     try:
-        yield from clickhouse(execute)
+        yield from clickhouse(chosen.config, execute)
     finally:
         store.close()

@@ -1,6 +1,6 @@
 """What `aupstream doctor` looks at: each check says how it stands and, where it is not well, what to do; no changes.
 
-See `infra.run.checks_kafka` for Kafka.
+See `infra.run.checks_kafka` for Kafka, and `infra.run.checks_here` for what runs, or is to run, on this machine.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from typing import Any, Literal
 from agents.alerts.sending import UndeliveredError
 from agents.context.district import District
 from agents.context.whose import person_of
+from agents.privacy.keys import KeysMissingError, read
 from agents.stages.notify import server_of
 from infra.clickhouse.migrate import files
 from infra.config import Config
 from infra.embedded.servers import LEAST_FREE
-from infra.run.drain import statuses
-from infra.run.paths import DataPaths
+from infra.run.keyfile import missing, stored_keys
 from schemas.errors import AupstreamError
 
 ROOMY = 2 << 30  # bytes of disk below which one is warned
@@ -51,11 +51,17 @@ class Check:
 def disk(config: Config) -> Iterator[Check]:
     """The data folder: writable, and room on its disk."""
     folder = config.data.absolute()
-    place = next(p for p in (folder, *folder.parents) if p.exists())
+    place = next(p for p in (folder, *folder.parents) if os.path.lexists(p))
+    if not place.is_dir():
+        yield Check("data folder", "bad", f"{place} is no folder", "name another by `data`")
+        return
     if not os.access(place, os.W_OK | os.X_OK):
         yield Check("data folder", "bad", f"{place} cannot be written to", "run as its owner, or change the owner")
         return
-    free = shutil.disk_usage(place).free
+    total, _, free = shutil.disk_usage(place)
+    if not total:  # /proc and the like
+        yield Check("data folder", "bad", f"{folder}: nothing can be kept in {place}", "name another by `data`")
+        return
     state: State = "bad" if free < LEAST_FREE else "warning" if free < ROOMY else "ok"
     todo = "" if state == "ok" else "make room: the embedded servers are not started on a full disk"
     yield Check("data folder", state, f"{folder}: {free >> 20} MB are free", todo)
@@ -79,8 +85,18 @@ def secrets(config: Config, file: Path | None) -> Iterator[Check]:
             yield Check("secrets", "bad", f"{path} is no file with something in it", "name the file with the secret")
         elif mode & 0o077:
             yield Check("secrets", "warning", f"others may read {path}", f"chmod 600 {path}")
-    if config.privacy.on and not config.privacy.keys(config.data).exists():
-        yield Check("secrets", "unknown", "the keys of pseudonyms are made at the first start", "")
+    if config.privacy.on:
+        yield from _keys(config)
+
+
+def _keys(config: Config) -> Iterator[Check]:
+    try:
+        read(config.privacy.keys(config.data))
+    except KeysMissingError:
+        yield Check("secrets", "unknown", "there are no keys of pseudonyms yet: the first start makes them")
+    except AupstreamError as error:
+        todo = error.hint or "see that the account that runs aupstream may read it, and nobody else"
+        yield Check("secrets", "bad", f"{error.where}: {error.what}", todo)
 
 
 def mail(config: Config) -> Iterator[Check]:
@@ -126,17 +142,27 @@ def sources(config: Config) -> Iterator[Check]:
         if not found:
             state: State = "warning" if source.mode == "follow" else "bad"
             yield Check(name, state, f"{path} is not there", "check the path; a followed log may come later")
+        elif folders := [p for p in found if p.is_dir()]:
+            todo = f"name files in it, such as {folders[0] / '*.log'}"
+            yield Check(name, "bad", f"{folders[0]} is a folder", todo)
         elif unreadable := [p for p in found if not os.access(p, os.R_OK)]:
             todo = "give the account that collects leave to read it, e.g. by the group adm"
             yield Check(name, "bad", f"{unreadable[0]} cannot be read by this account", todo)
         else:
-            yield Check(name, "ok", f"{path}: {len(found)} {'file' if len(found) == 1 else 'files'}")
+            number = f"{len(found)} {'file' if len(found) == 1 else 'files'}"
+            if any(p.stat().st_size for p in found):
+                yield Check(name, "ok", f"{path}: {number}")
+            else:
+                once = source.mode == "once"
+                todo = "see whether its program writes it, and with this name" if once else ""
+                yield Check(name, "warning" if once else "ok", f"{path}: {number}, and nothing in it", todo)
 
 
-def clickhouse(execute: Any) -> Iterator[Check]:
-    """Whether tables are those of this release, room on its disks, and its clock.
+def clickhouse(config: Config, execute: Any) -> Iterator[Check]:
+    """Whether tables are those of this release, room on its disks, its clock, and the keys of what it holds.
 
     Args:
+        config: Says where the keys are.
         execute: Runs a query and gives its rows; `AupstreamError` where it cannot.
     """
     try:
@@ -161,6 +187,7 @@ def clickhouse(execute: Any) -> Iterator[Check]:
             yield Check("tables", "warning", f"{missing} migrations are to be done", "they are done at the next start")
         else:
             yield Check("tables", "ok", f"of this release (migration {newest})")
+    yield from _sealed(config, execute)
     with suppress(AupstreamError):
         for name, free in execute("SELECT name, free_space FROM system.disks"):
             state = "ok" if free >= ROOMY else "bad" if free < LEAST_FREE else "warning"
@@ -169,21 +196,21 @@ def clickhouse(execute: Any) -> Iterator[Check]:
             )
 
 
-def workers(config: Config) -> Iterator[Check]:
-    """Who has told of itself lately, and what of its logs is wrong."""
-    told = list(statuses(DataPaths(config.data.absolute()).status))
-    if not told:
-        yield Check("workers", "unknown", "nothing runs on this data folder", "")
-    for status in told:
-        problems = {n: s["problem"] for n, s in status.get("sources", {}).items() if s.get("problem")}
-        for name, problem in problems.items():
-            yield Check(f"source {name}", "bad", problem, "see `aupstream status` and the log of the collectors")
-        refused_now = sum(f.get("refused", 0) for f in status.get("inputs", {}).values())
-        if refused_now:
-            detail = f"{status['worker']} refused {refused_now} messages"
-            yield Check("workers", "warning", detail, "see its log: who else may write to these topics?")
-    if told:
-        yield Check("workers", "ok", f"{len(told)} run: {', '.join(sorted(s['worker'] for s in told))}")
+def _sealed(config: Config, execute: Any) -> Iterator[Check]:
+    """Whether the keys are here that stored names are sealed with."""
+    with suppress(AupstreamError):
+        stored = stored_keys(execute) if config.privacy.on else []
+        path = config.privacy.keys(config.data)
+        try:
+            lost = [key for key in stored if read(path).by_id(key) is None]
+        except KeysMissingError:
+            if stored:
+                error = missing(str(path), stored)
+                yield Check("secrets", "bad", f"{path}: {error.what}", error.hint)
+            return
+        if lost:
+            what = f"names are sealed with keys that are not in {path}: {', '.join(lost)}"
+            yield Check("secrets", "warning", what, "if there is another file of keys, name that one; they stay sealed")
 
 
 def worst(checks: Sequence[Check]) -> State:

@@ -46,6 +46,11 @@ class DataPaths:
         return self.folder / "run" / "agents.json"
 
     @property
+    def roll(self) -> Path:
+        """Who ought to run here; locked by who keeps them running."""
+        return self.folder / "run" / "roll"
+
+    @property
     def context(self) -> Path:
         """Copies of inventory, roster and permits, a folder a version."""
         return self.folder / "context"

@@ -34,6 +34,7 @@ from infra.run.drain import Drain, agent_partitions, statuses
 from infra.run.health import OFF, Health
 from infra.run.paths import DataPaths
 from infra.run.retaining import Daily
+from infra.run.roll import Roll
 from infra.run.supervisor import Spec, Supervisor
 from infra.run.topics import Wanted, create, keep_for, wanted
 from schemas.errors import AupstreamError, ServerError
@@ -68,6 +69,7 @@ class System:
         self._retention: Daily | None = None
         self._again: Again | None = None
         self._absences: Absences | None = None
+        self._roll = Roll(self.paths.roll)
         self._context = ContextFiles(config.district, self.paths.context)
         self.kafka = config.kafka.address
         self.clickhouse = config.clickhouse.dsn
@@ -274,7 +276,9 @@ class System:
     def poll(self) -> list[str]:
         """Start again what ended; what happened, as sentences. Call about once a second."""
         happened = [] if self._servers is None else self._servers.poll()
-        return happened + self.processes.poll()
+        happened += self.processes.poll()
+        self._roll.tell(self._expected())
+        return happened
 
     def once_for_all(self) -> Iterator[str]:
         """Look after what one machine does for all; what happened, as sentences. Call it as often as `poll`."""
@@ -291,8 +295,11 @@ class System:
         """Workers that do not run, or have not told of themselves lately."""
         pids = self.processes.pids
         running = {s["worker"] for s in statuses(self.paths.status) if s["pid"] in pids.values()}
-        ended = {name for name in self.processes.starts if self.processes.exit_code(name) == 0}
-        return sorted(self.processes.starts.keys() - running - ended)
+        return sorted(self._expected() - running)
+
+    def _expected(self) -> set[str]:
+        """Names of what has not come to its end."""
+        return {name for name in self.processes.starts if self.processes.exit_code(name) != 0}
 
     def health(self) -> Health:
         """Answers over HTTP for as long as it is told that this process goes round; not started yet."""
@@ -357,6 +364,7 @@ class System:
             self._again.stop()
         if self._absences is not None:
             self._absences.stop()
+        self._roll.close()
         if self._processes is not None:
             self._processes.stop()
         if self._servers is not None:
