@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from infra.cli.output import talk
+from schemas.errors import ConfigError
 
 if TYPE_CHECKING:
     from infra.config import Config
@@ -52,10 +53,10 @@ def choose(file: Path | None, data: Path | None = None, *, quiet: bool = False) 
     """Load the configuration that was named, or the one that lies here.
 
     Raises:
-        ConfigError: it cannot be read.
+        ConfigError: it cannot be read, or its data folder is none.
         Errors: every key that is wrong.
     """
-    from infra.config import load  # noqa: PLC0415 - `--help` needs no configuration
+    from infra.config import file_of, load  # noqa: PLC0415 - `--help` needs no configuration
     from infra.run.paths import DataPaths  # noqa: PLC0415 - likewise
 
     if file is None and Path(DEFAULT).is_file():
@@ -65,6 +66,11 @@ def choose(file: Path | None, data: Path | None = None, *, quiet: bool = False) 
     config = load(file)
     if data is not None:
         config = config.model_copy(update={"data": data.absolute()})
+    blocked = DataPaths(config.data.absolute()).in_the_way
+    if blocked is not None:
+        where = "--data" if data is not None else file_of(file).where(("data",))
+        hint = f"name a folder, there or still to be made, in place of {config.data}"
+        raise ConfigError(f"{blocked} is no folder: nothing can be kept there", where=where, hint=hint)
     kept = config.district.model_copy(update={"kept": DataPaths(config.data.absolute()).context})
     config = config.model_copy(update={"district": kept})
     return Chosen(config, file)

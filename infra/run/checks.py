@@ -51,10 +51,7 @@ class Check:
 def disk(config: Config) -> Iterator[Check]:
     """The data folder: writable, and room on its disk."""
     folder = config.data.absolute()
-    place = next(p for p in (folder, *folder.parents) if os.path.lexists(p))
-    if not place.is_dir():
-        yield Check("data folder", "bad", f"{place} is no folder", "name another by `data`")
-        return
+    place = next(p for p in (folder, *folder.parents) if p.exists())
     if not os.access(place, os.W_OK | os.X_OK):
         yield Check("data folder", "bad", f"{place} cannot be written to", "run as its owner, or change the owner")
         return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +71,14 @@ class DataPaths:
     def faust(self) -> Path:
         """Faust's own files."""
         return self.folder / "faust"
+
+    @property
+    def in_the_way(self) -> Path | None:
+        """What stands where the folder, or one that it is in, is to be made, and is no folder; None: nothing."""
+        for path in (self.folder, *self.folder.parents):
+            with suppress(FileNotFoundError, NotADirectoryError):
+                return None if stat.S_ISDIR(path.stat().st_mode) else path
+        return None
 
     def make(self) -> None:
         """Make the folders."""

@@ -16,6 +16,7 @@ from infra.run import checks, checks_here
 from infra.run.checks import Check
 from infra.run.paths import DataPaths
 from infra.run.roll import Roll, called
+from tests.cli.command import aupstream
 
 
 @pytest.fixture
@@ -121,3 +122,16 @@ def test_a_certificate_that_is_not_there_and_addresses_that_another_program_has(
 def test_a_data_folder_where_nothing_can_be_kept_is_no_full_disk() -> None:
     (said,) = _bad(list(checks.disk(Config.model_validate({"data": "/proc/aupstream"}))))
     assert "MB are free" not in said
+
+
+@pytest.mark.parametrize("data", ["access.log", "access.log/data"])
+@pytest.mark.parametrize("command", ["doctor", "status", "violations"])
+def test_a_data_folder_that_is_a_file_is_named_by_its_key(tmp_path: Path, data: str, command: str) -> None:
+    (tmp_path / "access.log").touch()
+    file = tmp_path / "aupstream.toml"
+    file.write_text(f'data = "{data}"\n')
+    ran = aupstream(command, "-c", file)
+    assert (ran.code, ran.out) == (2, "")
+    assert f"{file}:1:1: data: {tmp_path / 'access.log'} is no folder" in ran.err
+    told = aupstream(command, "--data", tmp_path / "access.log")
+    assert (told.code, "--data: " in told.err) == (2, True)
