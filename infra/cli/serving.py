@@ -28,6 +28,7 @@ from schemas.errors import AupstreamError, ConfigError, ServerError
 from schemas.logs import configure
 
 _POLL_S = 1.0
+_OWN = 0o077  # what is made here, logs and spools with names in them too, is for this account alone
 _SAY_EVERY_S = 5.0
 
 
@@ -62,6 +63,7 @@ def terminable(clean_up: Callable[[], None]) -> Iterator[None]:
 
 def _chosen(process: str, config: Path | None, data: Path | None) -> Chosen:
     """The configuration; from here on the process says what it does in JSON where that is asked for."""
+    os.umask(_OWN)
     chosen = choose(config, data)
     if chosen.config.logs.format == "json":
         configure(process, chosen.config.logs)
@@ -215,6 +217,7 @@ def collect(config: Path | None, data: Path | None) -> NoReturn:
         ConfigError: there is no source.
         ServerError: Kafka does not run.
     """
+    os.umask(_OWN)
     chosen = choose(config, data)
     _check_sources(chosen, stdin=True)
     kafka = kafka_of(chosen)
@@ -237,6 +240,7 @@ def listen(config: Path | None, data: Path | None) -> NoReturn:
     Raises:
         ConfigError: there is no listener, or one is wrong.
     """
+    os.umask(_OWN)
     chosen = choose(config, data)
     if not chosen.config.listening():
         where = str(chosen.file or "no configuration file")
