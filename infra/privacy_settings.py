@@ -29,7 +29,8 @@ class Retention(BaseModel):
     violations_days: int = _DAYS
     evidence_days: int = _DAYS
     dead_letters_days: int = _DAYS
-    kafka_days: int = Field(default=7, ge=1, le=3_650, description="Events and detections on Kafka.")
+    # The longest window of a shipped rule, and an outage with what it takes to catch up: see `checks_kafka.retention`.
+    kafka_days: int = Field(default=9, ge=1, le=3_650, description="Events and detections on Kafka.")
     identity_days: int = Field(default=60, ge=1, le=3_650, description="Who had which address, on Kafka.")
     appeal_days: int = Field(default=30, ge=0, le=3_650, description="So long a violation may be appealed against.")
 

@@ -178,7 +178,7 @@ def retention(config: Config, rules: RuleSet, found: Found) -> Iterator[Check]:
     for name in (*(kind.topic for kind in EventKind), DETECTIONS):
         said = int(topics[name].config[_KEEP])
         kept = found.retention_ms.get(name, said)
-        if 0 <= kept != said:
+        if 0 <= kept != said and config.privacy.retention.model_fields_set:  # else a start leaves it as it is, too
             detail = f"{name} is kept {_days(kept)}, and [privacy.retention] says {_days(said)}"
             todo = (
                 f"kafka-configs.sh --alter --topic {name} --add-config {_KEEP}={said}, or a restart of `aupstream run`"

@@ -50,10 +50,10 @@ def wanted(
 ) -> dict[str, Wanted]:
     """Every topic of aupstream.
 
-    Events are kept a week where nothing else is said: longer than the longest outage that is promised to be caught up
-    with. Facts are kept longer than events, since every worker reads them whole. Violations are kept as long as in
-    ClickHouse, for ever by Kafka's measure: ten years; their topic keeps the number of partitions that it was made
-    with, since all that is said of one violation must stay in one of them.
+    Events are kept nine days where nothing else is said: longer than the longest outage that is promised to be caught
+    up with, and the longest window of a shipped rule. Facts are kept longer than events, since every worker reads them
+    whole. Violations are kept as long as in ClickHouse, for ever by Kafka's measure: ten years; their topic keeps the
+    number of partitions that it was made with, since all that is said of one violation must stay in one of them.
     """
     # The broker's own time: it refuses messages from a client whose clock is more than an hour ahead.
     plain = {

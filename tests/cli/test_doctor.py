@@ -13,7 +13,7 @@ from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from agents.build import district_of
-from agents.rules.loader import parse_rules
+from agents.rules.loader import load_rules, parse_rules
 from infra.config import Config
 from infra.embedded.ports import free_ports
 from infra.run import checks, checks_kafka
@@ -112,6 +112,14 @@ def test_retention_is_held_against_the_longest_window(days: int, state: str) -> 
     (detections,) = [c for c in found if "aup.detections" in c.detail]
     assert detections.state == state
     assert ("set privacy.retention.kafka_days = 12" in detections.todo) == (state == "warning")
+
+
+def test_out_of_the_box_nothing_is_wanting_and_topics_of_the_release_before_are_no_mistake() -> None:
+    config, rules = Config.model_validate({"data": "data"}), load_rules()
+    assert {c.state for c in checks_kafka.retention(config, rules, checks_kafka.Found())} == {"ok"}
+    week = dict.fromkeys(("aup.detections", "aup.events.mail"), 7 * 86_400_000)
+    (doubt,) = [c for c in checks_kafka.retention(config, rules, checks_kafka.Found(week)) if c.state != "ok"]
+    assert "set privacy.retention.kafka_days = 9" in doubt.todo
 
 
 def test_retention_is_what_stands_where_a_topic_stands() -> None:
