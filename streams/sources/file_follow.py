@@ -8,6 +8,8 @@ What can happen to it, and what is done:
   until it is told to reopen.
 - *Copied and truncated*: the content shrinks or begins otherwise. What was not read yet is read in the copy, which is
   known by its generation.
+- *Replaced* by a copy of itself that has more (`rsync`, `sed -i`, an editor): reading goes on in the copy where it was,
+  once the old file has had nothing for `grace_us`. Where the copy is not what was read so far, that is a problem.
 - *Any of it several times*, while the collector was down or slow: the contents between the last one read and the
   log are the rotated files that are newer; they are read in order.
 
@@ -33,6 +35,7 @@ from streams.sources.siblings import Family, Generations, Rotated, Sibling
 log = logging.getLogger(__name__)
 
 _HEAD = 1_024  # bytes at the start of the content by which a replaced content is noticed, at the least
+_COMPARED = 1 << 20  # bytes before the place of reading that a copy in the log's place must have too
 _LONG_HEAD = 2 * PREAMBLE_BYTES  # where a header comes first, until it is known where it ends
 GRACE_US = 2_000_000
 
@@ -103,6 +106,7 @@ class FileFollow(Source):
         self._quiet_since: int | None = None
         self._at_end = False
         self._lost: tuple[str, int] | None = None  # where a disk error stopped reading
+        self._compared: tuple[tuple[object, ...], bool] = (), False  # a copy in the log's place, and whether it is one
 
     @property
     def ended(self) -> bool:
@@ -211,6 +215,8 @@ class FileFollow(Source):
             self.problem = None if isinstance(error, FileNotFoundError) else unreadable(self._path, error)
             here = None
         following = [] if here is not None and here.identity == self._file.identity else self._successors()
+        if here is not None and here.identity != self._file.identity and not following and self._is_known(here):
+            return self._replaced(here, now_us)
         if here is not None and (here.identity == self._file.identity or (self._family.reads_all and not following)):
             self.problem, self._at_end, self._quiet_since = None, True, None
             return False
@@ -222,6 +228,57 @@ class FileFollow(Source):
             return False
         self._final = True
         return True
+
+    def _is_known(self, here: Sibling) -> bool:
+        """True where the file in the log's place is told to be read already by its first line, and by nothing else."""
+        assert self._content is not None
+        generation = self._generations.of(here)
+        return generation == self._content.generation != "" or (generation != "" and not self._family.reads_all)
+
+    def _replaced(self, here: Sibling, now_us: int) -> bool:
+        """The log is another file now that begins as one that was read: True where reading goes on in it."""
+        assert self._content is not None
+        if self._generations.of(here) != self._content.generation:
+            self._quiet_since = None
+            self._explain_nothing()
+            return False
+        if not self._is_copy(here):
+            self._quiet_since = None
+            self.problem = InputError(
+                f"another file is in the log's place: it begins with the same line and is not what was read so far, up "
+                f"to byte {self._content.offset}",
+                where=str(here.path),
+                hint="it was edited, or cut; put back a copy that begins with what was read, or read it as a source of "
+                "another name",
+            )
+            return False
+        if here.size <= self._content.position:
+            self.problem, self._at_end, self._quiet_since = None, True, None
+            return False
+        if self._quiet_since is None:
+            self._quiet_since = now_us
+        return now_us - self._quiet_since >= self._grace_us and self._open(here, self._content.offset)
+
+    def _is_copy(self, here: Sibling) -> bool:
+        """True where a file has the bytes before the place of reading that the open one has: what a restart checks."""
+        assert self._content is not None
+        stream, end = self._content.stream, self._content.offset
+        key = (here.identity, here.size, here.mtime_ns, end)
+        if self._compared[0] != key:
+            start = max(0, end - _COMPARED)
+            try:
+                with here.path.open("rb", buffering=0) as other:
+                    asked = other.fileno()
+                    same = stream is not None and all(
+                        os.pread(stream.fileno(), count, at) == os.pread(asked, count, at)
+                        for at, count in ((0, min(_HEAD, end)), (start, end - start))
+                    )
+                    same = same and os.fstat(asked).st_size >= end
+            except OSError as error:
+                self.problem = unreadable(here.path, error)
+                return False
+            self._compared = key, same
+        return self._compared[1]
 
     def _follow_copy(self) -> None:
         """The content was replaced under the handle: read its rest in the copy, if there is one."""

@@ -229,6 +229,68 @@ def test_a_hole_left_by_truncating_a_file_being_written_is_no_line(tmp_path: Pat
     assert follower.got == log.written
 
 
+def _replace(log: Log, content: bytes) -> None:
+    """As `rsync`, `sed -i` and editors do: another file under the same name."""
+    copy = log.path.with_name("copy")
+    copy.write_bytes(content)
+    copy.rename(log.path)
+
+
+def test_a_longer_copy_in_the_place_of_the_log_is_read_on(log: Log) -> None:
+    follower = read_from(log)
+    _replace(log, log.path.read_bytes())
+    follower.poll()
+    assert (follower.source.problem, follower.source.at_end) == (None, True)
+    for _ in range(3):
+        log.written.append(b"line %d" % len(log.written))
+        _replace(log, log.path.read_bytes() + log.written[-1] + b"\n")
+        follower.poll()
+    assert follower.got == log.written
+    assert (follower.source.problem, follower.source.at_end) == (None, True)
+    log._handle = log.path.open("ab", buffering=0)
+    log.write(2)
+    log.rename()
+    log.reopen()
+    log.write(1)
+    follower.poll()
+    assert follower.got == log.written
+
+
+def test_what_is_still_written_to_the_replaced_file_is_read(log: Log) -> None:
+    follower = read_from(log)
+    _replace(log, log.path.read_bytes())
+    log.write(2)  # by a program that has the old file open
+    follower.poll()
+    assert follower.got == log.written
+
+
+@pytest.mark.parametrize("change", ["edited", "cut", "cut short"])
+def test_a_file_in_the_place_of_the_log_that_is_no_copy_of_it_is_refused_with_a_word(log: Log, change: str) -> None:
+    follower = read_from(log)
+    lines = log.path.read_bytes().splitlines(keepends=True)
+    del lines[-2 if change == "edited" else -1]
+    _replace(log, b"".join(lines) + (b"" if change == "cut short" else b"another one\n" * 5))
+    follower.poll()
+    assert len(follower.got) == 5
+    assert not follower.source.at_end
+    assert "not what was read so far" in str(follower.source.problem)
+
+
+def test_an_older_content_in_the_place_of_the_log_is_refused_with_a_word(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    follower = read_from(log)
+    old = log.path.read_bytes()
+    log.rename()
+    log.reopen()
+    log.write(2)
+    follower.poll()
+    (tmp_path / "access.log.1").unlink()
+    _replace(log, old + b"one more\n")
+    follower.poll()
+    assert follower.got == log.written
+    assert "same line" in str(follower.source.problem)
+
+
 def test_a_log_that_is_not_there_is_waited_for(tmp_path: Path) -> None:
     follower = Follower(tmp_path / "access.log")
     follower.poll()
