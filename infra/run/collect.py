@@ -26,7 +26,7 @@ from infra.run.heart import Heart
 from infra.run.knock import knock
 from infra.run.paths import DataPaths
 from schemas import metrics as names
-from schemas.errors import AupstreamError, RetryableError
+from schemas.errors import AupstreamError, InputError, RetryableError, StateError
 from schemas.logs import configure
 from schemas.logsettings import LogSettings
 from schemas.metrics import Metrics
@@ -40,6 +40,7 @@ from streams.producer import KafkaSink
 from streams.register import register_all
 from streams.runner import collect_garbage_seldom, run
 from streams.sources.make import make_source
+from streams.unmade import Unmade
 
 log = logging.getLogger("aupstream.collect")
 STATUS_S = 0.5
@@ -56,8 +57,15 @@ class _Sources:
 
     def __init__(self, make: Callable[[SourceConfig, int], Collector], configs: Sequence[SourceConfig]) -> None:
         self._make = make
-        self.collectors = [make(config, 0) for config in configs]
+        self.collectors = [self._made(config) for config in configs]
         self.errors: dict[str, AupstreamError] = {}
+
+    def _made(self, config: SourceConfig) -> Collector:
+        """A collector; where what is kept of its source cannot be used, one that fails: the others are read."""
+        try:
+            return self._make(config, 0)
+        except (InputError, StateError) as error:
+            return Unmade(config, error)
 
     def failed(self, collector: Collector, error: AupstreamError) -> None:
         """One has failed."""
@@ -169,7 +177,7 @@ def collect(config_file: Path | None) -> int:
     """Read all sources of a configuration; the exit code.
 
     Raises:
-        AupstreamError: configuration or saved positions are wrong.
+        AupstreamError: the configuration is wrong.
     """
     config = load(config_file)
     configure("collect", config.logs)

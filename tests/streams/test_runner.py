@@ -6,9 +6,11 @@ import threading
 import time
 from pathlib import Path
 
+from infra.run.collect import _Sources
 from schemas.errors import AupstreamError, StateError
 from schemas.kinds import DEAD_LETTERS, EventKind
 from streams.collector import Collector
+from streams.config import SourceConfig
 from streams.intake import JoinFaultError
 from streams.memory import MemorySink
 from streams.normalisers.abstract import LineChunk, Normalised
@@ -16,7 +18,7 @@ from streams.positions import PositionFile
 from streams.runner import run
 from streams.sources.abstract import Source, SourceChunk
 from streams.sources.make import make_source
-from tests.streams.small import SETTINGS, JoiningNormaliser, World, assert_conserved, config
+from tests.streams.small import SETTINGS, JoiningNormaliser, TinyNormaliser, World, assert_conserved, config
 
 
 class _Broken(Source):
@@ -62,6 +64,38 @@ def test_a_followed_source_that_failed_is_tried_again_and_ever_more_seldom(tmp_p
     stop.clear()
     assert not run([made("once")], stop, clock_of_test, failed=note, remake=remade)  # it is not tried again
     assert len(failed) == 1
+
+
+def test_a_damaged_position_holds_up_its_own_source_alone_until_it_is_put_right(tmp_path: Path) -> None:
+    state, sink, stop = tmp_path / "state", MemorySink(1), threading.Event()
+    wanted = [config(tmp_path / name, name=name, mode="follow") for name in ("bad", "good")]
+
+    def made(one: SourceConfig, careful: int) -> Collector:
+        positions = PositionFile(state, one.name)
+        return Collector(one, make_source(one), sink, SETTINGS, positions=positions, make=TinyNormaliser)
+
+    for one in wanted:
+        Path(one.path).write_bytes(b"100 ev\n")
+        made(one, 0).close()
+    place = PositionFile(state, "bad").path
+    whole = place.read_bytes()
+    place.write_bytes(whole[:-3] + bytes([whole[-3] ^ 1]) + whole[-2:])
+    sources, now, seen = _Sources(made, wanted), [0], list[str]()
+
+    def clock_of_test() -> int:
+        now[0] += 1_000_000
+        if now[0] == 20_000_000:
+            seen[:] = [sources.problem(c) for c in sources.collectors]
+            assert sources.collectors[1].lines == 1
+            place.write_bytes(whole)
+        if now[0] == 100_000_000:
+            stop.set()
+        return now[0]
+
+    run(sources.collectors, stop, clock_of_test, failed=sources.failed, remake=sources.remade)
+    assert ("is damaged" in seen[0], seen[1]) == (True, "")
+    assert [c.lines for c in sources.collectors] == [1, 1]
+    assert sources.troubled() == []
 
 
 class _Faulty(JoiningNormaliser):
