@@ -16,15 +16,15 @@ from infra.cli.reading_again import judge_again, tell
 from infra.cli.serving import kafka_of
 from infra.cli.store import Store, dsn_of
 from infra.cli.unmasking import need_reason
+from infra.replay.beginnings import TIMELINE, stopped
 from infra.replay.sending import Sent, send
 from infra.replay.storing import wait_until_stored, whole
 from infra.run.paths import DataPaths
-from schemas.errors import InputError
+from schemas.errors import AupstreamError, Errors, InputError
 from streams.config import SourceConfig
 from streams.positions import PositionFile
 from streams.sources.make import make_source
 
-TIMELINE = "backfill-"
 _READ = "SELECT DISTINCT timeline FROM ledger_now WHERE source = %(source)s AND generation = %(generation)s"
 
 
@@ -44,7 +44,7 @@ def run(asked: Asked, config: Path | None, data: Path | None, *, as_json: bool) 
 
     Raises:
         ConfigError: a log is named wrongly, or there is no reason for judging again.
-        InputError: a log cannot be read, or has been.
+        InputError: a log cannot be read, or has been; or it is damaged or cut off, once everything before is sent.
         ServerError: a server does not answer, or what was sent is not stored.
     """
     if asked.rejudge:
@@ -67,22 +67,33 @@ def run(asked: Asked, config: Path | None, data: Path | None, *, as_json: bool) 
         store.close()
     if asked.rejudge:
         judge_again(spans, asked.reason, config, data, as_json=as_json)
+    damaged: list[AupstreamError] = [_said(s.damage, ended=s.ended) for s in made if s.damage is not None]
+    if damaged:
+        raise damaged[0] if len(damaged) == 1 else Errors(damaged)
+
+
+def _said(damage: InputError, *, ended: bool) -> InputError:
+    """What is wrong with a file, and what to do here."""
+    hint = "get a whole copy and give the same command for it: reading goes on where it stopped"
+    return damage if ended else InputError(damage.what, where=damage.where, hint=hint)
 
 
 def _read(chosen: Chosen, kafka: str, store: Store, source: SourceConfig) -> Sent:
     place = f"{source.type}\0{Path(source.path).resolve()}"
-    timeline = TIMELINE + hashlib.blake2b(place.encode(), digest_size=8).hexdigest()
+    folder = DataPaths(chosen.config.data.absolute()).positions
+    timeline = stopped(folder, source) or TIMELINE + hashlib.blake2b(place.encode(), digest_size=8).hexdigest()
     wanted = replace(source, mode="once", timeline=timeline)
-    positions = PositionFile(DataPaths(chosen.config.data.absolute()).positions, wanted.name, timeline)
+    positions = PositionFile(folder, wanted.name, timeline)
     talk(f"reading {source.path} as {source.name} ({source.type})")
     with progress("reading", file_size([Path(source.path)])) as bar:
         sent = send(
-            chosen.config, kafka, wanted, make_source(wanted, progress=bar),
+            chosen.config, kafka, wanted, make_source(wanted, progress=bar, damage_ends=False),
             positions=positions, refuse=_refusing(store, wanted, resumed=positions.path.exists()),
         )  # fmt: skip
     with progress("storing", sent.count, size=False) as bar:
         wait_until_stored(store, sent, (wanted.name, timeline), bar)
-    positions.path.unlink(missing_ok=True)  # another log may lie there one day
+    if sent.ended:
+        positions.path.unlink(missing_ok=True)  # another log may lie there one day
     return whole(store, sent, (wanted.name, timeline))
 
 

@@ -36,7 +36,8 @@ def backfill(  # noqa: PLR0913 - options
 
     Each in a timeline of its own, so that nothing that was judged waits for it or is changed by it. Rules without a
     window judge its events at once; the windows that were judged without them are named, and --rejudge judges them
-    again. A log that was read before is refused. One that was cut off goes on where it was.
+    again. A log that was read before is refused. A reading that was cut off goes on where it was, and so does one of a
+    file that was damaged or cut off, once the whole file is here.
 
     Example: `aupstream backfill proxy=squid:/mnt/old/access.log --rejudge --reason "the collector was down in May"`
     """

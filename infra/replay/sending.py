@@ -39,6 +39,8 @@ class Sent:
         first: Time of the oldest event, microseconds UTC; None: there is none.
         last: Of the newest.
         generations: Contents that were read.
+        damage: Where a file is damaged or cut off, or was left out.
+        ended: False: reading stopped at the damage, and goes on there once the whole file is here.
     """
 
     events: dict[EventKind, list[str]] = field(default_factory=dict)
@@ -46,6 +48,8 @@ class Sent:
     first: int | None = None
     last: int | None = None
     generations: set[str] = field(default_factory=set)
+    damage: InputError | None = None
+    ended: bool = True
 
     @property
     def count(self) -> int:
@@ -142,15 +146,23 @@ def send(
     try:
         collector = Collector(wanted, source, sink, settings, positions=positions)
         try:
-            while not collector.done:
-                if not collector.step(time.time_ns() // 1_000):
-                    time.sleep(_PAUSE_S)
+            to_the_end(collector, source)
         finally:
             collector.close()
     finally:
         sink.close()
     retire(wanted, kafka)
+    sink.sent.damage, sink.sent.ended = source.damage, collector.finished
     return sink.sent
+
+
+def to_the_end(collector: Collector, source: Source) -> None:
+    """Step until everything is read and safe; what is damaged and has not ended is stopped where it is."""
+    while not collector.done:
+        if not collector.step(time.time_ns() // 1_000):
+            time.sleep(_PAUSE_S)
+        if source.damage is not None and not source.ended and not source.busy:
+            collector.stop()
 
 
 def _sealer(config: Config) -> Sealer | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from infra.cli.store import Store
 from infra.replay.sending import Sent
@@ -18,7 +19,7 @@ PATIENCE_S = 120.0  # without anything new
 def wait_until_stored(
     store: Store, sent: Sent, place: tuple[str, str], each: Callable[[int], object], patience_s: float = PATIENCE_S
 ) -> None:
-    """Block until all events and the ledger of a reading are stored.
+    """Block until all events and, where it has ended, the ledger of a reading are stored.
 
     Args:
         store: ClickHouse.
@@ -32,7 +33,7 @@ def wait_until_stored(
     """
     seen, since = -1, time.monotonic()
     while True:
-        there, closed = stored(store, sent), _closed(store, *place)
+        there, closed = stored(store, sent), not sent.ended or _closed(store, *place)
         if there >= sent.count and closed:
             return
         if there > seen:
@@ -83,7 +84,7 @@ def whole(store: Store, sent: Sent, place: tuple[str, str]) -> Sent:
     asked = {"source": source, "timeline": timeline}
     query = "SELECT DISTINCT generation FROM ledger_now WHERE source = %(source)s AND timeline = %(timeline)s"
     read = tuple(str(row["generation"]) for row in store.rows(query, asked))
-    made = Sent(dict(sent.events), sent.rejected, sent.first, sent.last, set(read))
+    made = replace(sent, events=dict(sent.events), generations=set(read))
     for kind in EventKind if read else ():
         query = (
             "SELECT count() AS n, min(toUnixTimestamp64Micro(timestamp)) AS first, "  # noqa: S608

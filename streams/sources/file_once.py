@@ -13,17 +13,21 @@ class FileOnce(Source):
     """Plain or compressed, chosen by its first bytes. A last line without line end is a line.
 
     A damaged compressed file is read up to the damage, less the line that is cut there; `damage` then says where it is.
+    That is its end, unless a whole copy may come.
 
     Args:
         path: The file, or a named pipe.
         settings: How its content is read.
         progress: Told how many bytes were taken from the disk.
+        damage_ends: False: where it is damaged it has not ended, only nothing more comes now.
     """
 
-    def __init__(self, path: Path, settings: ContentSettings, progress: Progress | None = None) -> None:
+    def __init__(
+        self, path: Path, settings: ContentSettings, progress: Progress | None = None, *, damage_ends: bool = True
+    ) -> None:
         self._path, self._settings, self._progress = path, settings, progress
         self._content: Content | None = None
-        self._ended = False
+        self._ended, self._damage_ends = False, damage_ends
 
     def seek(self, generation: str, offset: int) -> bool:
         """See `Source`."""
@@ -52,7 +56,7 @@ class FileOnce(Source):
     @property
     def ended(self) -> bool:
         """See `Source`."""
-        return self._ended
+        return self._ended and (self._damage_ends or self.damage is None)
 
     @property
     def busy(self) -> bool:

@@ -30,13 +30,20 @@ def content_settings(config: SourceConfig) -> ContentSettings:
     )
 
 
-def make_source(config: SourceConfig, *, progress: Progress | None = None, stdin: BinaryIO | None = None) -> Source:
+def make_source(
+    config: SourceConfig,
+    *,
+    progress: Progress | None = None,
+    stdin: BinaryIO | None = None,
+    damage_ends: bool = True,
+) -> Source:
     """Make a source; nothing is opened yet.
 
     Args:
         config: Says path and mode.
         progress: For a source that is read once: told how many bytes were taken from the disk.
         stdin: In place of the process's standard input.
+        damage_ends: See `FileOnce`.
 
     Raises:
         ConfigError: of a Kafka topic: its address cannot be read.
@@ -53,4 +60,4 @@ def make_source(config: SourceConfig, *, progress: Progress | None = None, stdin
         return FolderFollow(config.path, settings) if follow else FolderOnce(config.path, settings, progress)
     if follow:
         return FileFollow(Path(config.path), settings)
-    return FileOnce(Path(config.path), settings, progress)
+    return FileOnce(Path(config.path), settings, progress, damage_ends=damage_ends)

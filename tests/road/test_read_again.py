@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -61,6 +62,31 @@ def test_a_log_that_nobody_read_is_read_later_and_judging_again_finds_what_a_bac
         stored.close()
         audit = aupstream("audit", "-c", scene.file)
         assert audit.code == 0, audit.out + audit.err
+
+
+def test_half_a_packed_log_is_said_and_read_on_when_the_whole_one_comes(tmp_path: Path) -> None:
+    scene = simulated(tmp_path, seed=5, lines=4_000)
+    [mail] = [s for s in scene.config.collectors() if s.kind == "mail"]
+    scene.change(sources=lambda some: [s for s in some if s.get("name", s["type"]) != mail.name])
+    alone = aupstream("normalise", "--source", mail.name, mail.path, "-c", scene.file).objects
+    whole, half = tmp_path / "whole.gz", tmp_path / "half.gz"
+    whole.write_bytes(gzip.compress(Path(mail.path).read_bytes()))
+    half.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    with scene.running() as system:
+        system.wait_until_drained(within_s=WITHIN_S)
+        for _ in range(2):
+            ran = aupstream("backfill", f"{mail.name}={mail.type}:{half}", "-c", scene.file)
+            assert (ran.code, f"byte {half.stat().st_size}" in ran.err) == (4, True), ran.err
+            assert "reading goes on where it stopped" in ran.err
+        ran = aupstream("backfill", f"{mail.name}={mail.type}:{whole}", "-c", scene.file)
+        assert ran.code == 0, ran.err
+        again = aupstream("backfill", f"{mail.name}={mail.type}:{whole}", "-c", scene.file)
+        assert (again.code, "has been read" in again.err) == (4, True)
+        stored = Stored(system)
+        rows = stored.rows("SELECT event_id FROM events_mail FINAL ORDER BY event_id")
+        assert [i for (i,) in rows] == sorted(event["event_id"] for event in alone)
+        stored.close()
+        assert aupstream("audit", "-c", scene.file).code == 0
 
 
 def _badges(folder: Path) -> str:
