@@ -17,6 +17,7 @@ from infra.cli.serving import kafka_of
 from infra.cli.store import Store, dsn_of
 from infra.cli.unmasking import need_reason
 from infra.replay.beginnings import TIMELINE, stopped
+from infra.replay.overlap import refuse_overlap
 from infra.replay.sending import Sent, send
 from infra.replay.storing import wait_until_stored, whole
 from infra.run.paths import DataPaths
@@ -37,6 +38,7 @@ class Asked:
     year: int | None
     reason: str
     rejudge: bool
+    overlap: bool = False
 
 
 def run(asked: Asked, config: Path | None, data: Path | None, *, as_json: bool) -> None:
@@ -58,7 +60,7 @@ def run(asked: Asked, config: Path | None, data: Path | None, *, as_json: bool) 
     made: list[Sent] = []
     try:
         for source in wanted:
-            sent = _read(chosen, kafka, store, source)
+            sent = _read(chosen, kafka, store, source, overlap=asked.overlap)
             made.append(sent)
             told = {"source": source.name, "file": source.path, "events": sent.count, "unreadable": len(sent.rejected)}
             json_line(told) if as_json else line("\t".join(f"{name} {value}" for name, value in told.items()))
@@ -78,17 +80,20 @@ def _said(damage: InputError, *, ended: bool) -> InputError:
     return damage if ended else InputError(damage.what, where=damage.where, hint=hint)
 
 
-def _read(chosen: Chosen, kafka: str, store: Store, source: SourceConfig) -> Sent:
+def _read(chosen: Chosen, kafka: str, store: Store, source: SourceConfig, *, overlap: bool) -> Sent:
     place = f"{source.type}\0{Path(source.path).resolve()}"
     folder = DataPaths(chosen.config.data.absolute()).positions
     timeline = stopped(folder, source) or TIMELINE + hashlib.blake2b(place.encode(), digest_size=8).hexdigest()
     wanted = replace(source, mode="once", timeline=timeline)
     positions = PositionFile(folder, wanted.name, timeline)
+    resumed = bool(((positions.load() or {}).get("intake") or {}).get("generation"))  # else it was refused, at most
+    if not overlap:
+        refuse_overlap(store, wanted)
     talk(f"reading {source.path} as {source.name} ({source.type})")
     with progress("reading", file_size([Path(source.path)])) as bar:
         sent = send(
             chosen.config, kafka, wanted, make_source(wanted, progress=bar, damage_ends=False),
-            positions=positions, refuse=_refusing(store, wanted, resumed=positions.path.exists()),
+            positions=positions, refuse=_refusing(store, wanted, resumed=resumed),
         )  # fmt: skip
     with progress("storing", sent.count, size=False) as bar:
         wait_until_stored(store, sent, (wanted.name, timeline), bar)

@@ -28,6 +28,9 @@ def backfill(  # noqa: PLR0913 - options
     year: YearOption = None,
     rejudge: Annotated[bool, typer.Option("--rejudge", help="Judge the windows again that it touches.")] = False,
     reason: ReasonOption = "",
+    overlap: Annotated[
+        bool, typer.Option("--overlap", help="Read a log though some of its lines are stored out of another one.")
+    ] = False,
     config: ConfigOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
@@ -36,14 +39,14 @@ def backfill(  # noqa: PLR0913 - options
 
     Each in a timeline of its own, so that nothing that was judged waits for it or is changed by it. Rules without a
     window judge its events at once; the windows that were judged without them are named, and --rejudge judges them
-    again. A log that was read before is refused. A reading that was cut off goes on where it was, and so does one of a
-    file that was damaged or cut off, once the whole file is here.
+    again. A log that was read before is refused, and one that overlaps such a log. A reading that was cut off goes on
+    where it was, and so does one of a file that was damaged or cut off, once the whole file is here.
 
     Example: `aupstream backfill proxy=squid:/mnt/old/access.log --rejudge --reason "the collector was down in May"`
     """
     from infra.cli.backfilling import Asked, run  # noqa: PLC0415 - heavy
 
-    run(Asked(tuple(sources), timezone, year, reason, rejudge), config, data, as_json=as_json)
+    run(Asked(tuple(sources), timezone, year, reason, rejudge, overlap), config, data, as_json=as_json)
 
 
 def coverage(
