@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -16,13 +17,15 @@ from infra.cli.reading_again import judge_again, tell
 from infra.cli.serving import kafka_of
 from infra.cli.store import Store, dsn_of
 from infra.cli.unmasking import need_reason
-from infra.replay.beginnings import TIMELINE, stopped
+from infra.replay.beginnings import TIMELINE, generation, stopped
+from infra.replay.longer import ended, going_on, has_more, keep
 from infra.replay.overlap import refuse_overlap
 from infra.replay.sending import Sent, send
 from infra.replay.storing import wait_until_stored, whole
 from infra.run.paths import DataPaths
 from schemas.errors import AupstreamError, Errors, InputError
 from streams.config import SourceConfig
+from streams.normalisers.registry import make
 from streams.positions import PositionFile
 from streams.sources.make import make_source
 
@@ -81,33 +84,47 @@ def _said(damage: InputError, *, ended: bool) -> InputError:
 
 
 def _read(chosen: Chosen, kafka: str, store: Store, source: SourceConfig, *, overlap: bool) -> Sent:
-    place = f"{source.type}\0{Path(source.path).resolve()}"
     folder = DataPaths(chosen.config.data.absolute()).positions
-    timeline = stopped(folder, source) or TIMELINE + hashlib.blake2b(place.encode(), digest_size=8).hexdigest()
+    timeline = stopped(folder, source) or _begin(folder, source)
     wanted = replace(source, mode="once", timeline=timeline)
     positions = PositionFile(folder, wanted.name, timeline)
-    resumed = bool(((positions.load() or {}).get("intake") or {}).get("generation"))  # else it was refused, at most
+    begun = str(((positions.load() or {}).get("intake") or {}).get("generation", ""))  # empty: it was refused, at most
+    known = {timeline, *(str(s["timeline"]) for s in ended(folder, source, begun))} if begun else set()
     if not overlap:
         refuse_overlap(store, wanted)
     talk(f"reading {source.path} as {source.name} ({source.type})")
     with progress("reading", file_size([Path(source.path)])) as bar:
         sent = send(
             chosen.config, kafka, wanted, make_source(wanted, progress=bar, damage_ends=False),
-            positions=positions, refuse=_refusing(store, wanted, resumed=resumed),
+            positions=positions, refuse=_refusing(store, wanted, known),
         )  # fmt: skip
     with progress("storing", sent.count, size=False) as bar:
         wait_until_stored(store, sent, (wanted.name, timeline), bar)
     if sent.ended:
-        positions.path.unlink(missing_ok=True)  # another log may lie there one day
+        keep(folder, wanted, joins=make(wanted.type, wanted.normaliser_settings(datetime.now(UTC).date())).joins)
     return whole(store, sent, (wanted.name, timeline))
 
 
-def _refusing(store: Store, wanted: SourceConfig, *, resumed: bool) -> Callable[[str], None]:
-    """Refuses content that the source has read before, unless it is this reading that was cut off."""
+def _begin(folder: Path, source: SourceConfig) -> str:
+    """Timeline of a reading that begins; it goes on from one that has ended where the file is a longer copy."""
+    place = f"{source.type}\0{Path(source.path).resolve()}"
+    before = next(iter(ended(folder, source, generation(source))), None)
+    longer = before is not None and has_more(source, before)
+    if before is not None and longer:
+        place += f"\0{before['intake']['generation']}\0{before['intake']['offset']}"
+    timeline = TIMELINE + hashlib.blake2b(place.encode(), digest_size=8).hexdigest()
+    if before is not None and longer:
+        talk(f"{source.path} begins with a log that was read: going on at byte {before['intake']['offset']}")
+        PositionFile(folder, source.name, timeline).save(going_on(before, timeline))
+    return timeline
+
+
+def _refusing(store: Store, wanted: SourceConfig, known: Collection[str]) -> Callable[[str], None]:
+    """Refuses content that the source has read before, but in the timelines that this reading goes on from."""
 
     def refuse(generation: str) -> None:
         found = store.rows(_READ, {"source": wanted.name, "generation": generation})
-        before = {row["timeline"] or "live" for row in found} - ({wanted.timeline} if resumed else set())
+        before = {row["timeline"] or "live" for row in found}.difference(known)
         if before:
             raise InputError(
                 f"this log has been read ({', '.join(sorted(before))}): its content is {generation}",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote
 
 from schemas.errors import StateError
@@ -58,12 +60,23 @@ def stopped(folder: Path, source: SourceConfig) -> str:
     Raises:
         InputError: see `opened`.
     """
-    name = generation(source)
+    found = (str(s["timeline"]) for s in states(folder, source, generation(source)) if not s["finished"])
+    return next(found, "")
+
+
+def states(folder: Path, source: SourceConfig, name: str) -> list[Mapping[str, Any]]:
+    """What is kept in a folder of the readings of a content.
+
+    Args:
+        folder: Of positions.
+        source: Whose content; its name and type count.
+        name: Of the content; empty: there are none.
+    """
+    found: list[Mapping[str, Any]] = []
     for path in sorted(folder.glob(f"{quote(source.name, safe='')}@{TIMELINE}*{_ENDING}")) if name else ():
         timeline = unquote(path.name.removesuffix(_ENDING).rpartition("@")[2])
         with contextlib.suppress(StateError):  # that of another log may be damaged
-            state = PositionFile(folder, source.name, timeline).load() or {}
-            intake = state.get("intake", {})
-            if (state.get("type"), intake.get("generation"), state.get("finished")) == (source.type, name, False):
-                return timeline
-    return ""
+            state = PositionFile(folder, source.name, timeline).load()
+            if state is not None and (state["type"], state["intake"]["generation"]) == (source.type, name):
+                found.append(state)
+    return found

@@ -94,6 +94,29 @@ def test_half_a_packed_log_is_said_and_read_on_when_the_whole_one_comes(tmp_path
         assert aupstream("audit", "-c", scene.file).code == 0
 
 
+def test_a_longer_copy_of_a_log_is_read_on_from_where_the_shorter_one_ended(tmp_path: Path) -> None:
+    scene = simulated(tmp_path, seed=5, lines=4_000)
+    proxy, *_ = [s for s in scene.config.collectors() if s.kind == "proxy"]
+    alone = aupstream("normalise", "--source", proxy.name, proxy.path, "-c", scene.file).objects
+    scene.change(sources=lambda some: [s for s in some if s.get("name", s["type"]) != proxy.name])
+    lines, copy = Path(proxy.path).read_bytes().splitlines(keepends=True), Path()
+    with scene.running() as system:
+        system.wait_until_drained(within_s=WITHIN_S)
+        for number, count in enumerate((len(lines) // 3, len(lines) // 2, len(lines))):
+            copy = tmp_path / f"copy{number // 2}.log"  # the second under the name of the first
+            copy.write_bytes(b"".join(lines[:count]))
+            ran = aupstream("backfill", f"{proxy.name}={proxy.type}:{copy}", "-c", scene.file)
+            assert (ran.code, "going on at byte" in ran.err) == (0, number > 0), ran.err
+        for _ in range(2):
+            again = aupstream("backfill", f"{proxy.name}={proxy.type}:{copy}", "-c", scene.file)
+            assert (again.code, "has been read" in again.err) == (4, True)
+        stored = Stored(system)
+        rows = stored.rows("SELECT event_id, log_source FROM events_proxy FINAL ORDER BY event_id")
+        assert [i for i, source in rows if source == proxy.name] == sorted(event["event_id"] for event in alone)
+        stored.close()
+        assert aupstream("audit", "-c", scene.file).code == 0
+
+
 def _badges(folder: Path) -> str:
     began = datetime(2026, 4, 17, 9)  # noqa: DTZ001  # the log's own time
     lines = [
