@@ -96,18 +96,16 @@ class Collector:
         self._pending: _Pending | None = None
         self._saved: Mapping[str, Any] = {}
         self._saved_us: int | None = None
-        self._bytes = 0  # of content since the last save
+        self._bytes = self._away_us = 0  # of content since the last save; for so long nobody read
         self._dirty = True  # something has changed since the last save
         self._untold = True  # or since the last provisional records of the ledger
         self._rehash_until: int | None = None
-        self.finished = False
-        self._stopping = False
+        self.finished = self._stopping = False
         self.stepped_us: int | None = None  # wall clock at the last step: whether anybody reads
         self.done = False  # the content has ended, or `stop` was asked for, and everything is safe
         self._quiet_us: int | None = None
         self._anchor: tuple[int | None, int] | None = None  # maximum and wall clock at the last line
         self._heard_us: int | None = None  # wall clock that the maximum stands for
-        self._away_us = 0  # for so long nobody read
         if state:
             self._resume(state)
         self._save(self._out.resumed(state) if state else self._state(clean=False))
