@@ -75,6 +75,7 @@ CLAUSES = {
     "attachment-passed-on": 10,
     "mass-mail": 11,
     "reply-all": 11,
+    "mass-mail-relayed": 11,
     "filter-bypass": 12,
     "crypto-mining": 12,
     "scanning": 12,

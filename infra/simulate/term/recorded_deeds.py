@@ -1,6 +1,10 @@
-"""What is only recorded for a person to look at: pages of what may be illegal, offers by mail, answers to very many."""
+"""What is only recorded for a person to look at: pages of what may be illegal, offers by mail, answers to very many,
+and mailings that a service hands in.
+"""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from infra.simulate.names import outside_address
 from infra.simulate.term.hosts import LISTS
@@ -102,5 +106,36 @@ def _answer_that_is_a_mailing(pen: Pen) -> None:
     pen.expect("mass-mail", who, at, "a mailing to sixty people outside that calls itself an answer")
 
 
-DEEDS = (_illegal_pages, _offers, _answer_to_all, _answer_that_is_a_mailing)
-LOOKALIKES = (_counsellor, _casino_adverts, _inquiries, _answers_outside, _different_letters, _answers_below)
+def _by_a_service(pen: Pen) -> None:
+    who = pen.staff()
+    first = _handed_in(pen, who, pen.start(), 66)
+    why = "a service hands in 66 mails with somebody's address"
+    pen.expect("mass-mail-relayed", who, first, why, status="informational")
+    pen.innocent("relayed", "mass-mail", who, "what a service handed in with their address")
+
+
+def _handed_in(pen: Pen, who: Member, at: int, count: int) -> int:
+    """One message with somebody's address, by a service that logged in."""
+    sender = replace(pen.sender(pen.staff("service")), address=who.address)
+    return pen.postfix.send(at, sender, pen.mailboxes(count))
+
+
+def _few_by_a_service(pen: Pen) -> None:
+    for kind, waits in (("just-below", (0,)), ("across-the-edge", (0, 1200, 3700))):
+        who, at = pen.staff(), pen.start(13 * _HOUR)
+        for wait in waits:
+            _handed_in(pen, who, at + wait, 49)
+        why = f"{len(waits)} messages to 49 by a service, at most two in an hour"
+        pen.innocent(kind, "mass-mail-relayed", who, why)
+
+
+DEEDS = (_illegal_pages, _offers, _answer_to_all, _answer_that_is_a_mailing, _by_a_service)
+LOOKALIKES = (
+    _few_by_a_service,
+    _counsellor,
+    _casino_adverts,
+    _inquiries,
+    _answers_outside,
+    _different_letters,
+    _answers_below,
+)
