@@ -1,6 +1,4 @@
-"""What is only recorded for a person to look at: pages of what may be illegal, offers by mail, answers to very many,
-and mailings that a service hands in.
-"""
+"""What is only recorded for a person to look at: pages of what may be illegal, offers, answers to many, relayed mail."""
 
 from __future__ import annotations
 
