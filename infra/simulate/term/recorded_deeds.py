@@ -1,4 +1,4 @@
-"""What is only recorded for a person to look at: pages of what may be illegal, offers, answers to many, relayed mail."""
+"""What is only recorded for people to look at: pages of what may be illegal, offers, answers to many, relayed mail."""
 
 from __future__ import annotations
 
