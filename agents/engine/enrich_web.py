@@ -179,8 +179,14 @@ def _timed(place: pl.Expr) -> pl.Expr:
 
 
 def _active() -> pl.Expr:
-    """Of a page the minute, since 1970 UTC; of what may be nobody's, a tunnel for one, the domain and the time."""
-    return pl.when(_tunnel() | _method().is_null()).then(_timed(_domain())).otherwise((_second() // 60).cast(pl.String))
+    """Of a page the minute, since 1970 UTC; of what may be nobody's the place and the time.
+
+    That is a tunnel's domain, and the page, without its query, of a log without methods: what asks by itself asks for
+    the same.
+    """
+    page = _timed(_address().str.replace(_QUERY, ""))
+    timed = pl.when(_tunnel()).then(_timed(_domain())).when(_method().is_null()).then(page)
+    return timed.otherwise((_second() // 60).cast(pl.String))
 
 
 def _method() -> pl.Expr:

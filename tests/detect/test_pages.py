@@ -72,7 +72,9 @@ def test_a_firewall_tells_of_a_page_that_no_other_site_led_to(url: str, referrer
 
 def test_nobody_need_be_there_in_the_minute_of_a_page_that_a_firewall_logs() -> None:
     second = int(AT.timestamp())
-    assert _column("active_minute", _asked("https://www.a.example/1")) == [f"a.example\x1f{second}"]
+    page, host = _asked("https://www.a.example/1?since=7"), _asked("https://www.a.example/")
+    assert _column("active_minute", page) == [f"https://www.a.example/1\x1f{second}"]
+    assert _column("active_minute", host) == [f"a.example\x1f{second}"], "a tunnel"
 
 
 @pytest.mark.parametrize(
