@@ -33,7 +33,13 @@ def test_every_expected_violation_is_found_and_none_besides(scene: Scene, stored
         (e["rule_id"], json.dumps(e["group_key"], sort_keys=True), e["status"]) for e in scene.truth["expected"]
     }
     assert len({rule for rule, _, _ in expected}) == 5
-    assert stored.found() == expected
+    assert {(rule, _about(key), status) for rule, key, status in stored.found()} == expected
+
+
+def _about(group_key: str) -> str:
+    """A key without the place of a login, which the truth does not tell."""
+    plain: dict[str, str] = json.loads(group_key)
+    return json.dumps({name: value for name, value in plain.items() if name != "login_source"}, sort_keys=True)
 
 
 def test_every_line_of_every_log_is_accounted_for_in_clickhouse(scene: Scene, stored: Stored) -> None:
