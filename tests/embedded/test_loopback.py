@@ -24,6 +24,7 @@ from tests.project.tree import modules, text_of
 LISTENING = {
     "infra/embedded/native/__main__.py",  # ClickHouse's protocol: the running servers
     "infra/embedded/ports.py",  # looks for free ports
+    "infra/run/checks_here.py",  # the doctor: whether an address of the configuration is free, for a moment
     "infra/run/health.py",
     "streams/listen/listener.py",
 }
