@@ -137,7 +137,7 @@ def test_topics_keep_as_long_as_is_said(embedded_servers: RunningServers) -> Non
 def test_topics_without_a_word_are_kept_as_before() -> None:
     plain = {name: topic.config.get("retention.ms") for name, topic in wanted(4, 4).items()}
     days = {name: None if ms is None else int(ms) // 86_400_000 for name, ms in plain.items()}
-    assert (days["aup.events.proxy"], days["aup.violations"], days["aup.identity"]) == (7, 3_650, 60)
+    assert (days["aup.events.proxy"], days["aup.violations"], days["aup.identity"]) == (9, 3_650, 60)
 
 
 @pytest.mark.parametrize(
