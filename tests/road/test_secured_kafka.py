@@ -140,7 +140,7 @@ def test_the_doctor_names_what_an_account_may_not(broker: Secured) -> None:
     config, found = Config.model_validate({"data": "data"}), Found()
     may = [c for c in kafka(config, str(broker.scram), found) if c.name == "access"]
     assert [(c.state, c.detail) for c in may] == [("ok", "this account may read and write all 17 topics")]
-    assert found.retention_ms["aup.events.mail"] == 7 * 86_400_000
+    assert found.retention_ms["aup.events.mail"] == 9 * 86_400_000
     writes = [c for c in kafka(config, str(replace(broker.scram, user=WRITER)), Found()) if c.name == "access"]
     assert [c.state for c in writes] == ["warning"]
     assert writes[0].detail.startswith("this account may not READ 17 of 17 topics: aup.")
