@@ -35,8 +35,14 @@ def logins(frame: pl.DataFrame, district: District) -> pl.Series:
     return names.to_frame().select(pl.when(~pl.col("login").is_in(nobodys)).then("login")).to_series()
 
 
-def from_outside(frame: pl.DataFrame, district: District) -> pl.Series:
-    """Whether it is known that each message was handed in outside of the district, and without a login; never null."""
+def from_outside(frame: pl.DataFrame, district: District, login: pl.Series) -> pl.Series:
+    """Whether it is known that each message was handed in outside of the district, and without a login; never null.
+
+    Args:
+        frame: The messages.
+        district: Its networks.
+        login: What `logins` says of them.
+    """
     stated = _is(frame, "email_direction", (INBOUND,)) & ~_is(frame, "event_dataset", BY_RECIPIENT)
     host = "." + _text(frame, "source_domain").str.to_lowercase()
     service = pl.any_horizontal(host.str.ends_with("." + name) for name in SERVICES).fill_null(value=False)
@@ -45,7 +51,7 @@ def from_outside(frame: pl.DataFrame, district: District) -> pl.Series:
     away = pl.Series([False] * frame.height, dtype=pl.Boolean)
     if district.own_index and known["client"].any():
         away = known["client"] & district.own_index.names_of(known["address"]).is_null()
-    return (known["stated"] | away) & logins(frame, district).is_null()
+    return (known["stated"] | away) & login.is_null()
 
 
 def _text(frame: pl.DataFrame, column: str) -> pl.Expr:

@@ -94,13 +94,14 @@ def who_sent(frame: pl.DataFrame, district: District) -> pl.DataFrame:
     """
     if SENT in frame.columns:
         return frame.select(SENT).unnest(SENT)
-    pairs = frame.select("email_from_address").with_columns(login=logins(frame, district))
+    login = logins(frame, district)
+    pairs = frame.select("email_from_address").with_columns(login=login)
     distinct = pairs.unique()
     found = [sender_of(district, envelope, login) for envelope, login in distinct.iter_rows()]
     said = [(one.address or None, one.account, one.logged_in, one.relayed) for one in found]
     known = distinct.hstack(pl.DataFrame(said, _SENT, orient="row"))
     joined = pairs.join(known, on=pairs.columns, how="left", nulls_equal=True, maintain_order="left")
-    return joined.select(*_SENT.names(), outside=from_outside(frame, district))
+    return joined.select(*_SENT.names(), outside=from_outside(frame, district, login))
 
 
 def _sender_columns(frame: pl.DataFrame, wanted: Sequence[str], district: District) -> pl.DataFrame:
