@@ -29,7 +29,7 @@ from streams.normalisers.abstract import Normaliser, NormaliserSettings
 from streams.outbox import SECOND, Outbox
 from streams.positions import Forgetful, Positions
 from streams.sources.abstract import Source, SourceChunk
-from streams.stamps import StampState, cover
+from streams.stamps import StampState, cover, least_lag
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class Collector:
         self._pending: _Pending | None = None
         self._saved: Mapping[str, Any] = {}
         self._saved_us: int | None = None
-        self._bytes = self._away_us = 0  # of content since the last save; for so long nobody read
+        self._bytes = 0  # of content since the last save
         self._dirty = True  # something has changed since the last save
         self._untold = True  # or since the last provisional records of the ledger
         self._rehash_until: int | None = None
@@ -105,7 +105,7 @@ class Collector:
         self.done = False  # the content has ended, or `stop` was asked for, and everything is safe
         self._quiet_us: int | None = None
         self._anchor: tuple[int | None, int] | None = None  # maximum and wall clock at the last line
-        self._heard_us: int | None = None  # wall clock that the maximum stands for
+        self._lag_us: int | None = None  # from a line's time to when it was read, at the least so far
         if state:
             self._resume(state)
         self._save(self._out.resumed(state) if state else self._state(clean=False))
@@ -193,7 +193,8 @@ class Collector:
             before = self._intake.offset if chunk.generation == self._intake.generation else 0
             self._bytes += chunk.end_offset - before
             self._emit(self._intake.take(chunk), now_us)
-            self._anchor, self._heard_us, self._away_us = (self._intake.stamps.maximum, now_us), now_us, 0
+            self._anchor = (self._intake.stamps.maximum, now_us)
+            self._lag_us = least_lag(self._lag_us, *self._anchor)
             self._maybe_capture(now_us)
         return True
 
@@ -267,7 +268,6 @@ class Collector:
         wait = self.config.idle_covers_s
         if self._anchor is None or now_us < self._anchor[1]:
             self._anchor = (self._intake.stamps.maximum, now_us)
-            self._away_us = 0 if self._heard_us is None else max(0, now_us - self._heard_us)
         maximum, since = self._anchor
         quiet = (now_us - since) // COVER_STEP_US * COVER_STEP_US
         if wait is None or quiet < wait * SECOND:
@@ -275,10 +275,11 @@ class Collector:
         stamps = self._intake.stamps
         # A log without any event has no time of its own: the wall clock at the start of the silence stands for it.
         covered = StampState(since, None) if maximum is None else stamps
-        caught_up = 0 if maximum is None else min(self._away_us, CATCH_UP * quiet)
+        # What was read later than ever, since nobody read, or Kafka was away, is caught up with bit by bit.
+        held_up = 0 if maximum is None or self._lag_us is None else max(0, since - maximum - self._lag_us)
+        caught_up = min(held_up, CATCH_UP * quiet)
         covered = cover(covered, (since if maximum is None else maximum) + quiet + caught_up)
         if covered != stamps:
-            self._heard_us = since + quiet - self._away_us + caught_up
             self._intake.stamps = covered
             self._out.events.state.maximum = covered.maximum
             self._save(self._state(clean=False))
@@ -329,7 +330,7 @@ class Collector:
             "ledger": self._ledger.save(),
             "source_state": self._source.save(),
             "finished": self.finished,
-            "heard": self._heard_us,
+            "lag": self._lag_us,
             "clean": clean,
         }
 
@@ -371,7 +372,7 @@ class Collector:
         self._ledger.load(state["ledger"])
         self._source.load(state["source_state"])
         self.finished = bool(state["finished"])
-        self._heard_us = state.get("heard")  # the first releases did not say it
+        self._lag_us = state.get("lag")  # the first releases did not say it
         if not self.finished and self._intake.generation:
             start = self._ledger.rehash_from
             found = self._source.seek(self._intake.generation, self._intake.offset if start is None else start)

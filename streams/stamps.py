@@ -118,6 +118,22 @@ def cover(state: StampState, until: int) -> StampState:
     return replace(state, maximum=until)
 
 
+def least_lag(before: int | None, maximum: int | None, now_us: int) -> int | None:
+    """Shortest time so far from a log's newest row to when it was read.
+
+    Never below 0, so that no clock that was wrong for a while makes a quiet log cover what is still to come.
+
+    Args:
+        before: So far; None: not known.
+        maximum: Time of the newest row; None: there is none.
+        now_us: Wall clock.
+    """
+    if maximum is None:
+        return before
+    lag = max(0, now_us - maximum)
+    return lag if before is None else min(before, lag)
+
+
 def _first_jump(times: Times, maximum: int | None, jump_max_us: int) -> int | None:
     """Index of the first row too far ahead of the maximum before it."""
     if maximum is None:

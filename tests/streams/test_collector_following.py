@@ -90,6 +90,18 @@ def test_a_quiet_log_catches_up_with_the_time_in_which_nobody_read_it(tmp_path: 
     assert log.world.events(EventKind.LOGIN)["late"].to_list() == [False, False], "one that a sender had kept"
 
 
+def test_a_quiet_log_catches_up_with_the_delay_of_its_last_line_too(tmp_path: Path) -> None:
+    log = Followed(tmp_path, idle_covers_s=30.0)
+    log.write(b"999 ev")
+    log.run(60)
+    log.collector.close()
+    log.write(b"1080 ev")
+    log.now += 300 * SECOND
+    log.start()
+    assert log.now - log.run(20)[-1][0] > 280 * SECOND, "not at once"
+    assert log.now - log.run(120)[-1][0] < 20 * SECOND
+
+
 def test_a_log_of_old_times_stays_as_far_behind_as_it_is(tmp_path: Path) -> None:
     log = Followed(tmp_path, idle_covers_s=30.0)
     log.write(b"100 ev")
