@@ -27,7 +27,7 @@ from streams.ledger import Ledger
 from streams.normalisers import registry
 from streams.normalisers.abstract import Normaliser, NormaliserSettings
 from streams.outbox import SECOND, Outbox
-from streams.positions import Forgetful, Positions
+from streams.positions import Forgetful, Positions, check_same
 from streams.sources.abstract import Source, SourceChunk
 from streams.stamps import StampState, cover, least_lag
 
@@ -130,6 +130,11 @@ class Collector:
         """Lines read so far, in all runs."""
         return self._intake.lines
 
+    @property
+    def told(self) -> InputError | StateError | None:
+        """What people are to read: why it is not read, else what of it was damaged or lost."""
+        return self.problem or self._source.damage or self._source.notice
+
     def stop(self) -> None:
         """Ask for a clean stop: nothing more is read, and `done` turns true once all is safe."""
         self._stopping = True
@@ -178,7 +183,7 @@ class Collector:
 
     def _read(self, now_us: int) -> bool:
         chunk = self._source.read(self._settings.read_lines, now_us)
-        self.problem = self._source.damage or self._source.problem or self._counting.problem
+        self.problem = self._source.problem or self._counting.problem
         self._counting.read(0 if chunk is None else len(chunk.lines), self._source.unread_bytes)
         if chunk is None and self._source.ended:
             self._finish(now_us)
@@ -208,8 +213,13 @@ class Collector:
             self._ledger.rehash(chunk.lines[:count])
         if count == len(chunk.lines) and chunk.end_offset < until:
             return None
+        try:
+            self._ledger.rehashed(where=f"{self.config.name}: {chunk.generation}")
+        except StateError as error:
+            if not self._source.leave(error):
+                raise
+            count = len(chunk.lines)
         self._rehash_until = None
-        self._ledger.rehashed(where=f"{self.config.name}: {chunk.generation}")
         return chunk.part(count, len(chunk.lines)) if count < len(chunk.lines) else None
 
     def _emit(self, made: Made, now_us: int) -> None:
@@ -367,7 +377,8 @@ class Collector:
     # resuming
 
     def _resume(self, state: Mapping[str, Any]) -> None:
-        self._check_same(state)
+        check_same(state, self.config)
+        self._out.check(state["sent"], clean=bool(state["clean"]))
         self._intake.load(state["intake"], state["decisions"])
         self._ledger.load(state["ledger"])
         self._source.load(state["source_state"])
@@ -381,17 +392,3 @@ class Collector:
                 what = "source %s: the content in which reading stopped is gone; what was behind %s:%d is not read"
                 name = self.config.name
                 log.warning(what, name, self._intake.generation, self._intake.offset, extra={"source": name})
-
-    def _check_same(self, state: Mapping[str, Any]) -> None:
-        """Refuse the state of something else.
-
-        Raises:
-            StateError: it is of another source or type, or rows would be sent again to other partitions.
-        """
-        if state["type"] != self.config.type or state["source"] != self.config.name:
-            raise StateError(
-                f"the saved position is of source {state['source']} of type {state['type']}",
-                where=self.config.name,
-                hint="give the source that is read as another type another name",
-            )
-        self._out.check(state["sent"], clean=bool(state["clean"]))

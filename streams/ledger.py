@@ -147,7 +147,6 @@ class Ledger:
         Raises:
             StateError: they are not the lines that were read before.
         """
-        self._stale = False
         if self._last is not None and self._last.sha256 != self._hash.hexdigest():
             raise StateError(
                 f"the lines before offset {self._last.end_offset} are not those that were read before",
@@ -155,6 +154,7 @@ class Ledger:
                 hint="the log was edited, or another one begins with the same line: name it as a source of its own, "
                 "or remove the saved position to read it from its start",
             )
+        self._stale = False
 
     def generation_ended(self) -> None:
         """Every line of the generation has been read."""

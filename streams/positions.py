@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 from schemas.errors import StateError
+from streams.config import SourceConfig
 
 VERSION = 1
 
@@ -105,8 +106,27 @@ class PositionFile:
         return StateError(
             f"the saved position of source {self._source} {what}",
             where=str(self.path),
-            hint="put back a copy; or move the file away to read the log again from its start: rows that were sent "
-            "before are recognised as repeats",
+            hint="put back a copy; or move the file away, and the file that the log is now is read from its start: "
+            "rows that were sent before are recognised as repeats. Files that were rotated since are not read by "
+            "that: give each to `aupstream backfill`, which goes on where reading stopped",
+        )
+
+
+def check_same(state: Mapping[str, Any], config: SourceConfig) -> None:
+    """Refuse the state of something else.
+
+    Args:
+        state: As it was kept.
+        config: The source that is to go on from it.
+
+    Raises:
+        StateError: it is of another source or type.
+    """
+    if state["type"] != config.type or state["source"] != config.name:
+        raise StateError(
+            f"the saved position is of source {state['source']} of type {state['type']}",
+            where=config.name,
+            hint="give the source that is read as another type another name",
         )
 
 

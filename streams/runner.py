@@ -144,7 +144,7 @@ def _log_failure(collector: Collector, error: AupstreamError) -> None:
 
 def _say_problem(collector: Collector, told: dict[str, str]) -> None:
     """Log a problem once, and its end."""
-    text = str(collector.problem or "")
+    text = str(collector.told or "")
     if told.get(collector.config.name, "") != text:
         told[collector.config.name] = text
         name = collector.config.name

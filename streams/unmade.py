@@ -26,6 +26,11 @@ class Unmade(Collector):
         return 0
 
     @property
+    def told(self) -> InputError | StateError:
+        """Why there is none."""
+        return self._error
+
+    @property
     def newest(self) -> int | None:
         """Nothing is known of it."""
         return None

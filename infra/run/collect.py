@@ -83,11 +83,11 @@ class _Sources:
 
     def problem(self, collector: Collector) -> str:
         """For the status file."""
-        return str(self.errors.get(collector.config.name) or collector.problem or "")
+        return str(self.errors.get(collector.config.name) or collector.told or "")
 
     def troubled(self) -> list[str]:
         """Names of sources that are not read as they should be."""
-        return [c.config.name for c in self.collectors if self.problem(c)]
+        return [c.config.name for c in self.collectors if c.config.name in self.errors or c.problem is not None]
 
 
 class _Status(threading.Thread):

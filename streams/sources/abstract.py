@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from schemas.errors import InputError
+from schemas.errors import InputError, StateError
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,7 @@ class Source(ABC):
     """Yields the lines of one log."""
 
     problem: InputError | None = None  # why nothing comes just now, or what is not read; for people to read
+    notice: InputError | None = None  # what was lost before, of a log that is read; for people to read
     damage: InputError | None = None  # where the last damaged content ended before its time
 
     @abstractmethod
@@ -65,6 +66,19 @@ class Source(ABC):
             False where that content is not to be found: reading then starts with the oldest content that is known to
             be newer.
         """
+
+    def leave(self, why: StateError) -> bool:
+        """Leave the content that was sought, since it is not what was read there before; before any other `read`.
+
+        Args:
+            why: What tells so.
+
+        Returns:
+            True where reading goes on with newer contents, and `notice` says what is lost. False where nothing newer
+            can be told from it: it is the log itself.
+        """
+        del why
+        return False
 
     @abstractmethod
     def read(self, max_lines: int, now_us: int) -> SourceChunk | None:

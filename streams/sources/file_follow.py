@@ -9,7 +9,8 @@ What can happen to it, and what is done:
 - *Copied and truncated*: the content shrinks or begins otherwise. What was not read yet is read in the copy, which is
   known by its generation.
 - *Replaced* by a copy of itself that has more (`rsync`, `sed -i`, an editor): reading goes on in the copy where it was,
-  once the old file has had nothing for `grace_us`. Where the copy is not what was read so far, that is a problem.
+  once the old file has had nothing for `grace_us`, though the copy was rotated meanwhile. Where the copy is not what
+  was read so far, that is a problem; once it is rotated, what it has more is lost, and said to be.
 - *Any of it several times*, while the collector was down or slow: the contents between the last one read and the
   log are the rotated files that are newer; they are read in order.
 
@@ -18,70 +19,20 @@ Paths and inodes only help to find files; which content a file has, its first li
 
 from __future__ import annotations
 
-import io
-import logging
 import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from schemas.errors import InputError
+from schemas.errors import InputError, StateError
 from streams.sources.abstract import Source, SourceChunk
-from streams.sources.content import PREAMBLE_BYTES, Content, ContentSettings, open_content, unreadable
-from streams.sources.decompress import ByteReader
+from streams.sources.content import Content, ContentSettings, open_content, unreadable
+from streams.sources.live import LiveReader, is_copy
+from streams.sources.losses import Losses
 from streams.sources.siblings import Family, Generations, Rotated, Sibling
 
-log = logging.getLogger(__name__)
-
-_HEAD = 1_024  # bytes at the start of the content by which a replaced content is noticed, at the least
-_COMPARED = 1 << 20  # bytes before the place of reading that a copy in the log's place must have too
-_LONG_HEAD = 2 * PREAMBLE_BYTES  # where a header comes first, until it is known where it ends
 GRACE_US = 2_000_000
-
-
-class LiveReader(ByteReader):
-    """Bytes of a plain file that may be truncated and written anew at any time.
-
-    A block is handed out only if, *after* it was read, the file still begins as it did and is not shorter than what
-    was read: then it cannot have been of another content. What it begins with reaches to the end of its first data
-    line at the least, since a header is the same in many contents.
-
-    Args:
-        stream: Open at its start.
-        header: True where a header may come first.
-    """
-
-    def __init__(self, stream: io.FileIO, *, header: bool = False) -> None:
-        self._stream = stream
-        self._head = b""
-        self._most = _LONG_HEAD if header else _HEAD
-        self.changed = False
-
-    def read(self, size: int) -> bytes:
-        """See `ByteReader`."""
-        if self.changed:
-            return b""
-        position = self._stream.tell()
-        data = self._stream.read(size) or b""
-        head = self._head
-        if position <= len(head) < self._most:
-            head += data[len(head) - position :][: self._most - len(head)]
-        now = os.pread(self._stream.fileno(), len(head), 0)
-        if now != head or os.fstat(self._stream.fileno()).st_size < position + len(data):
-            self.changed = True
-            return b""
-        self._head = head
-        return data
-
-    def settle(self, offset: int) -> None:
-        """See `ByteReader`."""
-        self._most = max(_HEAD, min(offset, self._most))
-        self._head = self._head[: self._most]
-
-    def close(self) -> None:
-        """See `ByteReader`."""
-        self._stream.close()
 
 
 class FileFollow(Source):
@@ -106,7 +57,9 @@ class FileFollow(Source):
         self._quiet_since: int | None = None
         self._at_end = False
         self._lost: tuple[str, int] | None = None  # where a disk error stopped reading
-        self._compared: tuple[tuple[object, ...], bool] = (), False  # a copy in the log's place, and whether it is one
+        self._compared: dict[tuple[object, ...], tuple[bool, int]] = {}  # of `_copied`, of the open content
+        self._edited: list[tuple[Sibling, int]] = []  # rotated files in place of the open content, and their sizes
+        self._losses, self._refused = Losses(), 0  # and bytes of a file in the log's place that is not read
 
     @property
     def ended(self) -> bool:
@@ -123,16 +76,22 @@ class FileFollow(Source):
         """See `Source`."""
         return self._content is not None and self._content.busy
 
+    @property
+    def unread_bytes(self) -> int:
+        """See `Source`."""
+        return self._losses.bytes + self._refused
+
     def save(self) -> dict[str, Any]:
         """See `Source`."""
         if self._content is not None and self._content.stream is not None:
             self._mtime_ns = os.fstat(self._content.stream.fileno()).st_mtime_ns
-        return {"seen": self._seen, "mtime_ns": self._mtime_ns}
+        return {"seen": self._seen, "mtime_ns": self._mtime_ns, "lost": self._losses.save()}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """See `Source`."""
         self._seen = [str(g) for g in state.get("seen", [])][-self._family.remembered :]
         self._mtime_ns = int(state.get("mtime_ns", 0))
+        self._losses.load(state.get("lost", {}))
 
     def seek(self, generation: str, offset: int) -> bool:
         """See `Source`."""
@@ -140,12 +99,26 @@ class FileFollow(Source):
             self._seen.append(generation)
         same = [f for f in self._family.files() if self._generations.of(f) == generation]
         same.sort(key=lambda f: not f.live)
-        return any(self._open(file, offset) for file in same)
+        if any(self._open(file, offset) for file in same):
+            return True
+        what = f"reading stopped at byte {offset} of content {generation}, and no file has more of it"
+        self._losses.add(f"{what}; what was behind, if anything, is not read", self._family.where)
+        return False
+
+    def leave(self, why: StateError) -> bool:
+        """See `Source`."""
+        if self._content is None or self._file is None or self._file.live:
+            return False
+        beyond = self._file.size - self._content.position if self._content.stream is not None else 0
+        self._losses.add(f"{why.what}; what is behind them in this file is not read", self._file.path, beyond)
+        self._retire()
+        return True
 
     def read(self, max_lines: int, now_us: int) -> SourceChunk | None:
         """See `Source`."""
         self._at_end = False
         self._family.at(now_us)
+        self.notice = self._losses.said(now_us)
         for _ in range(64):  # contents without lines passed over in one call
             if self._content is None and not self._open_lost() and not self._open_next():
                 return None
@@ -207,27 +180,38 @@ class FileFollow(Source):
         return isinstance(self._content.reader, LiveReader) and self._content.reader.changed
 
     def _moved_on(self, now_us: int) -> bool:
-        """At the end of a content: True where it is final. Says so too where the log is just quiet."""
+        """At the end of a content: True where reading goes on. Says so too where the log is just quiet."""
         assert self._file is not None
+        assert self._content is not None
         try:
             here = self._family.live()
         except OSError as error:
             self.problem = None if isinstance(error, FileNotFoundError) else unreadable(self._path, error)
             here = None
+        self._refused = 0
         following = [] if here is not None and here.identity == self._file.identity else self._successors()
         if here is not None and here.identity != self._file.identity and not following and self._is_known(here):
             return self._replaced(here, now_us)
+        if (here is None or here.identity != self._file.identity) and (more := self._rotated_copy()) is not None:
+            return self._is_quiet(now_us) and self._open(more, self._content.offset)
         if here is not None and (here.identity == self._file.identity or (self._family.reads_all and not following)):
             self.problem, self._at_end, self._quiet_since = None, True, None
             return False
         if not following or (following[0].live and following[0].size == 0):
             return False
-        if self._quiet_since is None:
-            self._quiet_since = now_us
-        if following[0].live and now_us - self._quiet_since < self._grace_us:
+        if not self._is_quiet(now_us) and following[0].live:
             return False
+        for file, size in self._edited:
+            what = f"it begins as what was read, and is something else before byte {self._content.offset}"
+            self._losses.add(f"{what}; what is behind is not read", file.path, size - self._content.offset)
         self._final = True
         return True
+
+    def _is_quiet(self, now_us: int) -> bool:
+        """True where nothing has been written to the old file for long enough."""
+        if self._quiet_since is None:
+            self._quiet_since = now_us
+        return now_us - self._quiet_since >= self._grace_us
 
     def _is_known(self, here: Sibling) -> bool:
         """True where the file in the log's place is told to be read already by its first line, and by nothing else."""
@@ -242,8 +226,9 @@ class FileFollow(Source):
             self._quiet_since = None
             self._explain_nothing()
             return False
-        if not self._is_copy(here):
-            self._quiet_since = None
+        same, size = self._copied(here)
+        if not same:
+            self._quiet_since, self._refused = None, max(0, size - self._content.offset)
             self.problem = InputError(
                 f"another file is in the log's place: it begins with the same line and is not what was read so far, up "
                 f"to byte {self._content.offset}",
@@ -252,33 +237,37 @@ class FileFollow(Source):
                 "another name",
             )
             return False
-        if here.size <= self._content.position:
+        if size <= self._content.position:
             self.problem, self._at_end, self._quiet_since = None, True, None
             return False
-        if self._quiet_since is None:
-            self._quiet_since = now_us
-        return now_us - self._quiet_since >= self._grace_us and self._open(here, self._content.offset)
+        return self._is_quiet(now_us) and self._open(here, self._content.offset)
 
-    def _is_copy(self, here: Sibling) -> bool:
-        """True where a file has the bytes before the place of reading that the open one has: what a restart checks."""
+    def _copied(self, file: Sibling) -> tuple[bool, int]:
+        """See `is_copy`; (False, 0) of a file that cannot be read."""
         assert self._content is not None
-        stream, end = self._content.stream, self._content.offset
-        key = (here.identity, here.size, here.mtime_ns, end)
-        if self._compared[0] != key:
-            start = max(0, end - _COMPARED)
+        key = (file.identity, file.size, file.mtime_ns, self._content.offset)
+        if key not in self._compared:
             try:
-                with here.path.open("rb", buffering=0) as other:
-                    asked = other.fileno()
-                    same = stream is not None and all(
-                        os.pread(stream.fileno(), count, at) == os.pread(asked, count, at)
-                        for at, count in ((0, min(_HEAD, end)), (start, end - start))
-                    )
-                    same = same and os.fstat(asked).st_size >= end
+                self._compared[key] = is_copy(self._content.stream, self._content.offset, file.path, self._settings)
             except OSError as error:
-                self.problem = unreadable(here.path, error)
-                return False
-            self._compared = key, same
-        return self._compared[1]
+                self.problem = unreadable(file.path, error)
+                return False, 0
+        return self._compared[key]
+
+    def _rotated_copy(self) -> Sibling | None:
+        """A copy of the open content with more in it that was rotated before it was read in the log's place.
+
+        None where there is none; what is beyond the place of reading in one that was edited is lost then.
+        """
+        assert self._content is not None
+        assert self._file is not None
+        files, opened, self._edited = self._family.files(), self._file.identity, []
+        if self._content.stream is None or any(f.identity == opened for f in files):
+            return None
+        named = [f for f in files if not f.live and self._generations.of(f) == self._content.generation != ""]
+        found = [(file, *self._copied(file)) for file in named]
+        self._edited = [] if any(same for _, same, _ in found) else [(file, size) for file, _, size in found]
+        return next((file for file, same, size in found if same and size > self._content.position), None)
 
     def _follow_copy(self) -> None:
         """The content was replaced under the handle: read its rest in the copy, if there is one."""
@@ -288,12 +277,8 @@ class FileFollow(Source):
         if generation:
             copies = [f for f in self._family.files() if not f.live and self._generations.of(f) == generation]
             if not any(self._open(copy, offset, final=True) for copy in copies):
-                log.warning(
-                    "%s was replaced and no copy of it is beside it; what was behind %s:%d, if anything, is not read",
-                    self._path,
-                    generation,
-                    offset,
-                )
+                what = f"it was emptied or written anew, and no copy is beside it of what was read up to byte {offset}"
+                self._losses.add(f"{what}; what was behind, if anything, is not read", self._path)
 
     def _retire(self) -> None:
         if self._content is not None and self._file is not None:
@@ -302,6 +287,7 @@ class FileFollow(Source):
             self.damage = self._content.damage or self.damage
             self._content.close()
         self._content, self._file, self._final, self._quiet_since = None, None, False, None
+        self._compared, self._edited = {}, []
 
     def _open_lost(self) -> bool:
         """Go back to where a disk error stopped reading; False where nothing was lost or the content is gone."""
@@ -372,5 +358,6 @@ class FileFollow(Source):
             file = Sibling(file.path, (status.st_dev, status.st_ino), status.st_size, status.st_mtime_ns, file.live)
         self.close()
         self._content, self._file, self._final, self._quiet_since = content, file, final, None
+        self._compared, self._edited = {}, []
         self.problem = None
         return True

@@ -179,3 +179,19 @@ def test_a_log_that_was_edited_before_the_saved_place_is_refused(tmp_path: Path)
     log.start()
     with pytest.raises(StateError, match="not those that were read before"):
         log.run(1)
+
+
+def test_a_log_that_was_edited_before_the_saved_place_is_left_once_it_is_rotated(tmp_path: Path) -> None:
+    log = Followed(tmp_path)
+    log.write(b"100 ev", b"101 ev")
+    log.run(3)
+    log.collector.close()
+    log.path.write_bytes(log.path.read_bytes().replace(b"101", b"109") + b"102 ev\n")
+    log.path.rename(tmp_path / "log.1")
+    log.write(b"103 ev", b"104 ev")
+    log.start()
+    log.run(3)
+    assert len(log.world.events(EventKind.LOGIN)) == 4
+    assert log.collector.problem is None
+    assert "not those that were read before" in str(log.collector.told)
+    assert_conserved(log.world, 4)
