@@ -18,6 +18,7 @@ from infra.cli.serving import kafka_of
 from infra.cli.store import Store, dsn_of
 from infra.cli.unmasking import need_reason
 from infra.replay.beginnings import TIMELINE, generation, stopped
+from infra.replay.live import LIVE_TIMELINE, live_end
 from infra.replay.longer import ended, going_on, has_more, keep
 from infra.replay.overlap import refuse_overlap
 from infra.replay.sending import Sent, send
@@ -85,11 +86,13 @@ def _said(damage: InputError, *, ended: bool) -> InputError:
 
 def _read(chosen: Chosen, kafka: str, store: Store, source: SourceConfig, *, overlap: bool) -> Sent:
     folder = DataPaths(chosen.config.data.absolute()).positions
-    timeline = stopped(folder, source) or _begin(folder, source)
+    timeline = stopped(folder, source) or _begin(store, folder, source)
     wanted = replace(source, mode="once", timeline=timeline)
     positions = PositionFile(folder, wanted.name, timeline)
     begun = str(((positions.load() or {}).get("intake") or {}).get("generation", ""))  # empty: it was refused, at most
     known = {timeline, *(str(s["timeline"]) for s in ended(folder, source, begun))} if begun else set()
+    if any(name.startswith(LIVE_TIMELINE) for name in known):
+        known.add("live")
     if not overlap:
         refuse_overlap(store, wanted)
     talk(f"reading {source.path} as {source.name} ({source.type})")
@@ -105,18 +108,24 @@ def _read(chosen: Chosen, kafka: str, store: Store, source: SourceConfig, *, ove
     return whole(store, sent, (wanted.name, timeline))
 
 
-def _begin(folder: Path, source: SourceConfig) -> str:
+def _begin(store: Store, folder: Path, source: SourceConfig) -> str:
     """Timeline of a reading that begins; it goes on from one that has ended where the file is a longer copy."""
-    place = f"{source.type}\0{Path(source.path).resolve()}"
-    before = next(iter(ended(folder, source, generation(source))), None)
-    longer = before is not None and has_more(source, before)
-    if before is not None and longer:
-        place += f"\0{before['intake']['generation']}\0{before['intake']['offset']}"
-    timeline = TIMELINE + hashlib.blake2b(place.encode(), digest_size=8).hexdigest()
-    if before is not None and longer:
-        talk(f"{source.path} begins with a log that was read: going on at byte {before['intake']['offset']}")
-        PositionFile(folder, source.name, timeline).save(going_on(before, timeline))
+    place, content = f"{source.type}\0{Path(source.path).resolve()}", generation(source)
+    if read := ended(folder, source, content):
+        before, prefix = (read[0] if has_more(source, read[0]) else None), TIMELINE
+    else:
+        before, prefix = live_end(store, folder, source, content), LIVE_TIMELINE
+    if before is None:
+        return TIMELINE + _short(place)
+    offset = before["intake"]["offset"]
+    timeline = prefix + _short(f"{place}\0{before['intake']['generation']}\0{offset}")
+    talk(f"{source.path} begins with a log that was read: going on at byte {offset}")
+    PositionFile(folder, source.name, timeline).save(going_on(before, timeline))
     return timeline
+
+
+def _short(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def _refusing(store: Store, wanted: SourceConfig, known: Collection[str]) -> Callable[[str], None]:

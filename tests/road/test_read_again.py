@@ -11,7 +11,7 @@ import pytest
 
 from infra.cli.replaying import AT_ONCE
 from tests.cli.command import Ran, aupstream
-from tests.road.scene import WITHIN_S, Scene, backtest, simulated
+from tests.road.scene import WITHIN_S, Scene, backtest, simulated, wait_until
 from tests.road.stored import Stored
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(600)]
@@ -211,3 +211,47 @@ def test_lines_that_could_not_be_read_are_read_again_and_the_ledger_moves_them(t
         _leave_alone_one_that_goes_on_elsewhere(scene, stored)
         _end_one_that_was_cut_off(scene, stored)
         stored.close()
+
+
+def test_what_was_rotated_away_unread_is_read_on_from_where_live_reading_stopped(tmp_path: Path) -> None:
+    scene = simulated(tmp_path, seed=5, lines=4_000)
+    proxy, *_ = [s for s in scene.config.collectors() if s.kind == "proxy"]
+    lines = Path(proxy.path).read_bytes().splitlines(keepends=True)
+    third, log, old = len(lines) // 3, tmp_path / "live" / "access.log", tmp_path / "old.log"
+    log.parent.mkdir()
+    log.write_bytes(b"".join(lines[:third]))
+    scene.change(
+        sources=lambda some: [
+            {**s, "path": str(log), "mode": "follow"} if s.get("name", s["type"]) == proxy.name else s for s in some
+        ]
+    )
+    backfill = ("backfill", f"{proxy.name}={proxy.type}:{old}", "-c", scene.file)
+    with scene.running() as system:
+        stored = Stored(system)
+        old.write_bytes(b"".join(lines[: 2 * third]))
+        wait_until(system, lambda: _lines(stored, proxy.name) == third)
+        ran = aupstream(*backfill)
+        assert (ran.code, "is being read (live)" in ran.err) == (4, True), ran.err
+        log.rename(log.with_name("access.log.1"))
+        log.write_bytes(b"".join(lines[2 * third :]))
+        wait_until(system, lambda: _lines(stored, proxy.name) == len(lines) - third)
+        old.write_bytes(b"".join([*lines[: third - 1], b"x" + lines[third - 1], *lines[third : 2 * third]]))
+        ran = aupstream(*backfill)
+        assert (ran.code, "are not those that were read" in ran.err) == (4, True), ran.err
+        old.write_bytes(b"".join(lines[: 2 * third]))
+        ran = aupstream(*backfill)
+        assert (ran.code, f"going on at byte {sum(map(len, lines[:third]))}" in ran.err) == (0, True), ran.err
+        again = aupstream(*backfill)
+        assert (again.code, "has been read" in again.err) == (4, True)
+        asked = f"SELECT event_id FROM events_proxy FINAL WHERE log_source = '{proxy.name}' ORDER BY event_id"  # noqa: S608
+        found = [i for (i,) in stored.rows(asked)]
+        stored.close()
+        assert aupstream("audit", "-c", scene.file).code == 0
+    alone = [aupstream("normalise", "--source", proxy.name, path, "-c", scene.file).objects for path in (old, log)]
+    assert found == sorted(event["event_id"] for events in alone for event in events)
+
+
+def _lines(stored: Stored, source: str) -> int:
+    """Of a source, in the ledger."""
+    [(lines,)] = stored.rows(f"SELECT sum(lines) FROM ledger_now WHERE source = '{source}'")  # noqa: S608
+    return int(lines)
