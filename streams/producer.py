@@ -147,11 +147,8 @@ class KafkaSink(BatchSink):
     def close(self) -> None:
         """See `BatchSink`."""
         if self._producer is not None:
-            # `close(timeout=0)` of kafka-python 3.0.12 raises while messages are open, and leaves its thread running,
-            # which would go on sending behind the next producer's back: end the thread first.
-            self._producer._sender.force_close()  # noqa: SLF001
-            with contextlib.suppress(KafkaError):
-                self._producer.close(timeout=2)
+            # Its thread would go on sending behind the next producer's back: nothing is waited for.
+            let_go(self._producer, 0)
             self._producer = None
 
     def _hand_over(self) -> None:
@@ -292,3 +289,22 @@ def _patiently(ask: Callable[[], int], where: str) -> int:
         reraise=True,
     )
     return int(retrying(ask))
+
+
+def let_go(producer: Any, timeout_s: float = 5) -> None:
+    """Close a producer of kafka-python, whether Kafka is there or not; what it has not sent by then is dropped.
+
+    `close` of kafka-python 3.0.12 raises while messages are open and leaves the thread running, and the producer writes
+    a traceback when it is collected: the thread is ended first.
+
+    Args:
+        producer: Used by nobody any more.
+        timeout_s: So long messages that are open are waited for.
+    """
+    if timeout_s > 0:
+        with contextlib.suppress(KafkaError):
+            producer.close(timeout=timeout_s)
+            return
+    producer._sender.force_close()  # noqa: SLF001
+    with contextlib.suppress(KafkaError):
+        producer.close(timeout=2)

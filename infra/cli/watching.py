@@ -39,10 +39,10 @@ def backfill(  # noqa: PLR0913 - options
 
     Each in a timeline of its own, so that nothing that was judged waits for it or is changed by it. Rules without a
     window judge its events at once; the windows that were judged without them are named, and --rejudge judges them
-    again. A log that was read before under the same NAME is refused, and one that overlaps such a log; without NAME the type
-    is the name, and logs of other names are not looked at. A reading that was cut off goes on where it was, and so does
-    one of a file that was damaged or cut off, once the whole file is here. Of a longer copy of a log that was read, live
-    or by this command, the rest is read, unless its lines are joined, as those of mails.
+    again. A log that was read before under the same NAME is refused, and one that overlaps such a log; without NAME the
+    type is the name, and logs of other names are not looked at. A reading that was cut off goes on where it was, and so
+    does one of a file that was damaged or cut off, once the whole file is here. Of a longer copy of a log that was
+    read, live or by this command, the rest is read, unless its lines are joined, as those of mails.
 
     Example: `aupstream backfill proxy=squid:/mnt/old/access.log --rejudge --reason "the collector was down in May"`
     """

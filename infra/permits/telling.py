@@ -14,6 +14,7 @@ from schemas.errors import ServerError
 from schemas.jsonutil import canonical
 from schemas.kafkaaddress import kafka_options
 from schemas.kinds import SOURCES
+from streams.producer import let_go
 
 _WAIT_S = 30
 
@@ -46,4 +47,4 @@ def _send(kafka: str, records: Sequence[Record]) -> None:
         for one in sent:
             one.get(timeout=_WAIT_S)
     finally:
-        producer.close()
+        let_go(producer)

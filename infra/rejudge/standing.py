@@ -13,6 +13,7 @@ from schemas.errors import AupstreamError, ServerError
 from schemas.kafkaaddress import kafka_options
 from schemas.kinds import VIOLATIONS
 from schemas.records import decode_as, encode_record
+from streams.producer import let_go
 
 _SILENT_POLLS = 60
 _WAIT_S = 30
@@ -66,4 +67,4 @@ def send(kafka: str, records: Records) -> None:
         hint = "judge again: what was sent already is the same then"
         raise ServerError(f"not all could be sent: {error}", where=kafka, hint=hint) from error
     finally:
-        producer.close(timeout=5)
+        let_go(producer)

@@ -23,6 +23,7 @@ from infra.run.silence import Silence
 from schemas.errors import CorruptBatchError
 from schemas.kafkaaddress import kafka_options
 from schemas.kinds import HEARTBEATS, SOURCES
+from streams.producer import let_go
 from streams.register import write
 
 log = logging.getLogger(__name__)
@@ -96,7 +97,7 @@ class Absences(threading.Thread):
                     written = self._declare(silence, written)
         finally:
             consumer.close()
-            producer.close(timeout=2)
+            let_go(producer, 2)
 
     def _take(self, silence: Silence, producer: Any, record: Any) -> None:
         try:

@@ -22,6 +22,7 @@ from schemas.headers import FOREVER, NEVER, BatchHeaders
 from schemas.jsonutil import canonical
 from schemas.kafkaaddress import kafka_options
 from schemas.kinds import RULES, SOURCES, EventKind
+from streams.producer import let_go
 
 TAILS = (32, 1_024, None)  # newest messages of a partition that are looked at until a batch is among them; None: all
 AHEAD_S = 60.0  # rules begin to judge so much later than they are announced while events come in
@@ -197,4 +198,4 @@ def _send(kafka: str, bundle: Bundle, period: Period) -> None:
         record = announcement(period) | {"at": datetime.now(UTC).isoformat()}
         producer.send(SOURCES, canonical(record).encode(), key=b"rules", partition=0).get(timeout=30)
     finally:
-        producer.close(timeout=5)
+        let_go(producer)

@@ -24,6 +24,7 @@ from infra.clickhouse.migrate import files
 from infra.config import Config
 from infra.embedded.servers import LEAST_FREE
 from infra.run.keyfile import missing, stored_keys
+from infra.run.paths import DataPaths
 from schemas.errors import AupstreamError
 
 ROOMY = 2 << 30  # bytes of disk below which one is warned
@@ -89,8 +90,13 @@ def secrets(config: Config, file: Path | None) -> Iterator[Check]:
 def _keys(config: Config) -> Iterator[Check]:
     try:
         read(config.privacy.keys(config.data))
-    except KeysMissingError:
-        yield Check("secrets", "unknown", "there are no keys of pseudonyms yet: the first start makes them")
+    except KeysMissingError as error:
+        positions = DataPaths(config.data.absolute()).positions
+        if positions.is_dir() and any(positions.iterdir()):
+            gone = f"{error.where}: the keys of pseudonyms are gone, and names may be sealed with them"
+            yield Check("secrets", "bad", gone, "put the file back; without it no start is made where names are sealed")
+        else:
+            yield Check("secrets", "unknown", "there are no keys of pseudonyms yet: the first start makes them")
     except AupstreamError as error:
         todo = error.hint or "see that the account that runs aupstream may read it, and nobody else"
         yield Check("secrets", "bad", f"{error.where}: {error.what}", todo)

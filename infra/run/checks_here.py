@@ -22,13 +22,14 @@ from streams.positions import PositionFile
 def workers(config: Config) -> Iterator[Check]:
     """Who has told of itself lately, who ought to have, and what of its logs is wrong."""
     paths = DataPaths(config.data.absolute())
-    told = list(statuses(paths.status))
+    told, unread = list(statuses(paths.status)), {name for name, _ in _damaged(config)}
     wanted = called(paths.roll)
     if not told and not wanted:
         yield Check("workers", "unknown", "nothing runs on this data folder", "")
     for status in told:
-        problems = {n: s["problem"] for n, s in status.get("sources", {}).items() if s.get("problem")}
-        for name, problem in problems.items():
+        for name, source in status.get("sources", {}).items():
+            if not (problem := source.get("problem")) or name in unread:
+                continue
             yield Check(f"source {name}", "bad", problem, "see `aupstream status` and the log of the collectors")
         refused_now = sum(f.get("refused", 0) for f in status.get("inputs", {}).values())
         if refused_now:
@@ -46,12 +47,17 @@ def workers(config: Config) -> Iterator[Check]:
 
 def positions(config: Config) -> Iterator[Check]:
     """Saved positions of sources that cannot be read: such a source does not go on."""
+    for name, error in _damaged(config):
+        yield Check(f"source {name}", "bad", f"{error.where}: {error.what}", error.hint)
+
+
+def _damaged(config: Config) -> Iterator[tuple[str, AupstreamError]]:
     folder = DataPaths(config.data.absolute()).positions
     for source in config.collectors():
         try:
             PositionFile(folder, source.name).load()
         except AupstreamError as error:
-            yield Check(f"source {source.name}", "bad", f"{error.where}: {error.what}", error.hint)
+            yield source.name, error
 
 
 def listeners(config: Config) -> Iterator[Check]:

@@ -16,6 +16,7 @@ from infra.run.silence import ENDED, READING
 from schemas.kafkaaddress import kafka_options
 from schemas.kinds import HEARTBEATS
 from streams.collector import Collector
+from streams.producer import let_go
 
 log = logging.getLogger(__name__)
 EACH_S = 5.0
@@ -49,7 +50,7 @@ class Heart(threading.Thread):
         self.join(timeout=2 * self._each_s)
         self._beat()
         if self._producer is not None:
-            self._producer.close(timeout=2)
+            let_go(self._producer, 2)
 
     def _beat(self) -> None:
         try:

@@ -64,6 +64,8 @@ def test_keys_that_cannot_be_used_are_bad_and_those_that_are_missing_where_somet
     sealed = [c for c in checks.clickhouse(config, stored) if c.name == "secrets"]
     assert [(c.state, "9c41" in c.detail, "rotate --new" in c.todo) for c in sealed] == [("bad", True, True)]
     assert [c.state for c in checks.secrets(config, None)] == ["unknown"]
+    (paths.positions / "a.position.json").touch()
+    assert "are gone" in _bad(list(checks.secrets(config, None)))[0], "though no ClickHouse runs"
     ensure(keys)
     assert [c.state for c in checks.clickhouse(config, stored) if c.name == "secrets"] == ["warning"]
     assert list(checks.secrets(config, None)) == []
@@ -95,6 +97,10 @@ def test_a_position_that_is_damaged_is_named(paths: DataPaths) -> None:
     (paths.positions / "a.position.json").write_text("{}")
     (said,) = _bad(list(checks_here.positions(config)))
     assert "a.position.json: the saved position of source a" in said
+    status = {"agent": "collect", "worker": "collect", "pid": 1, "at": time.time(), "inputs": {}}
+    told = {name: {"problem": f"{name} is damaged"} for name in ("a", "b")}
+    paths.status_of("collect").write_text(json.dumps(status | {"sources": told}))
+    assert _bad(list(checks_here.workers(config))) == ["b is damaged"], "a is named already"
 
 
 def test_a_certificate_that_is_not_there_and_addresses_that_another_program_has(paths: DataPaths) -> None:
