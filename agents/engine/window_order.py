@@ -67,11 +67,14 @@ class TemporalOrdered(Window):
     chain is inside as long as that row is.
     """
 
-    __slots__ = ("_before", "_event", "_here", "_now", "_places", "_starts")
+    __slots__ = ("_before", "_event", "_here", "_latest", "_now", "_places", "_starts")
 
     def __init__(self, rule: Rule) -> None:
         super().__init__(rule)
-        self._starts: list[tuple[int, str]] = [(_LONG_AGO, "")] * len(rule.bases)  # of chains that end before `_now`
+        self._starts: Sequence[tuple[int, str]] = [(_LONG_AGO, "")] * len(
+            rule.bases
+        )  # of chains that end before `_now`
+        self._latest = self._starts  # of all
         self._now = _LONG_AGO
         self._here: dict[tuple[str, str], list[tuple[int, str]]] = {}  # of all others, by the log that they end in
         self._event, self._before = "", list[tuple[int, str]]()  # of the newest event, and as it was before it
@@ -81,7 +84,7 @@ class TemporalOrdered(Window):
 
     def _enter(self, row: Row) -> None:
         if row.t > self._now:
-            self._starts = self._latest()
+            self._starts = self._latest
             self._here, self._now = {}, row.t
         starts = self._here.setdefault((row.source, row.generation), list(self._starts))
         if row.event_id != self._event:
@@ -89,25 +92,27 @@ class TemporalOrdered(Window):
         for place in self._places.get(row.base, ()):
             start = (row.t, row.event_id) if place == 0 else self._before[place - 1]
             starts[place] = max(starts[place], start)
-
-    def _latest(self) -> list[tuple[int, str]]:
-        return [max(starts) for starts in zip(self._starts, *self._here.values(), strict=True)]
+        # Those of the newest row's time are never older than `_starts`, of which they are copies.
+        self._latest = starts if len(self._here) == 1 else [max(s) for s in zip(*self._here.values(), strict=True)]
 
     @property
     def value(self) -> float:
         """Length of the longest chain inside that begins with the first rule."""
-        return float(sum(self._inside(start) for start in self._latest()))
+        if not self.rows:
+            return 0.0
+        oldest = self.rows[0]
+        edge, inside = (oldest[0], oldest[1]), 0
+        for start in self._latest:
+            inside += start >= edge
+        return float(inside)
 
     def measures(self) -> Sequence[float]:
         """None: an order is no number."""
         return ()
 
     def _reached(self) -> bool:
-        last = max((starts[-1] for starts in self._here.values()), default=self._starts[-1])
-        return self._inside(max(last, self._starts[-1]))
-
-    def _inside(self, start: tuple[int, str]) -> bool:
-        return bool(self.rows) and start >= (self.rows[0].t, self.rows[0].event_id)
+        oldest = self.rows[0] if self.rows else None
+        return oldest is not None and self._latest[-1] >= (oldest[0], oldest[1])
 
 
 class _Line:
