@@ -6,9 +6,10 @@ import gc
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
-from schemas.errors import AupstreamError
-from streams.collector import Collector
+from schemas.errors import AupstreamError, InputError, StateError
+from streams.config import SourceConfig
 from streams.intake import JoinFaultError
 
 log = logging.getLogger(__name__)
@@ -16,6 +17,37 @@ log = logging.getLogger(__name__)
 PAUSE_S = 0.02  # where no collector had anything to do
 STOP_TIMEOUT_US = 20_000_000
 AGAIN_US = (60_000_000, 120_000_000, 300_000_000, 600_000_000)  # until one that failed is tried again
+
+
+class Reader(Protocol):
+    """What reads one source in steps: `streams.collector.Collector`, where each of these is explained."""
+
+    config: SourceConfig
+    problem: InputError | StateError | None
+    finished: bool
+    done: bool
+    stepped_us: int | None
+
+    @property
+    def told(self) -> InputError | StateError | None:
+        """What people are to read."""
+
+    @property
+    def open_lines(self) -> int:
+        """Lines that are not decided."""
+
+    @property
+    def newest(self) -> int | None:
+        """Event time that it has come to, microseconds UTC."""
+
+    def stop(self) -> None:
+        """Ask for a clean stop."""
+
+    def close(self) -> None:
+        """Let go of the files."""
+
+    def step(self, now_us: int) -> bool:
+        """Do the next piece of work; False where there is none."""
 
 
 def collect_garbage_seldom() -> None:
@@ -28,12 +60,12 @@ def collect_garbage_seldom() -> None:
 
 
 def run(
-    collectors: Sequence[Collector],
+    collectors: Sequence[Reader],
     stop: threading.Event,
     clock: Callable[[], int],
     *,
-    failed: Callable[[Collector, AupstreamError], None] | None = None,
-    remake: Callable[[Collector], Collector] | None = None,
+    failed: Callable[[Reader, AupstreamError], None] | None = None,
+    remake: Callable[[Reader], Reader] | None = None,
     beat: Callable[[], object] = bool,
     timeout_us: int = STOP_TIMEOUT_US,
 ) -> bool:
@@ -95,9 +127,9 @@ def run(
 class _Resting:
     """Collectors that failed and are made anew later on."""
 
-    def __init__(self, remake: Callable[[Collector], Collector] | None) -> None:
+    def __init__(self, remake: Callable[[Reader], Reader] | None) -> None:
         self._remake = remake
-        self._due: dict[str, tuple[int, Collector]] = {}
+        self._due: dict[str, tuple[int, Reader]] = {}
         self._times: dict[str, int] = {}
 
     @property
@@ -105,11 +137,11 @@ class _Resting:
         """Whether there are any."""
         return bool(self._due)
 
-    def has(self, collector: Collector) -> bool:
+    def has(self, collector: Reader) -> bool:
         """Whether one is made anew."""
         return collector.config.name in self._due
 
-    def add(self, collector: Collector, now: int, error: AupstreamError) -> None:
+    def add(self, collector: Reader, now: int, error: AupstreamError) -> None:
         """Have one made anew, if it may be."""
         name, careful = collector.config.name, isinstance(error, JoinFaultError)
         if self._remake is not None and careful:
@@ -119,7 +151,7 @@ class _Resting:
             self._times[name] = self._times.get(name, 0) + 1
             self._due[name] = now + wait, collector
 
-    def due(self, now: int, failed: Callable[[Collector, AupstreamError], None]) -> list[Collector]:
+    def due(self, now: int, failed: Callable[[Reader, AupstreamError], None]) -> list[Reader]:
         """Those whose time has come, made anew."""
         made = []
         for name, (at, collector) in list(self._due.items()):
@@ -138,11 +170,11 @@ class _Resting:
         self._due.clear()
 
 
-def _log_failure(collector: Collector, error: AupstreamError) -> None:
+def _log_failure(collector: Reader, error: AupstreamError) -> None:
     log.error("source %s stopped: %s", collector.config.name, error, extra={"source": collector.config.name})
 
 
-def _say_problem(collector: Collector, told: dict[str, str]) -> None:
+def _say_problem(collector: Reader, told: dict[str, str]) -> None:
     """Log a problem once, and its end."""
     text = str(collector.told or "")
     if told.get(collector.config.name, "") != text:

@@ -1,13 +1,12 @@
-"""Stands in the place of a collector that could not be made, so that the other sources are read."""
+"""Stands in the place of a collector that could not be made (`streams.runner.Reader`): the other sources are read."""
 
 from __future__ import annotations
 
 from schemas.errors import InputError, StateError
-from streams.collector import Collector
 from streams.config import SourceConfig
 
 
-class Unmade(Collector):
+class Unmade:
     """Fails at its first step with what it could not be made for: from then on it is one that failed.
 
     Args:
@@ -16,24 +15,13 @@ class Unmade(Collector):
     """
 
     def __init__(self, config: SourceConfig, error: InputError | StateError) -> None:
-        self.config, self.problem, self._error = config, error, error
+        self.config, self._error = config, error
+        self.problem: InputError | StateError | None = error
+        self.told: InputError | StateError | None = error
         self.finished = self.done = False
-        self.stepped_us = None
-
-    @property
-    def open_lines(self) -> int:
-        """None is known of."""
-        return 0
-
-    @property
-    def told(self) -> InputError | StateError:
-        """Why there is none."""
-        return self._error
-
-    @property
-    def newest(self) -> int | None:
-        """Nothing is known of it."""
-        return None
+        self.open_lines = 0
+        self.newest: int | None = None
+        self.stepped_us: int | None = None
 
     def stop(self) -> None:
         """There is nothing to make safe."""

@@ -38,7 +38,7 @@ from streams.intake import JoinFaultError
 from streams.positions import PositionFile
 from streams.producer import KafkaSink
 from streams.register import register_all
-from streams.runner import collect_garbage_seldom, run
+from streams.runner import Reader, collect_garbage_seldom, run
 from streams.sources.make import make_source
 from streams.unmade import Unmade
 
@@ -55,25 +55,25 @@ class _Sources:
         configs: Sources.
     """
 
-    def __init__(self, make: Callable[[SourceConfig, int], Collector], configs: Sequence[SourceConfig]) -> None:
+    def __init__(self, make: Callable[[SourceConfig, int], Reader], configs: Sequence[SourceConfig]) -> None:
         self._make = make
         self.collectors = [self._made(config) for config in configs]
         self.errors: dict[str, AupstreamError] = {}
 
-    def _made(self, config: SourceConfig) -> Collector:
+    def _made(self, config: SourceConfig) -> Reader:
         """A collector; where what is kept of its source cannot be used, one that fails: the others are read."""
         try:
             return self._make(config, 0)
         except (InputError, StateError) as error:
             return Unmade(config, error)
 
-    def failed(self, collector: Collector, error: AupstreamError) -> None:
+    def failed(self, collector: Reader, error: AupstreamError) -> None:
         """One has failed."""
         name = collector.config.name
         self.errors[name] = error
         log.error("source %s stopped: %s", name, error, extra={"source": name})
 
-    def remade(self, old: Collector) -> Collector:
+    def remade(self, old: Reader) -> Reader:
         """One made anew in the place of one that failed."""
         name = old.config.name
         new = self._make(old.config, CAREFUL if isinstance(self.errors[name], JoinFaultError) else 0)
@@ -81,7 +81,7 @@ class _Sources:
         del self.errors[name]
         return new
 
-    def problem(self, collector: Collector) -> str:
+    def problem(self, collector: Reader) -> str:
         """For the status file."""
         return str(self.errors.get(collector.config.name) or collector.told or "")
 
@@ -192,7 +192,7 @@ def collect(config_file: Path | None) -> int:
     seal = sealer_of(config.privacy, config.data)
     settings = CollectorSettings(epoch=epoch, today=datetime.now(UTC).date(), seal=seal)
 
-    def make(source: SourceConfig, careful: int) -> Collector:
+    def make(source: SourceConfig, careful: int) -> Reader:
         positions = PositionFile(paths.positions, source.name)
         return Collector(
             source, make_source(source), sink, settings, positions=positions, metrics=metrics, careful=careful

@@ -15,8 +15,8 @@ from kafka.errors import KafkaError
 from infra.run.silence import ENDED, READING
 from schemas.kafkaaddress import kafka_options
 from schemas.kinds import HEARTBEATS
-from streams.collector import Collector
 from streams.producer import let_go
+from streams.runner import Reader
 
 log = logging.getLogger(__name__)
 EACH_S = 5.0
@@ -32,7 +32,7 @@ class Heart(threading.Thread):
         each_s: Seconds between beats.
     """
 
-    def __init__(self, bootstrap: str, collectors: Sequence[Collector], each_s: float = EACH_S) -> None:
+    def __init__(self, bootstrap: str, collectors: Sequence[Reader], each_s: float = EACH_S) -> None:
         super().__init__(name="heart", daemon=True)
         self._kafka, self._collectors, self._each_s = bootstrap, collectors, each_s
         self._over = threading.Event()
@@ -67,7 +67,7 @@ class Heart(threading.Thread):
             log.debug("no heartbeat: %r", error)
 
 
-def heartbeat(collector: Collector, now_us: int) -> dict[str, Any] | None:
+def heartbeat(collector: Reader, now_us: int) -> dict[str, Any] | None:
     """What is to be said of a source; None where it is not read: its log is away, or its collector hangs.
 
     Args:
