@@ -16,8 +16,8 @@ from streams.normalisers.login import clearpass
 from streams.normalisers.login.segments import MAX_CHARACTERS, MAX_OPEN, WAIT_LINES
 from streams.normalisers.login.windows_events import _exact, _fast
 from streams.normalisers.registry import make
+from tests.normalisers.damaging import damaged_lines
 from tests.normalisers.golden_files import SETTINGS, in_chunks
-from tests.normalisers.test_properties import damaged_lines
 
 TYPES = [
     "anyconnect", "cisco_ise", "clearpass", "freeradius_detail", "freeradius_linelog", "globalprotect", "nps",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from importlib import import_module
 from typing import Any
 
@@ -12,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.normalisers.abstract import LineChunk
-from streams.normalisers.lines import MAX_MESSAGE
 from streams.normalisers.login import keycloak
 from streams.normalisers.reasons import Refused, vocabulary
 from streams.normalisers.registry import make, types
+from tests.normalisers.damaging import assert_each_decided_once, assert_quick, damaged_lines, hostile
 from tests.normalisers.golden_files import SETTINGS, in_chunks, lines_of
 
 TYPES = sorted(import_module("streams.normalisers.login.types_cloud").TYPES) + sorted(
@@ -23,43 +22,14 @@ TYPES = sorted(import_module("streams.normalisers.login.types_cloud").TYPES) + s
 )
 
 
-@st.composite
-def damaged_lines(draw: st.DrawFn, type_name: str) -> list[bytes]:
-    """Golden lines, some cut, spliced, doubled, with values of other types or bytes put in."""
-    golden = [line for line in lines_of(type_name) if line]
-    lines = []
-    for _ in range(draw(st.integers(1, 10))):
-        line = draw(st.sampled_from(golden))
-        at = draw(st.integers(0, len(line)))
-        damage = draw(st.sampled_from(["none", "cut", "insert", "splice", "value", "random"]))
-        if damage == "cut":
-            line = line[:at]
-        elif damage == "insert":
-            line = line[:at] + draw(st.binary(max_size=8)).replace(b"\n", b"") + line[at:]
-        elif damage == "splice":
-            line = line[:at] + draw(st.sampled_from(golden))[at:]
-        elif damage == "value":  # another type where a text, a number or an object stood
-            value = draw(
-                st.sampled_from([b"null", b"-1e400", b"[]", b"{}", b"[[]]", b'"\\ud800"', b"1e999", b"true", b'""'])
-            )
-            colon = line.find(b":", at)
-            comma = line.find(b",", colon)
-            line = line[: colon + 1] + value + line[comma:] if 0 <= colon < comma else line
-        elif damage == "random":
-            line = draw(st.binary(max_size=60)).replace(b"\n", b"")
-        lines.append(line)
-    return lines
-
-
 @pytest.mark.parametrize("type_name", TYPES)
 @given(data=st.data())
 def test_every_line_is_exactly_one_of_event_ignored_and_reject_however_chunked(
     type_name: str, data: st.DataObject
 ) -> None:
-    lines = data.draw(damaged_lines(type_name))
+    lines = data.draw(damaged_lines(type_name, values=True))
     out = make(type_name, SETTINGS).normalise(LineChunk(lines, list(range(len(lines)))))
-    decided = sorted({*out.events["line"].to_list()}) + [i for i, _ in out.ignored] + [r.line for r in out.rejects]
-    assert sorted(decided) == list(range(len(lines)))
+    assert_each_decided_once(out, lines)
     assert {r.reason for r in out.rejects} <= set(Refused)
     assert {reason for _, reason in out.ignored} <= vocabulary()
     assert set(out.events["event_outcome"].to_list()) <= {"success", "failure", "unknown"}
@@ -96,10 +66,6 @@ def test_a_value_of_another_type_anywhere_in_a_record_raises_nothing(type_name: 
         out = make(type_name, SETTINGS).normalise(LineChunk(lines, list(range(len(lines)))))
         decided = {*out.events["line"].to_list()} | {i for i, _ in out.ignored} | {r.line for r in out.rejects}
         assert len(decided) == len(lines)
-
-
-def hostile(unit: str, head: str = "", tail: str = "") -> bytes:
-    return (head + unit * (60_000 // len(unit)) + tail).encode()
 
 
 SYSLOG = "Mar  1 08:30:00 h "
@@ -149,12 +115,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize(("type_name", "line"), HOSTILE, ids=[f"{t}-{n}" for n, (t, _) in enumerate(HOSTILE)])
 def test_a_hostile_line_takes_no_longer_than_its_length_warrants(type_name: str, line: bytes) -> None:
-    """60 KB of what the patterns repeat over, and as much of it as a message may have. Linear: milliseconds."""
-    for hostile_line in (line, line[:MAX_MESSAGE]):
-        started = time.process_time()
-        out = make(type_name, SETTINGS).normalise(LineChunk([hostile_line], [0]))
-        assert time.process_time() - started < 1
-        assert out.events.height + len(out.ignored) + len(out.rejects) >= 1
+    assert_quick(type_name, line)
 
 
 NAME = st.text(

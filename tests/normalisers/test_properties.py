@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,11 +12,11 @@ from hypothesis import strategies as st
 
 from streams.normalisers.abstract import LineChunk, NormaliserSettings
 from streams.normalisers.addresses import ip
-from streams.normalisers.lines import MAX_MESSAGE
 from streams.normalisers.masking import mask_text
 from streams.normalisers.reasons import Ignored, Refused
 from streams.normalisers.registry import make
-from tests.normalisers.golden_files import SETTINGS, in_chunks, lines_of
+from tests.normalisers.damaging import assert_each_decided_once, assert_quick, damaged_lines, hostile
+from tests.normalisers.golden_files import SETTINGS, in_chunks
 
 TYPES = ["freeradius", "isc_dhcpd", "openssh", "squid"]
 TOKEN = st.text(
@@ -25,34 +24,12 @@ TOKEN = st.text(
 )
 
 
-@st.composite
-def damaged_lines(draw: st.DrawFn, type_name: str) -> list[bytes]:
-    """Golden lines, some cut, spliced, repeated in part or with bytes put in."""
-    golden = lines_of(type_name)
-    lines = []
-    for _ in range(draw(st.integers(1, 12))):
-        line = draw(st.sampled_from(golden))
-        at = draw(st.integers(0, len(line)))
-        damage = draw(st.sampled_from(["none", "cut", "insert", "splice", "random"]))
-        if damage == "cut":
-            line = line[:at]
-        elif damage == "insert":
-            line = line[:at] + draw(st.binary(max_size=8)).replace(b"\n", b"") + line[at:]
-        elif damage == "splice":
-            line = line[:at] + draw(st.sampled_from(golden))[at:]
-        elif damage == "random":
-            line = draw(st.binary(max_size=60)).replace(b"\n", b"")
-        lines.append(line)
-    return lines
-
-
 @pytest.mark.parametrize("type_name", TYPES)
 @given(data=st.data())
 def test_every_line_is_exactly_one_of_event_ignored_and_reject(type_name: str, data: st.DataObject) -> None:
     lines = data.draw(damaged_lines(type_name))
     out = make(type_name, SETTINGS).normalise(LineChunk(lines, list(range(len(lines)))))
-    decided = sorted({*out.events["line"].to_list()}) + [i for i, _ in out.ignored] + [r.line for r in out.rejects]
-    assert sorted(decided) == list(range(len(lines)))
+    assert_each_decided_once(out, lines)
     assert {r.reason for r in out.rejects} <= set(Refused)
     assert {reason for _, reason in out.ignored} <= set(Ignored)
 
@@ -64,10 +41,6 @@ def test_damaged_lines_give_the_same_however_they_are_chunked(type_name: str, da
     size = data.draw(st.integers(1, len(lines)))
     whole = in_chunks(make(type_name, SETTINGS), lines, len(lines))
     assert in_chunks(make(type_name, SETTINGS), lines, size) == whole
-
-
-def hostile(unit: str, head: str = "", tail: str = "") -> bytes:
-    return (head + unit * (60_000 // len(unit)) + tail).encode()
 
 
 SSHD = "Mar  1 07:00:00 gate sshd[1]: "
@@ -108,12 +81,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize(("type_name", "line"), HOSTILE, ids=[f"{t}-{n}" for n, (t, _) in enumerate(HOSTILE)])
 def test_a_hostile_line_takes_no_longer_than_its_length_warrants(type_name: str, line: bytes) -> None:
-    """60 KB of what the patterns repeat over, and as much of it as a message may have. Linear: milliseconds."""
-    for hostile_line in (line, line[:MAX_MESSAGE]):
-        started = time.process_time()
-        out = make(type_name, SETTINGS).normalise(LineChunk([hostile_line], [0]))
-        assert time.process_time() - started < 1
-        assert out.events.height + len(out.ignored) + len(out.rejects) >= 1
+    assert_quick(type_name, line)
 
 
 # --- Squid: the columns against a parser that takes one line apart in the obvious way ---------------------------------
