@@ -30,9 +30,10 @@ from streams.sources.abstract import Source, SourceChunk
 from streams.sources.content import Content, ContentSettings, open_content, unreadable
 from streams.sources.live import LiveReader, is_copy
 from streams.sources.losses import Losses
-from streams.sources.siblings import Family, Generations, Rotated, Sibling
+from streams.sources.siblings import COMPRESSED, Family, Generations, Rotated, Sibling
 
 GRACE_US = 2_000_000
+_MOST_PACKED = 256 << 20  # bytes of a compressed file that is unpacked to compare it: meanwhile no other log is read
 
 
 class FileFollow(Source):
@@ -264,7 +265,8 @@ class FileFollow(Source):
         files, opened, self._edited = self._family.files(), self._file.identity, []
         if self._content.stream is None or any(f.identity == opened for f in files):
             return None
-        named = [f for f in files if not f.live and self._generations.of(f) == self._content.generation != ""]
+        rotated = [f for f in files if not f.live and (f.size <= _MOST_PACKED or not f.path.name.endswith(COMPRESSED))]
+        named = [f for f in rotated if self._generations.of(f) == self._content.generation != ""]
         found = [(file, *self._copied(file)) for file in named]
         self._edited = [] if any(same for _, same, _ in found) else [(file, size) for file, _, size in found]
         return next((file for file, same, size in found if same and size > self._content.position), None)
