@@ -43,7 +43,7 @@ def test_half_a_file_is_read_on_when_the_whole_one_comes_under_another_name(tmp_
     half.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     for _ in range(2):  # the same half again brings nothing, and spoils nothing
         first = _read(half, state, world, TIMELINE + "1")
-        assert f"byte {half.stat().st_size}" in str(first.problem)
+        assert f"byte {half.stat().st_size}" in str(first.told)
         assert not first.finished
         assert 0 < first.lines < LINES
     asked = config(whole, type="joining")
