@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from infra.run.heart import heartbeat
 from schemas.errors import StateError
 from schemas.headers import NEVER
 from schemas.kinds import EventKind
@@ -194,4 +195,5 @@ def test_a_log_that_was_edited_before_the_saved_place_is_left_once_it_is_rotated
     assert len(log.world.events(EventKind.LOGIN)) == 4
     assert log.collector.problem is None
     assert "not those that were read before" in str(log.collector.told)
+    assert heartbeat(log.collector, log.now) is not None, "what was lost before does not make a log absent that is read"
     assert_conserved(log.world, 4)
