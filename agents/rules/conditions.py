@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from math import inf, isfinite, nextafter
 from typing import Any
@@ -28,6 +29,7 @@ IN_PARTS = ("delivered_recipients", "mailed_recipients")  # columns whose values
 _COMBINED = (ColumnType.TEXT, ColumnType.NUMBER)
 _COUNTED = (ColumnType.TEXT, ColumnType.TEXTS, ColumnType.NUMBER)
 _HERE = ("correlation", "condition")
+_NAME = re.compile(r"[\w-]+")
 
 Column = Callable[[str, tuple[ColumnType, ...], tuple[str | int, ...]], str | None]
 """Finds the one column that a field name stands for, of one of some types; notes an error where there is none."""
@@ -81,11 +83,12 @@ class ConditionReader:
         if not self._check.nesting(condition, *_HERE):
             return
         try:
-            tree = SigmaExtendedCorrelationCondition(condition.replace("-", "_")).parsed
+            readable, names = _readable(condition)
+            tree = SigmaExtendedCorrelationCondition(readable).parsed
         except SigmaError as error:
             self._check.error(" ".join(str(error).split())[:300], *_HERE, hint="write names with and, or, not")
             return
-        presence = self._presence(tree, {base.replace("-", "_"): base for base in self._bases})
+        presence = self._presence(tree, names)
         if presence is not None and self._kind == "temporal_ordered":
             if _words(presence) - {"and"}:
                 self._check.error("an order of rules knows no `or` and no `not`", *_HERE, hint="use type temporal")
@@ -94,11 +97,12 @@ class ConditionReader:
 
     def _presence(self, tree: object, names: Mapping[str, str]) -> Presence | None:
         if isinstance(tree, SigmaRuleReference):
-            if tree.reference not in names:
-                hint = suggestion(tree.reference, self._bases)
-                self._check.error(f"{tree.reference!r} is no rule of this correlation", *_HERE, hint=hint)
+            name = names[tree.reference]
+            if name not in self._bases:
+                hint = suggestion(name, self._bases)
+                self._check.error(f"{name!r} is no rule of this correlation", *_HERE, hint=hint)
                 return None
-            return names[tree.reference]
+            return name
         assert isinstance(tree, CorrelationConditionItem)
         parts = [self._presence(part, names) for part in tree.args]
         found = [part for part in parts if part is not None]
@@ -257,3 +261,22 @@ def _words(presence: Presence) -> set[str]:
         return set()
     word, *parts = presence
     return {word}.union(*map(_words, parts))
+
+
+def _readable(condition: str) -> tuple[str, dict[str, str]]:
+    """An extended condition with names that pySigma can read, and which name of a rule each of them stands for.
+
+    It knows no hyphen in a name. Two names must not become one: `a-b` is not `a_b`.
+    """
+    names: dict[str, str] = {}
+
+    def plain(found: re.Match[str]) -> str:
+        name = found[0]
+        if name in ("and", "or", "not"):
+            return name
+        word = name.replace("-", "_")
+        while names.setdefault(word, name) != name:
+            word += "_"
+        return word
+
+    return _NAME.sub(plain, condition), names

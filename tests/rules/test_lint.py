@@ -103,6 +103,7 @@ def test_the_rules_that_come_with_aupstream_have_no_errors() -> None:
         (_own(BOTH, "{suppress: soon}"), "r.yml:10:23", "no time span"),
         (_asking(SEQUENCE, "failures or successes"), "r.yml:9:14", "no `or`"),
         (_asking(SEQUENCE, "failures and nothing"), "r.yml:9:14", "is no rule of"),
+        (_asking(SEQUENCE, "failures and no-thing"), "r.yml:9:14", "'no-thing' is no rule of"),
         (_asking(SEQUENCE, "failures and"), "r.yml:9:14", "extended condition"),
         (BOTH.replace("{gte: 10}", "{gte: 0}"), "r.yml:9:20", "must be a number above 0"),
         (BOTH.replace("level: medium", "level: middle"), "r.yml:3:8", "level 'middle' is none of Sigma's"),
@@ -234,6 +235,19 @@ def test_field_names_of_sigma_are_mapped_in_group_by_and_condition() -> None:
     text = VALUES.replace("[user_name]", "[User]").replace("field: source_ip", "field: IpAddress")
     rule = parse_rules(text).rules[0]
     assert (rule.group_by, rule.value_field) == (("user_name",), "source_ip")
+
+
+def test_names_that_differ_only_in_a_hyphen_are_told_apart_in_a_condition() -> None:
+    text = "---\n".join(
+        [
+            CORRELATION.replace("event_count", "temporal")
+            .replace("[failures]", "[a-b, a_b, other]")
+            .replace("{gte: 10}", "(a-b or other) and not a_b"),
+            *(DETECTION.replace("name: failures", f"name: {name}") for name in ("a-b", "a_b", "other")),
+        ]
+    )
+    (rule,) = parse_rules(text).rules
+    assert rule.presence == ("and", ("or", "a-b", "other"), ("not", "a_b"))
 
 
 def test_an_alias_joins_columns_of_different_names() -> None:
