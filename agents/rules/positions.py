@@ -18,6 +18,7 @@ MAX_DEPTH = 50
 Path = tuple[str | int, ...]
 
 _PLACE = re.compile(r"(.*?):(\d+)(?::(\d+))?", re.DOTALL)
+_HALF = re.compile("[\\ud800-\\udfff]")  # what `"\\ud800"` makes of itself in YAML
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 _MERGE = "tag:yaml.org,2002:merge"
 _QUICK: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # where PyYAML came with libyaml
@@ -102,6 +103,9 @@ class _Reader:
                 self.errors.append(RuleError("a key must be plain text", where=self.place(key_node)))
                 continue
             key = str(key_node.value)
+            if _HALF.search(key):
+                self._half(key_node)
+                continue
             if key in found:
                 self.errors.append(
                     RuleError(f"key {key!r} stands here twice", where=self.place(key_node), hint="keep one of them")
@@ -112,11 +116,19 @@ class _Reader:
             found[key] = self.value(value_node, (*path, key))
         return found
 
+    def _half(self, node: yaml.Node) -> None:
+        """Note that a text holds half a character, which cannot be written to a file nor be in an event."""
+        hint = "write the character itself, or `\\U` and its eight digits"
+        self.errors.append(RuleError("half a character (a surrogate) is no text", where=self.place(node), hint=hint))
+
     def scalar(self, node: yaml.Node) -> Any:
         if node.tag == _TIMESTAMP:
             return node.value
         if node.tag.rpartition(":")[2] not in _PLAIN:
             self.errors.append(RuleError(f"tag {node.tag!r} is not allowed in a rule", where=self.place(node)))
+            return None
+        if _HALF.search(node.value):
+            self._half(node)
             return None
         try:
             return self.loader.construct_object(node)
