@@ -48,7 +48,8 @@ def in_words(error: Exception) -> str:
     """A complaint on one line, without the document that pySigma prints after it."""
     said = " ".join(str(error).split())
     if found := _MODIFIER.match(said):
-        return f"{_NAMES.get(found[1], found[1])} does not take the value {found[2]!r}"[:_LONGEST]
+        value = "null" if "SigmaNull object" in found[2] else repr(found[2])
+        return f"{_NAMES.get(found[1], found[1])} does not take the value {value}"[:_LONGEST]
     if found := _PARSER.match(said):
         what = "it ends too early" if found[1] == "end of text" else f"{found[1]} is not expected there"
         return f"the condition cannot be read at its character {int(found[2]) + 1}: {what}"

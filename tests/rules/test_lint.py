@@ -143,6 +143,7 @@ def test_the_rules_that_come_with_aupstream_have_no_errors() -> None:
         (DETECTION.replace("event_outcome:", "event_outcome|contians:"), "r.yml:6:33", "did you mean 'contains'?"),
         (DETECTION.replace("event_action: ", "event_action|utf16lee: "), "r.yml:6:12", "did you mean 'utf16le'?"),
         (DETECTION.replace("event_outcome: failure", "source_port|gte: x"), "r.yml:6:50", "gte does not take"),
+        (DETECTION.replace("event_outcome: failure", "user_name|contains: null"), "r.yml:6:53", "take the value null"),
         (DETECTION.replace("event_outcome: failure", 'user_name: "\\ud800"'), "r.yml:6:44", "half a character"),
         (DETECTION.replace("event_outcome: failure", '"user\\udfff": a'), "r.yml:6:33", "half a character"),
         (DETECTION.replace("event_outcome: failure", 'user_name|re: "(["'), "r.yml:6:47", "invalid: missing ]: ["),
