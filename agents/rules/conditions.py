@@ -18,7 +18,7 @@ from sigma.exceptions import SigmaError
 
 from agents.rules.columns import VISITS, ColumnType
 from agents.rules.model import NUMERIC_KINDS, Presence, Threshold
-from agents.rules.shape import Checker, suggestion
+from agents.rules.shape import Checker, a, suggestion
 
 TEMPORAL = ("temporal", "temporal_ordered")
 OPERATORS = ("gte", "gt", "lt", "lte", "eq", "neq")
@@ -71,14 +71,14 @@ class ConditionReader:
     def _refuse(self, condition: object) -> None:
         if condition is not None:
             hint = "leave it out: all rules must match"
-            self._check.error(f"a {self._kind} rule takes no condition", *_HERE, hint=hint)
+            self._check.error(f"{a(self._kind)} rule takes no condition", *_HERE, hint=hint)
 
     def _temporal(self, condition: object) -> None:
         """An extended condition: names of the rules with and, or, not."""
         if condition is None:
             return
         if not isinstance(condition, str):
-            self._check.error(f"a {self._kind} rule takes no numbers", *_HERE, hint="leave it out, or write `a and b`")
+            self._check.error(f"{a(self._kind)} rule takes no numbers", *_HERE, hint="leave it out, or write `a and b`")
             return
         if not self._check.nesting(condition, *_HERE):
             return
@@ -130,7 +130,7 @@ class ConditionReader:
     def _value_field(self, field: object) -> None:
         if self._kind != "value_count" and self._kind not in NUMERIC_KINDS:
             if field is not None:
-                self._check.error(f"a {self._kind} rule counts no field", *_HERE, "field", hint="remove it", key=True)
+                self._check.error(f"{a(self._kind)} rule counts no field", *_HERE, "field", hint="remove it", key=True)
             return
         allowed = _COUNTED if self._kind == "value_count" else (ColumnType.NUMBER,)
         if isinstance(field, list) and len(field) > 1:
@@ -166,7 +166,8 @@ class ConditionReader:
                 self._check.error("percentile belongs to value_percentile", *_HERE, "percentile", hint=hint, key=True)
             return
         if not isinstance(given, int | float) or isinstance(given, bool) or not 0 <= given <= 100:
-            self._check.error(f"percentile must be a number from 0 to 100, not {given!r}", *_HERE)
+            shown = "it is missing" if given is None else f"not {given!r}"
+            self._check.error(f"percentile must be a number from 0 to 100: {shown}", *_HERE)
             return
         self.percentile = float(given)
 
@@ -182,7 +183,8 @@ class ConditionReader:
                 or not isfinite(value)
                 or abs(value) > 1e15
             ):
-                self._check.error(f"the limit must be a number, not {value!r}", *_HERE, op)
+                hint = "write it without quotes" if isinstance(value, str) else ""
+                self._check.error(f"the limit must be a number, not {value!r}", *_HERE, op, hint=hint)
                 wrong = True
                 continue
             number = float(value)

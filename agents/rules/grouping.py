@@ -104,7 +104,7 @@ class GroupReader:
             return None
         columns = self._fields.columns(base, name)
         if len(columns) != 1:
-            hint = _several(columns) if columns else suggestion(name, column_types(base.kind))[:200]
+            hint = _several(columns) if columns else suggestion(name, column_types(base.kind), most=12)
             what = f"{name!r} is mapped to several columns" if columns else f"there is no column {name!r}"
             check.error(f"{what} in {base.kind.value} events", *place, hint=hint)
             return None

@@ -197,9 +197,9 @@ def _scalar(col: pl.Expr, kind: ColumnType, value: SigmaType, column: str) -> pl
 
 
 def _unfilled(parts: Sequence[object]) -> LeafError:
-    names = ", ".join(f"%{part.name}%" for part in parts if isinstance(part, Placeholder))
-    what = f"there is no list for the placeholder {names}, or it is empty"
-    return LeafError(what, "add values to lists/NAME.txt beside the rules")
+    names = [part.name for part in parts if isinstance(part, Placeholder)]
+    what = f"there is no list for the placeholder {', '.join(f'%{name}%' for name in names)}, or it is empty"
+    return LeafError(what, f"add values to {', '.join(f'lists/{name}.txt' for name in names)} beside the rules")
 
 
 def _is_of_part(value: SigmaType) -> bool:

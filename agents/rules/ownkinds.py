@@ -17,7 +17,7 @@ from agents.rules.columns import ColumnType
 from agents.rules.conditions import Column
 from agents.rules.model import Threshold
 from agents.rules.own import DAY, PERIODS, WEEK, Absence, Concurrent, NewValue, OwnKind, Quota, Spike, Travel
-from agents.rules.shape import Checker, suggestion
+from agents.rules.shape import Checker, a, suggestion
 from schemas.errors import AupstreamError, ConfigError, Errors
 
 MEASURED_AS = {"concurrent": "value_count", "travel": "value_count", "spike": "event_count", "absence": "event_count"}
@@ -82,7 +82,7 @@ class OwnReader:
         if self._kind not in readers:
             return None
         if any(t.lte < inf or t.neq is not None for t in limits):
-            what = f"a {self._kind} rule takes a lower limit only"
+            what = f"{a(self._kind)} rule takes a lower limit only"
             self._check.error(what, "correlation", "condition", hint="write `gte`")
         least = 2 if self._kind in ("concurrent", "travel") else -inf
         if any(t.gte < least for t in limits):
@@ -99,7 +99,7 @@ class OwnReader:
                     self._check.error(f"{part} {one} to kind {kind}", "aupstream", part, key=True, hint="remove it")
         for part in _NOT_WITH.get(self._kind, ()):
             if part in self._own:
-                what = f"a {self._kind} rule knows no {part}"
+                what = f"{a(self._kind)} rule knows no {part}"
                 self._check.error(what, "aupstream", part, key=True, hint="remove it")
 
     def _known(self) -> frozenset[str]:

@@ -52,11 +52,17 @@ KEYS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """A hint that names what was probably meant, or what there is."""
+def a(word: str) -> str:
+    """A word with its article."""
+    return f"{'an' if word[:1] in 'aeiou' else 'a'} {word}"
+
+
+def suggestion(word: str, known: Iterable[str], most: int = 100) -> str:
+    """A hint that names what was probably meant, or what there is, at most so many."""
     names = list(known)
     near = get_close_matches(word, names, n=1, cutoff=0.55)
-    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(names))}"
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(names)[:most])}{more}"
 
 
 def nested(condition: str) -> int:
