@@ -2,7 +2,8 @@
 
 A JSON line has `time` (UTC, ISO 8601 with Z), `level`, `logger`, `process` and `event`, then the fields that the fact
 is about (`topic`, `partition`, `offset`, `source` …), as they were given: `log.warning("…", extra={"source": name})`.
-An exception is one field, `exception`. Third parties' loggers and uncaught exceptions go the same way. A password in
+An exception is one field, `exception`. Third parties' loggers and uncaught exceptions go the same way; what the
+clients of Kafka repeat is said once, and when it has ended. A password in
 an address is masked in both forms.
 """
 
@@ -16,6 +17,8 @@ import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from schemas.logrepeats import Repeats
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
 _PASSWORD = re.compile(r"(\w://[^\s:/@]*):[^\s/]+@")  # to the last @, since a password may hold one
 _CHATTY = ("aiokafka", "kafka", "faust", "mode", "httpx", "httpcore", "urllib3", "jgo")  # below warnings
+_REPEATING = ("aiokafka", "kafka")  # several lines a second while Kafka is away
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _FIRST = ("time", "level", "logger", "process", "event")
 
@@ -83,6 +87,7 @@ def configure(process: str, settings: LogSettings) -> None:
     """
     handler = logging.StreamHandler()
     handler.setFormatter(formatter(process, settings.format))
+    handler.addFilter(Repeats(_REPEATING))
     root = logging.getLogger()
     for old in root.handlers[:]:
         root.removeHandler(old)

@@ -18,7 +18,8 @@ from schemas.logsettings import LogSettings
 configure("detect-0", LogSettings(format={form!r}, level={level!r}))
 logging.getLogger("aupstream.agent").info("two\\nlines", extra={{"topic": "t", "partition": 1, "offset": 7}})
 logging.getLogger("aiokafka").info("chatter")
-logging.getLogger("kafka").warning("at kafka://u:secret@host: away")
+for _ in range(3):
+    logging.getLogger("kafka").warning("at kafka://u:secret@host: away")
 warnings.warn("old")
 threading.Thread(target=lambda: 1 / 0).start()
 raise ValueError("three\\nlines: clickhouse://u:secret@host/db")
