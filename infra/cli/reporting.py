@@ -17,6 +17,7 @@ from infra.run.announcing import registry
 from infra.run.drain import Drain, agent_partitions, statuses
 from infra.run.health import newest_of, time_lags
 from infra.run.knock import knock
+from infra.run.lastwords import stopped
 from infra.run.paths import DataPaths
 from schemas.errors import AupstreamError
 from schemas.kafkaaddress import kafka_options
@@ -48,6 +49,8 @@ def _report(chosen: Chosen) -> dict[str, Any]:
     workers = [_worker(s, newest_of(told)) for s in told]
     servers = {"kafka": _kafka(kafka), "clickhouse": {"address": "", "ok": False, "detail": ""}}
     report: dict[str, Any] = {"data": str(paths.folder), "servers": servers, "workers": workers, "to_do": {}}
+    away = stopped(paths, {str(s["worker"]) for s in told})
+    report["stopped"] = [{"worker": name, "log": str(log), "error": why} for name, log, why in away]
     report["absent"] = []
     if servers["kafka"]["ok"]:
         left = _to_do(chosen, kafka, paths.status)
@@ -148,6 +151,9 @@ def _show(report: dict[str, Any]) -> None:
         table(columns, [[w[c] for c in columns] for w in shown], title="workers")
     else:
         talk("no worker runs on this data folder")
+    for away in report["stopped"]:
+        why = f"; its last error: {away['error']}" if away["error"] else ""
+        talk(f"{away['worker']} ought to run and does not tell of itself{why} (log: {away['log']})")
     if report["sources"]:
         names = ("source", "type", "lines", "events", "dead_letters", "open_joins", "late")
         table(names, [[s[n] for n in names] for s in report["sources"]], title="sources")

@@ -10,7 +10,7 @@ from infra.config import Config
 from infra.run.checks import Check
 from infra.run.drain import FRESH_S, statuses
 from infra.run.health import OFF
-from infra.run.lastwords import last_error
+from infra.run.lastwords import stopped
 from infra.run.paths import DataPaths
 from infra.run.roll import called
 from schemas.errors import AupstreamError
@@ -35,9 +35,7 @@ def workers(config: Config) -> Iterator[Check]:
         if refused_now:
             detail = f"{status['worker']} refused {refused_now} messages"
             yield Check("workers", "warning", detail, "see its log: who else may write to these topics?")
-    for name in sorted(set(wanted or ()) - {str(s["worker"]) for s in told}):
-        log = paths.logs / f"{name}.log"
-        why = last_error(log)
+    for name, log, why in stopped(paths, {str(s["worker"]) for s in told}):
         detail = f"{name} ought to run and has not told of itself for {FRESH_S:.0f} s"
         todo = f"see {log}; just after a start wait a minute and look again"
         yield Check("workers", "bad", f"{detail}{f'; its last error: {why}' if why else ''}", todo)

@@ -4,13 +4,30 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Container, Iterator
 from pathlib import Path
+
+from infra.run.paths import DataPaths
+from infra.run.roll import called
 
 _TAIL = 256 << 10  # bytes of the end of a log that are looked at
 _MOST = 400  # characters
 _LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (ERROR|CRITICAL|[A-Z]+) \S+ (.*)")
 _RAISED = re.compile(r"([A-Za-z_][\w.]*)(: .*)?")
 _WHAT_FOLLOWS = "; the worker ends and is started again"  # who says that it ended says so, too
+
+
+def stopped(paths: DataPaths, told: Container[str]) -> Iterator[tuple[str, Path, str]]:
+    """Those that ought to run and have not told of themselves lately: name, log, and the last error in it.
+
+    Args:
+        paths: The data folder.
+        told: Names of those that have.
+    """
+    for name in called(paths.roll) or ():
+        if name not in told:
+            log = paths.logs / f"{name}.log"
+            yield name, log, last_error(log)
 
 
 def last_error(log: Path, start: int = 0) -> str:

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from agents.privacy.keys import ensure
+from infra.cli import reporting
+from infra.cli.configuration import choose
 from infra.config import Config
 from infra.run import checks, checks_here
 from infra.run.checks import Check
@@ -50,6 +52,20 @@ def test_who_ought_to_run_and_does_not_is_named_with_the_last_error(paths: DataP
     assert _bad(list(checks_here.workers(_config(paths)))) == []
     roll.close()
     assert called(paths.roll) is None
+
+
+def test_status_says_who_ought_to_run_and_does_not_and_why(paths: DataPaths, capfd: pytest.CaptureFixture[str]) -> None:
+    log = paths.logs / "detect-0.log"
+    log.write_text("2026-11-28 10:00:00,000 CRITICAL aupstream.agent 1000 in a row\n")
+    roll = Roll(paths.roll)
+    roll.tell(["detect-0"])
+    report = reporting._report(choose(None, paths.folder))
+    assert report["stopped"] == [{"worker": "detect-0", "log": str(log), "error": "1000 in a row"}]
+    reporting._show(report)
+    said = f"detect-0 ought to run and does not tell of itself; its last error: 1000 in a row (log: {log})"
+    assert said in capfd.readouterr().err.splitlines()
+    roll.close()
+    assert reporting._report(choose(None, paths.folder))["stopped"] == []
 
 
 def test_keys_that_cannot_be_used_are_bad_and_those_that_are_missing_where_something_is_sealed(
