@@ -64,7 +64,7 @@ class Source(ABC):
 
         Returns:
             False where that content is not to be found: reading then starts with the oldest content that is known to
-            be newer.
+            be newer. True also where no file is there at all: it is looked for once there is.
         """
 
     def leave(self, why: StateError) -> bool:

@@ -57,7 +57,7 @@ class FileFollow(Source):
         self._final = False  # nothing more will be written to the content
         self._quiet_since: int | None = None
         self._at_end = False
-        self._lost: tuple[str, int] | None = None  # where a disk error stopped reading
+        self._lost: tuple[str, int] | None = None  # where a disk error stopped reading, or a disk that is away
         self._compared: dict[tuple[object, ...], tuple[bool, int]] = {}  # of `_copied`, of the open content
         self._edited: list[tuple[Sibling, int]] = []  # rotated files in place of the open content, and their sizes
         self._losses, self._refused = Losses(), 0  # and bytes of a file in the log's place that is not read
@@ -98,6 +98,9 @@ class FileFollow(Source):
         """See `Source`."""
         if generation not in self._seen:
             self._seen.append(generation)
+        if not self._family.files():  # a disk that is away, perhaps: it is looked for again once something is there
+            self._lost = generation, offset
+            return True
         same = [f for f in self._family.files() if self._generations.of(f) == generation]
         same.sort(key=lambda f: not f.live)
         if any(self._open(file, offset) for file in same):
@@ -293,12 +296,10 @@ class FileFollow(Source):
 
     def _open_lost(self) -> bool:
         """Go back to where a disk error stopped reading; False where nothing was lost or the content is gone."""
-        if self._lost is None:
+        if self._lost is None or not self._family.files():
             return False
-        found = bool(self._lost[0]) and self.seek(*self._lost)
-        if found or self._family.files():
-            self._lost = None
-        return found
+        (generation, offset), self._lost = self._lost, None
+        return bool(generation) and self.seek(generation, offset)
 
     def _open_next(self) -> bool:
         """Open the oldest content that comes after the last one read; False where there is none."""

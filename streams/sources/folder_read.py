@@ -38,7 +38,7 @@ class FolderFollow(FileFollow):
     @property
     def unread_bytes(self) -> int:
         """See `Source`."""
-        return self._unread
+        return self._unread + super().unread_bytes
 
     def save(self) -> dict[str, Any]:
         """See `Source`."""

@@ -182,6 +182,25 @@ def test_a_log_that_was_edited_before_the_saved_place_is_refused(tmp_path: Path)
         log.run(1)
 
 
+def test_a_log_that_is_not_there_at_a_restart_is_read_on_once_it_is_there_again(tmp_path: Path) -> None:
+    log = Followed(tmp_path)
+    log.write(b"100 ev", b"101 ev")
+    log.run(3)
+    log.collector.close()
+    away = tmp_path / "away" / "log"
+    away.parent.mkdir()
+    log.path.rename(away)
+    log.start()
+    log.run(3)
+    assert "not there yet" in str(log.collector.told)
+    away.rename(log.path)
+    log.write(b"102 ev")
+    log.run(3)
+    assert log.collector.told is None
+    assert len(log.world.events(EventKind.LOGIN)) == 3
+    assert_conserved(log.world, 3)
+
+
 def test_a_log_that_was_edited_before_the_saved_place_is_left_once_it_is_rotated(tmp_path: Path) -> None:
     log = Followed(tmp_path)
     log.write(b"100 ev", b"101 ev")
