@@ -64,7 +64,8 @@ class Source(ABC):
 
         Returns:
             False where that content is not to be found: reading then starts with the oldest content that is known to
-            be newer. True also where no file is there at all: it is looked for once there is.
+            be newer. True also where nothing can be told of it, since no file is there or one cannot be read: it is
+            looked for once that is otherwise.
         """
 
     def leave(self, why: StateError) -> bool:

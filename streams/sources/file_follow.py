@@ -30,7 +30,7 @@ from streams.sources.abstract import Source, SourceChunk
 from streams.sources.content import Content, ContentSettings, open_content, unreadable
 from streams.sources.live import LiveReader, is_copy
 from streams.sources.losses import Losses
-from streams.sources.siblings import COMPRESSED, Family, Generations, Rotated, Sibling
+from streams.sources.siblings import COMPRESSED, Family, Generations, Rotated, Sibling, is_readable
 
 GRACE_US = 2_000_000
 _MOST_PACKED = 256 << 20  # bytes of a compressed file that is unpacked to compare it: meanwhile no other log is read
@@ -98,12 +98,13 @@ class FileFollow(Source):
         """See `Source`."""
         if generation not in self._seen:
             self._seen.append(generation)
-        if not self._family.files():  # a disk that is away, perhaps: it is looked for again once something is there
-            self._lost = generation, offset
-            return True
-        same = [f for f in self._family.files() if self._generations.of(f) == generation]
+        files = self._family.files()
+        same = [f for f in files if self._generations.of(f) == generation]
         same.sort(key=lambda f: not f.live)
         if any(self._open(file, offset) for file in same):
+            return True
+        if not all(map(is_readable, files)) or not files:  # a disk that is away, perhaps: it is looked for again
+            self._lost = generation, offset
             return True
         what = f"reading stopped at byte {offset} of content {generation}, and no file has more of it"
         self._losses.add(f"{what}; what was behind, if anything, is not read", self._family.where)
@@ -299,7 +300,7 @@ class FileFollow(Source):
         if self._lost is None or not self._family.files():
             return False
         (generation, offset), self._lost = self._lost, None
-        return bool(generation) and self.seek(generation, offset)
+        return bool(generation) and self.seek(generation, offset) and self._content is not None
 
     def _open_next(self) -> bool:
         """Open the oldest content that comes after the last one read; False where there is none."""
@@ -308,14 +309,27 @@ class FileFollow(Source):
             if not following:
                 self._explain_nothing()
                 return False
+            if self._lost is not None and not is_readable(following[0]):  # it may be the very one
+                self.problem = InputError(
+                    "it cannot be read", where=str(following[0].path), hint="check who may read it, and the disk"
+                )
+                return False
             if not self._open(following[0], 0):
                 return False
             again = self._successors(held=False)  # a rotation in between would have changed what the name means
             if again and self._file is not None and again[0].identity == self._file.identity:
+                self._pass_over()
                 return True
             self.close()
             self._file = None
         return False
+
+    def _pass_over(self) -> None:
+        """Something newer is read than what could not be."""
+        if self._lost is not None and self._lost[0]:
+            what = "reading stopped at byte {1} of content {0}, which cannot be read any more".format(*self._lost)
+            self._losses.add(f"{what}; what was behind, if anything, is not read", self._family.where)
+        self._lost = None
 
     def _explain_nothing(self) -> None:
         if not self._family.files() or not self._family.files()[-1].live:

@@ -128,6 +128,16 @@ def stat_of(path: Path) -> Sibling | None:
     return Sibling(path, (s.st_dev, s.st_ino), s.st_size, s.st_mtime_ns)
 
 
+def is_readable(file: Sibling) -> bool:
+    """False where a file cannot be opened or its first byte not be read: for want of permission, or of its disk."""
+    try:
+        with file.path.open("rb", buffering=0) as stream:
+            stream.read(1)
+    except OSError:
+        return False
+    return True
+
+
 class Generations:
     """Names of the contents of files, remembered while the files stay as they are.
 
@@ -151,6 +161,8 @@ class Generations:
             return ""
         try:
             generation = content.identify(final=not file.live)
+        except OSError:  # a disk error
+            return ""
         finally:
             content.close()
         if len(self._known) > 4 * MAX_SIBLINGS:

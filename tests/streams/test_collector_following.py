@@ -182,7 +182,8 @@ def test_a_log_that_was_edited_before_the_saved_place_is_refused(tmp_path: Path)
         log.run(1)
 
 
-def test_a_log_that_is_not_there_at_a_restart_is_read_on_once_it_is_there_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("empty", [False, True])
+def test_a_log_that_is_not_there_at_a_restart_is_read_on_once_it_is_there_again(tmp_path: Path, *, empty: bool) -> None:
     log = Followed(tmp_path)
     log.write(b"100 ev", b"101 ev")
     log.run(3)
@@ -190,9 +191,13 @@ def test_a_log_that_is_not_there_at_a_restart_is_read_on_once_it_is_there_again(
     away = tmp_path / "away" / "log"
     away.parent.mkdir()
     log.path.rename(away)
+    if empty:  # what a place where nothing is mounted looks like, and like a log that must not be read
+        log.path.mkdir()
     log.start()
     log.run(3)
-    assert "not there yet" in str(log.collector.told)
+    assert ("it cannot be read" if empty else "not there yet") in str(log.collector.told)
+    if empty:
+        log.path.rmdir()
     away.rename(log.path)
     log.write(b"102 ev")
     log.run(3)
