@@ -21,6 +21,7 @@ from infra.run.lastwords import stopped
 from infra.run.paths import DataPaths
 from schemas.errors import AupstreamError
 from schemas.kafkaaddress import kafka_options
+from schemas.kinds import SOURCES
 
 _ANSWER_MS = 3_000
 _SOURCES = """
@@ -47,12 +48,13 @@ def _report(chosen: Chosen) -> dict[str, Any]:
     kafka = chosen.config.kafka.address or ("" if own is None else own.kafka)
     told = list(statuses(paths.status))
     workers = [_worker(s, newest_of(told)) for s in told]
-    servers = {"kafka": _kafka(kafka), "clickhouse": {"address": "", "ok": False, "detail": ""}}
+    broker, topics = _kafka(kafka)
+    servers = {"kafka": broker, "clickhouse": {"address": "", "ok": False, "detail": ""}}
     report: dict[str, Any] = {"data": str(paths.folder), "servers": servers, "workers": workers, "to_do": {}}
     away = stopped(paths, {str(s["worker"]) for s in told})
     report["stopped"] = [{"worker": name, "log": str(log), "error": why} for name, log, why in away]
     report["absent"] = []
-    if servers["kafka"]["ok"]:
+    if SOURCES in topics:  # before the first start there is none, and Kafka's clients wait half a minute for one
         left = _to_do(chosen, kafka, paths.status)
         # Without a worker nobody says how far it was, and everything since the topic's beginning would count.
         running = {s["agent"] for s in statuses(paths.status)}
@@ -87,20 +89,22 @@ def _worker(status: dict[str, Any], newest: dict[str, float]) -> dict[str, Any]:
     }
 
 
-def _kafka(address: str) -> dict[str, Any]:
+def _kafka(address: str) -> tuple[dict[str, Any], set[str]]:
+    """Whether it answers, and its topics."""
     if not address:
-        return {"address": "", "ok": False, "detail": "not running"}
+        return {"address": "", "ok": False, "detail": "not running"}, set()
     servers = address.partition("?")[0]
     try:
         knock(address)
         consumer = KafkaConsumer(**kafka_options(address), bootstrap_timeout_ms=_ANSWER_MS)
-        topics = sum(name.startswith("aup.") for name in consumer.topics())
+        topics = set(consumer.topics())
         consumer.close()
     except AupstreamError as error:
-        return {"address": servers, "ok": False, "detail": str(error)}
+        return {"address": servers, "ok": False, "detail": str(error)}, set()
     except (KafkaError, OSError) as error:
-        return {"address": servers, "ok": False, "detail": f"does not answer: {error}"}
-    return {"address": servers, "ok": True, "detail": f"{topics} topics"}
+        return {"address": servers, "ok": False, "detail": f"does not answer: {error}"}, set()
+    ours = sum(name.startswith("aup.") for name in topics)
+    return {"address": servers, "ok": True, "detail": f"{ours} topics"}, topics
 
 
 def _absent(kafka: str) -> list[str]:
