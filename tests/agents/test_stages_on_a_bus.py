@@ -186,9 +186,9 @@ def test_rules_that_are_announced_judge_from_their_time_on_through_restarts(seed
     assert found == expected
 
 
-@pytest.mark.parametrize(("chaos", "each"), [(0.0, 10), (0.05, 1)])  # with restarts it is harder; without, quick to see
-def test_the_stages_give_what_one_process_gives_for_every_example(chaos: float, each: int) -> None:
-    for number, example in list(enumerate(examples()))[::each]:
+@pytest.mark.parametrize("chaos", [0.0, 0.05])
+def test_the_stages_give_what_one_process_gives_for_every_example(chaos: float) -> None:
+    for number, example in enumerate(examples()):
         sent = [sourced(f"src-{kind}", kind, frame) for kind, frame in example.frames.items()]
         given = Given(example.district, example.inventory, Judge(example.permits))
         assert on_a_bus(sent, given, number, chaos, [1, 3, 50]) == in_one_process(sent, given), example.name

@@ -10,12 +10,6 @@ from streams.sources.losses import SAID_US
 from tests.streams.rotating import Log, read_from
 
 
-@pytest.fixture(params=[(False, b""), (True, b""), (False, b"#Fields: a\n")], ids=["numbered", "dated", "headed"])
-def log(tmp_path: Path, request: pytest.FixtureRequest) -> Log:
-    dated, header = request.param
-    return Log(tmp_path, dated=dated, header=header)
-
-
 def test_a_longer_copy_in_the_place_of_the_log_is_read_on(log: Log) -> None:
     follower = read_from(log)
     log.replace(log.path.read_bytes())

@@ -7,18 +7,11 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from tests.streams.rotating import Follower, Log, read_from
-
-
-@pytest.fixture(params=[(False, b""), (True, b""), (False, b"#Fields: a\n")], ids=["numbered", "dated", "headed"])
-def log(tmp_path: Path, request: pytest.FixtureRequest) -> Log:
-    dated, header = request.param
-    return Log(tmp_path, dated=dated, header=header)
 
 
 def test_what_is_written_to_the_renamed_file_until_the_writer_reopens_is_read_first(log: Log) -> None:
